@@ -1,0 +1,1 @@
+//! The redial protocol, sans-IO.
