@@ -1,0 +1,16 @@
+//! The messages of PROTOCOL.md section 4, as types. Names and keys follow its CDDL.
+
+mod job;
+mod link;
+mod outcome;
+
+pub use job::{
+    Applied, Attach, Attached, Close, Control, ControlKind, Exited, Holder, Missed, OnDrop, Pty,
+    Refused, RefusedCode, Resent, Start,
+};
+pub use link::{
+    Authenticate, Authenticated, ClientHello, Goodbye, GoodbyeCode, LimitsMessage, ServerHello,
+};
+pub use outcome::{Cause, DigestMessage, Exit, Outcome, Status};
+
+pub use minicbor::bytes::{ByteArray, ByteVec};
