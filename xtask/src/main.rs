@@ -1,3 +1,80 @@
-//! The project's chores.
+//! The project's chores. `cargo xtask help` lists them.
 
-fn main() {}
+mod artifacts;
+mod ordinary;
+mod packages;
+mod processes;
+mod report;
+mod stage;
+mod tally;
+mod test;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::Context;
+
+const HELP: &str = "\
+cargo xtask CHORE
+
+  test               Debian packages (as root), format, lints, docs, all tests;
+                     as root, a second time as an ordinary user
+  bench [ARGS]       the figures of docs/performance.md; --quick for a short run
+  torture [ARGS]     the long runs: many commands, many faults
+  help               this text
+
+What `test` does, step by step, and what a test must keep to: CONTRIBUTING.md.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (chore, rest) = match arguments.split_first() {
+        Some((chore, rest)) => (chore.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let done = match (chore, rest) {
+        ("help" | "--help" | "-h", _) => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        ("test", []) => Ok(test::run(&root())),
+        ("bench", arguments) => benches(&[], arguments),
+        ("torture", arguments) => benches(&["torture"], arguments),
+        _ => {
+            eprintln!("xtask: no chore `{}`\n\n{HELP}", arguments.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the crate of benchmarks, optimised, with its output and input ours.
+fn benches(mode: &[&str], arguments: &[String]) -> anyhow::Result<bool> {
+    let status = cargo(&root())
+        .args(["run", "--release", "--package", "redial-benches", "--"])
+        .args(mode)
+        .args(arguments)
+        .status()
+        .context("cannot start cargo")?;
+    Ok(status.success())
+}
+
+/// The cargo that runs us, at the root of the repository.
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// The repository's root: the directory above this crate's.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}

@@ -1,0 +1,200 @@
+//! `cargo xtask test`: everything that must hold before a change goes in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::artifacts::Executable;
+use crate::report::{Report, Row, Verdict};
+use crate::tally::{self, SKIPS_VARIABLE, Skip, Tally};
+use crate::watch::{self, Line};
+use crate::{cargo, ordinary, packages};
+
+/// Time that one test harness, or one crate's doctests, may take.
+pub(crate) const TEST_LIMIT: Duration = Duration::from_secs(600);
+/// Time that one cargo step may take, building from nothing on a slow machine.
+const BUILD_LIMIT: Duration = Duration::from_secs(1200);
+/// One set of features for lints and tests, so that nothing is built twice:
+/// all that has tests.
+const FEATURES: [&str; 2] = ["--features", "redial-frame/codec"];
+
+const PACKAGES: &str = "Debian packages";
+const BUILD: &str = "build";
+const FIRST_PASS: &str = "tests";
+const SECOND_PASS: &str = "tests as an ordinary user";
+
+/// Runs all steps and prints the table; says whether all went well.
+pub(crate) fn run(root: &Path) -> bool {
+    let mut report = Report::default();
+    steps(root, &mut report);
+    println!("\n{report}");
+    report.is_good()
+}
+
+/// The first step that fails before the tests ends the run; a failed test does
+/// not keep the second pass from running.
+fn steps(root: &Path, report: &mut Report) {
+    let is_root = rustix::process::geteuid().is_root();
+    report.push(step(PACKAGES, || {
+        Ok((packages::provide(is_root)?, Counted::default()))
+    }));
+    let mut before = None;
+    for (name, mut command) in checks(root) {
+        report.push(match before {
+            Some(why) => Row::not_run(name, why),
+            None => step(name, || check(name, &mut command)),
+        });
+        before = (!report.is_good()).then_some("an earlier step failed");
+    }
+    let mut executables = Vec::new();
+    if before.is_none() {
+        report.push(step(BUILD, || build(root, &mut executables)));
+    }
+    if !report.is_good() {
+        report.push(Row::not_run(FIRST_PASS, "an earlier step failed"));
+        report.push(Row::not_run(SECOND_PASS, "an earlier step failed"));
+        return;
+    }
+    report.push(step(FIRST_PASS, || first_pass(root)));
+    report.push(match is_root {
+        true => step(SECOND_PASS, || second_pass(&executables)),
+        false => Row::not_run(SECOND_PASS, "not needed, this user is one"),
+    });
+}
+
+/// What a step of tests counted; nothing for the others.
+#[derive(Default)]
+struct Counted {
+    tally: Option<Tally>,
+    skips: Vec<Skip>,
+}
+
+/// Does one step. That it could not even be tried is a failure of it too.
+fn step(name: &'static str, work: impl FnOnce() -> anyhow::Result<(Verdict, Counted)>) -> Row {
+    println!("== {name}");
+    let began = Instant::now();
+    let done = work();
+    let (verdict, counted) =
+        done.unwrap_or_else(|error| (Verdict::Bad(format!("{error:#}")), Counted::default()));
+    Row {
+        tally: counted.tally,
+        skips: counted.skips,
+        ..Row::plain(name, began.elapsed(), verdict)
+    }
+}
+
+/// The steps that are no tests; the first that fails ends the run.
+fn checks(root: &Path) -> Vec<(&'static str, Command)> {
+    let command = |arguments: &[&str]| {
+        let mut command = cargo(root);
+        command.args(arguments);
+        command
+    };
+    let strict = ["--", "-D", "warnings"];
+    let lints = |arguments: &[&str]| command(&[&["clippy"], arguments, &strict].concat());
+    let workspace = [&["--workspace", "--all-targets"][..], &FEATURES].concat();
+    let mut docs = command(&["doc", "--no-deps", "--workspace"]);
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    vec![
+        ("format", command(&["fmt", "--all", "--check"])),
+        ("lints", lints(&workspace)),
+        (
+            "lints, redial-frame by default",
+            lints(&["-p", "redial-frame"]),
+        ),
+        (
+            "lints, redial-frame without std",
+            lints(&["-p", "redial-frame", "--no-default-features"]),
+        ),
+        ("docs", docs),
+    ]
+}
+
+fn check(name: &str, command: &mut Command) -> anyhow::Result<(Verdict, Counted)> {
+    let ended = watch::run(name, command, BUILD_LIMIT, |_| Line::Show)?;
+    Ok((verdict(ended.complaint()), Counted::default()))
+}
+
+/// Builds all tests and lists them.
+fn build(root: &Path, built: &mut Vec<Executable>) -> anyhow::Result<(Verdict, Counted)> {
+    let mut command = cargo(root);
+    command
+        .args(["test", "--workspace", "--no-run"])
+        .args(FEATURES)
+        .arg("--message-format=json-render-diagnostics");
+    let ended = watch::run(BUILD, &mut command, BUILD_LIMIT, |line| {
+        if !line.starts_with('{') {
+            return Line::Show;
+        }
+        built.extend(Executable::from_message(line));
+        Line::Hide
+    })?;
+    Ok((verdict(ended.complaint()), Counted::default()))
+}
+
+/// Plain `cargo test`, doctests included, as whoever we are.
+fn first_pass(root: &Path) -> anyhow::Result<(Verdict, Counted)> {
+    let skips = Scratch::new("skips")?;
+    let mut command = cargo(root);
+    command
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(FEATURES)
+        .env("RUST_BACKTRACE", "1")
+        .env(SKIPS_VARIABLE, &skips.path);
+    let mut tally = Tally::default();
+    let ended = watch::run(FIRST_PASS, &mut command, TEST_LIMIT, |line| {
+        tally += Tally::from_line(line).unwrap_or_default();
+        // cargo says this before each harness, and each gets its own time.
+        match line.contains("Running ") || line.contains("Doc-tests ") {
+            true => Line::Restart,
+            false => Line::Show,
+        }
+    })?;
+    let skips = tally::read_skips(&skips.path);
+    tally.skip(&skips);
+    let tally = Some(tally);
+    Ok((verdict(ended.complaint()), Counted { tally, skips }))
+}
+
+fn second_pass(executables: &[Executable]) -> anyhow::Result<(Verdict, Counted)> {
+    let outcome = ordinary::run(executables)?;
+    let complaints = outcome.complaints.join("; ");
+    let counted = Counted {
+        tally: Some(outcome.tally),
+        skips: outcome.skips,
+    };
+    Ok((
+        verdict((!complaints.is_empty()).then_some(complaints)),
+        counted,
+    ))
+}
+
+fn verdict(complaint: Option<String>) -> Verdict {
+    match complaint {
+        None => Verdict::Good(String::new()),
+        Some(complaint) => Verdict::Bad(complaint),
+    }
+}
+
+/// A file of ours in the place for temporary files, removed on drop.
+struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    fn new(name: &str) -> anyhow::Result<Scratch> {
+        let path = std::env::temp_dir().join(format!("redial-xtask-{}-{name}", std::process::id()));
+        fs::File::create_new(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Scratch { path })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left in a place for temporary files does no harm.
+        let _ = fs::remove_file(&self.path);
+    }
+}
