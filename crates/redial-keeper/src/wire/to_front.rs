@@ -1,0 +1,173 @@
+//! Keeper to front.
+
+use minicbor::bytes::ByteArray;
+use minicbor::{Decode, Encode};
+
+use super::Capability;
+use crate::outcome::{Exit, Outcome, RefusedCode};
+
+/// What the keeper tells the front. Facts about a job go to the front as long as
+/// one of its connections reads that job.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum ToFront {
+    /// First message: version, instance, settings. Descriptors: the output pool
+    /// (read-only) and the stdin pool.
+    #[n(0)]
+    Welcome(#[n(0)] u32, #[n(1)] ByteArray<16>, #[n(2)] FrontSettings),
+    /// A connection. Descriptors: one socket, or two ends of a stdio.
+    #[n(1)]
+    Connection(#[n(0)] Capability, #[n(1)] ConnectionKind),
+    /// Answer to a start or attach: the front's number, the job, started by this
+    /// very request, and where the job stands.
+    #[n(2)]
+    Attached(#[n(0)] u32, #[n(1)] ByteArray<16>, #[n(2)] bool, #[n(3)] Box<Snapshot>),
+    /// Answer to a start or attach: the front's number, why not.
+    #[n(3)]
+    Refused(#[n(0)] u32, #[n(1)] RefusedCode, #[n(2)] String),
+    /// Output has arrived: first the chunks that are new, then the pieces in order.
+    #[n(4)]
+    Output(#[n(0)] ByteArray<16>, #[n(1)] Vec<Chunk>, #[n(2)] Vec<Piece>),
+    /// An output stream has ended; its length.
+    #[n(5)]
+    OutputEnd(#[n(0)] ByteArray<16>, #[n(1)] u8, #[n(2)] u64),
+    /// One more chunk for stdin.
+    #[n(6)]
+    StdinChunk(#[n(0)] ByteArray<16>, #[n(1)] Chunk),
+    /// The child has taken stdin up to this offset; chunks wholly before it are gone.
+    #[n(7)]
+    StdinTaken(#[n(0)] ByteArray<16>, #[n(1)] u64),
+    /// The child reads no more.
+    #[n(8)]
+    StdinClosed(#[n(0)] ByteArray<16>),
+    /// Every control up to this number is applied.
+    #[n(9)]
+    Applied(#[n(0)] ByteArray<16>, #[n(1)] u64),
+    /// The process has exited.
+    #[n(10)]
+    Exited(#[n(0)] ByteArray<16>, #[n(1)] Exit),
+    /// The job is over; after its output and both ends.
+    #[n(11)]
+    Ended(#[n(0)] ByteArray<16>, #[n(1)] Box<Outcome>),
+    /// Another connection took the job; this capability is no longer its holder.
+    #[n(12)]
+    HolderLost(#[n(0)] Capability, #[n(1)] ByteArray<16>),
+    /// The server is shutting down: no more starts; say goodbye when the jobs have ended.
+    #[n(13)]
+    ShuttingDown,
+}
+
+/// Where a connection came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum ConnectionKind {
+    /// Accepted on a Unix socket: the peer's uid, gid, pid as the kernel says.
+    #[n(0)]
+    Unix(#[n(0)] u32, #[n(1)] u32, #[n(2)] u32),
+    /// The stdio this server was started with.
+    #[n(1)]
+    Stdio,
+}
+
+/// What the front has to know to serve.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct FrontSettings {
+    /// Connections at once.
+    #[n(0)]
+    pub connections: u32,
+    /// Channels a connection.
+    #[n(1)]
+    pub channels: u32,
+    /// Milliseconds for a handshake.
+    #[n(2)]
+    pub handshake_ms: u32,
+    /// Chunks in the output pool, of 64 KiB each.
+    #[n(3)]
+    pub output_chunks: u32,
+    /// Chunks in the stdin pool, of 64 KiB each.
+    #[n(4)]
+    pub stdin_chunks: u32,
+    /// A private server: one connection, no `keep`, no `detach`.
+    #[n(5)]
+    pub private: bool,
+}
+
+/// Chunk `number` of a stream (its bytes `number * 65,536 ..`) lies in slot `slot` of the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Chunk {
+    /// 0 stdin, 1 stdout, 2 stderr.
+    #[n(0)]
+    pub stream: u8,
+    /// Which 64 KiB of the stream.
+    #[n(1)]
+    pub number: u64,
+    /// Which 64 KiB of the pool.
+    #[n(2)]
+    pub slot: u32,
+}
+
+/// So many bytes of this stream arrived next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Piece {
+    /// 1 stdout, 2 stderr.
+    #[n(0)]
+    pub stream: u8,
+    /// Bytes.
+    #[n(1)]
+    pub len: u64,
+}
+
+/// One output stream, as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub struct StreamState {
+    /// Offset of the oldest byte kept.
+    #[n(0)]
+    pub oldest: u64,
+    /// Offset behind the newest byte.
+    #[n(1)]
+    pub end: u64,
+    /// Nothing will follow.
+    #[n(2)]
+    pub ended: bool,
+}
+
+/// Where a job stands when a connection attaches to it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Snapshot {
+    /// Process id; 0 if there never was one.
+    #[n(0)]
+    pub pid: u32,
+    /// Cancel reaches the tree exactly.
+    #[n(1)]
+    pub exact: bool,
+    /// The asking connection is the holder.
+    #[n(2)]
+    pub holder: bool,
+    /// Stdin has arrived up to here.
+    #[n(3)]
+    pub stdin_arrived: u64,
+    /// Number of the last control applied.
+    #[n(4)]
+    pub applied: u64,
+    /// Stdout.
+    #[n(5)]
+    pub stdout: StreamState,
+    /// Stderr.
+    #[n(6)]
+    pub stderr: StreamState,
+    /// Every chunk of the three streams.
+    #[n(7)]
+    pub chunks: Vec<Chunk>,
+    /// The order in which the bytes from `oldest` on arrived.
+    #[n(8)]
+    pub pieces: Vec<Piece>,
+    /// The child reads stdin no more (or never did).
+    #[n(9)]
+    pub stdin_closed: bool,
+    /// It has exited.
+    #[n(10)]
+    pub exit: Option<Exit>,
+    /// It is over.
+    #[n(11)]
+    pub outcome: Option<Outcome>,
+}

@@ -1,0 +1,147 @@
+//! Front to keeper.
+
+use minicbor::bytes::{ByteArray, ByteVec};
+use minicbor::{Decode, Encode};
+
+use super::Capability;
+use crate::outcome::ControlKind;
+
+/// A request of the front. None of them is trusted: ids are looked up, offsets
+/// clamped to what can be true, and what a capability may not do is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum ToKeeper {
+    /// The front is up; its build's [`super::VERSION`].
+    #[n(0)]
+    Ready(#[n(0)] u32),
+    /// A piece of an encoded [`Command`] that is longer than a packet; the rest
+    /// follows in more of these and a last [`ToKeeper::Start`]. One at a time.
+    #[n(1)]
+    StartPiece(#[n(0)] Capability, #[n(1)] ByteVec),
+    /// Capability, the front's own number for the answer, and the (last piece of
+    /// the) encoded [`Command`]. Answered by `Attached` or `Refused`, or by `Attached` with an
+    /// outcome in its snapshot when the process could not be started.
+    #[n(2)]
+    Start(#[n(0)] Capability, #[n(1)] u32, #[n(2)] ByteVec),
+    /// Capability, number for the answer, job, take the hold.
+    #[n(3)]
+    Attach(#[n(0)] Capability, #[n(1)] u32, #[n(2)] ByteArray<16>, #[n(3)] bool),
+    /// Holder only: stdout and stderr are acknowledged up to these offsets.
+    #[n(4)]
+    Acknowledge(#[n(0)] Capability, #[n(1)] ByteArray<16>, #[n(2)] u64, #[n(3)] u64),
+    /// Holder only: stdin lies in its chunks up to this offset.
+    #[n(5)]
+    Stdin(#[n(0)] Capability, #[n(1)] ByteArray<16>, #[n(2)] u64),
+    /// Holder only: stdin ends at this offset.
+    #[n(6)]
+    StdinEnd(#[n(0)] Capability, #[n(1)] ByteArray<16>, #[n(2)] u64),
+    /// Holder only: a numbered control.
+    #[n(7)]
+    Control(#[n(0)] Capability, #[n(1)] ByteArray<16>, #[n(2)] u64, #[n(3)] ControlKind),
+    /// This reader leaves; true: its client has seen the outcome.
+    #[n(8)]
+    Leave(#[n(0)] Capability, #[n(1)] ByteArray<16>, #[n(2)] bool),
+    /// The connection is over and its capability void. Jobs it held go by their drop policy.
+    #[n(9)]
+    Closed(#[n(0)] Capability),
+}
+
+/// What to run, as the client asked.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Command {
+    /// Chosen by the client.
+    #[n(0)]
+    pub job: ByteArray<16>,
+    /// Program.
+    #[n(1)]
+    pub program: Program,
+    /// Working directory; the home directory when absent.
+    #[n(2)]
+    pub cwd: Option<ByteVec>,
+    /// Environment asked for: name, value.
+    #[n(3)]
+    pub env: Vec<(ByteVec, ByteVec)>,
+    /// Whether there is a stdin; else /dev/null.
+    #[n(4)]
+    pub stdin: bool,
+    /// A terminal for all three streams.
+    #[n(5)]
+    pub pty: Option<PtyRequest>,
+    /// Milliseconds after the spawn at which the tree is ended.
+    #[n(6)]
+    pub deadline_ms: Option<u64>,
+    /// Milliseconds for which pipes held by others are read after the exit.
+    #[n(7)]
+    pub drain_ms: u32,
+    /// What becomes of the job when its line drops.
+    #[n(8)]
+    pub on_drop: Drop,
+    /// End what outlives the job.
+    #[n(9)]
+    pub reap: bool,
+    /// A kept job.
+    #[n(10)]
+    pub detach: bool,
+    /// Set when it was sent before.
+    #[n(11)]
+    pub resent: Option<Resent>,
+}
+
+
+/// A program and its arguments, or text for a shell.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Program {
+    /// Run without a shell.
+    #[n(0)]
+    Argv(#[n(0)] Vec<ByteVec>),
+    /// Given to the account's login shell.
+    #[n(1)]
+    Shell(#[n(0)] ByteVec),
+}
+
+/// Size and TERM of a terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PtyRequest {
+    /// Rows.
+    #[n(0)]
+    pub rows: u16,
+    /// Columns.
+    #[n(1)]
+    pub columns: u16,
+    /// Width in pixels.
+    #[n(2)]
+    pub x_pixels: u16,
+    /// Height in pixels.
+    #[n(3)]
+    pub y_pixels: u16,
+    /// TERM.
+    #[n(4)]
+    pub term: ByteVec,
+}
+
+/// What becomes of a job when its line drops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Drop {
+    /// End its tree.
+    #[n(0)]
+    Kill,
+    /// Let it run.
+    #[n(1)]
+    Keep,
+    /// Let it run for so many milliseconds.
+    #[n(2)]
+    KeepFor(#[n(0)] u64),
+}
+
+/// What a start that is sent again says about the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Resent {
+    /// Milliseconds since it was first sent.
+    #[n(0)]
+    pub ago_ms: u64,
+    /// The instance it was sent to.
+    #[n(1)]
+    pub instance: ByteArray<16>,
+}
