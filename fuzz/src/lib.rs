@@ -1,1 +1,17 @@
-//! See Cargo.toml.
+//! Fuzz harnesses: each takes any bytes and panics if the code under it breaks its word.
+//!
+//! To add one: the function in a module here, a line in [`TARGETS`], a thin target in
+//! `fuzz_targets/` with its `[[bin]]` in Cargo.toml, and some small inputs in `corpus/NAME/`.
+//! Ordinary tests replay the corpus (`tests/replay.rs`) and complain about what was forgotten. To
+//! fuzz: `cargo +nightly fuzz run NAME --features libfuzzer`.
+
+pub mod frame;
+
+/// A fuzz harness.
+pub type Harness = fn(&[u8]);
+
+/// Every target: its name, which is also that of its file and its corpus, and its harness.
+pub const TARGETS: &[(&str, Harness)] = &[
+    ("frame_decoder", frame::frame_decoder),
+    ("frame_format", frame::frame_format),
+];
