@@ -1,1 +1,4 @@
 //! The process that holds the children.
+
+pub mod account;
+pub mod spawn;
