@@ -10,6 +10,9 @@ use core::str::FromStr;
 use crate::framing::Header;
 use crate::{FormatError, IntegerError};
 
+/// The letters of integers.
+const INTEGERS: &str = "bBhHiIlLqQnN";
+
 /// One integer's size, sign and byte order, such as `>I`.
 ///
 /// The text is an optional byte order and one letter:
@@ -89,10 +92,14 @@ impl HeaderFormat {
                 _ => FormatError::NotAnInteger(letter),
             })?;
         let once = count.is_empty() || count.trim_start_matches('0') == "1";
-        if !once || letters.next().is_some() {
-            return Err(FormatError::NotOne);
+        match letters
+            .clone()
+            .find(|&c| !c.is_ascii_digit() && !INTEGERS.contains(c))
+        {
+            Some(odd) => Err(FormatError::NotAnInteger(odd)),
+            None if once && letters.as_str().is_empty() => Ok(format),
+            None => Err(FormatError::NotOne),
         }
-        Ok(format)
     }
 
     /// The header's size in bytes: 1, 2, 4 or 8.
