@@ -2,29 +2,62 @@
 
 mod common;
 
-use common::{Job, account, argv, request};
-use redial_keeper::spawn::{SpawnStage, Spawner};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+
+use common::{Ended, Job, argv, is_root, read_all, request};
+use redial_keeper::account::Account;
+use redial_keeper::spawn::{
+    Identity, Program, PtySize, SpawnError, SpawnRequest, SpawnStage, Spawner, Stdio3,
+};
 
 fn spawner() -> Spawner {
     Spawner::new().expect("descriptors and memory")
 }
 
+fn run(request: &SpawnRequest) -> Ended {
+    Job::start(&mut spawner(), request).finish(b"")
+}
+
+fn fails(request: &SpawnRequest) -> SpawnError {
+    spawner().spawn(request).expect_err("it must not start")
+}
+
+fn status_of(request: &SpawnRequest) -> impl Fn(&str) -> String + use<> {
+    let status = run(request).text().to_owned();
+    move |field| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let words = line
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect::<Vec<_>>();
+        words.join(" ")
+    }
+}
+
 #[test]
 fn a_program_runs_and_its_exit_and_streams_are_ours() {
-    let mut spawner = spawner();
-    let job = Job::start(
-        &mut spawner,
-        &request(argv(&["sh", "-c", "cat; echo err >&2; exit 3"])),
-    );
-    let ended = job.finish(b"hello\n");
+    let request = request(argv(&["sh", "-c", "cat; echo err >&2; exit 3"]));
+    let ended = Job::start(&mut spawner(), &request).finish(b"hello\n");
     assert_eq!(ended.code, Some(3));
     assert_eq!(ended.stdout, b"hello\n");
     assert_eq!(ended.stderr, b"err\n");
 }
 
 #[test]
+fn a_signal_is_told_from_an_exit() {
+    let ended = run(&request(argv(&["sh", "-c", "kill -9 $$"])));
+    assert_eq!((ended.code, ended.signal), (None, Some(libc::SIGKILL)));
+}
+
+#[test]
 fn what_is_not_there_or_not_to_be_run_says_so() {
-    let mut spawner = spawner();
     for (program, errno) in [
         ("/nonexistent", libc::ENOENT),
         ("no-such-program", libc::ENOENT),
@@ -33,9 +66,7 @@ fn what_is_not_there_or_not_to_be_run_says_so() {
         ("/etc/passwd/x", libc::ENOENT),
         ("/", libc::EACCES),
     ] {
-        let error = spawner
-            .spawn(&request(argv(&[program])))
-            .expect_err("cannot run");
+        let error = fails(&request(argv(&[program])));
         assert_eq!(
             (error.stage, error.errno),
             (SpawnStage::Exec, errno),
@@ -43,5 +74,422 @@ fn what_is_not_there_or_not_to_be_run_says_so() {
         );
         assert_eq!(error.path, program.as_bytes());
     }
-    let _ = account();
+}
+
+#[test]
+fn a_bare_name_is_searched_as_execvp_does_but_never_given_to_a_shell() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| {
+        directory
+            .path()
+            .join(name)
+            .to_str()
+            .expect("text")
+            .to_owned()
+    };
+    for name in ["closed", "open"] {
+        std::fs::create_dir(path(name)).expect("a directory");
+    }
+    for (name, mode) in [("closed/true", 0o644), ("script", 0o755)] {
+        std::fs::write(path(name), "exit 0\n").expect("a file");
+        std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(mode)).expect("mode");
+    }
+    let with_path = |program: &str, value: String| SpawnRequest {
+        env: vec![(b"PATH".to_vec(), value.into_bytes())],
+        ..request(argv(&[program]))
+    };
+    let closed = path("closed");
+    assert_eq!(
+        run(&with_path("true", format!("/nonexistent:{closed}:/bin"))).code,
+        Some(0)
+    );
+    let error = fails(&with_path("true", format!("{closed}:/nonexistent")));
+    assert_eq!(
+        (error.errno, error.path),
+        (libc::EACCES, path("closed/true").into_bytes())
+    );
+    let error = fails(&with_path("script", path("")));
+    assert_eq!(error.errno, libc::ENOEXEC);
+    // Without a PATH, where programs usually are.
+    let bare = SpawnRequest {
+        env: Vec::new(),
+        ..request(argv(&["true"]))
+    };
+    assert_eq!(run(&bare).code, Some(0));
+}
+
+#[test]
+fn only_descriptors_0_to_2_are_open_whatever_the_caller_leaves_inheritable() {
+    let null = File::open("/dev/null").expect("/dev/null");
+    // SAFETY: duplicates of an open descriptor, each owned by one `OwnedFd`.
+    let inheritable: Vec<OwnedFd> = (0..100)
+        .map(|_| unsafe { OwnedFd::from_raw_fd(libc::fcntl(fd(&null), libc::F_DUPFD, 0)) })
+        .collect();
+    let mut job = Job::start(&mut spawner(), &request(argv(&["cat"])));
+    // When it answers, the dynamic linker has closed what it had opened.
+    let mut stdin = File::from(job.spawned.stdin.take().expect("a pipe"));
+    stdin.write_all(b"x").expect("it reads");
+    let mut stdout = File::from(job.spawned.stdout.take().expect("a pipe"));
+    common::eventually("the echo", || {
+        stdout.read(&mut [0]).is_ok_and(|count| count == 1)
+    });
+    let open = std::fs::read_dir(format!("/proc/{}/fd", job.spawned.pid)).expect("alive");
+    let open: BTreeSet<_> = open
+        .map(|entry| entry.expect("entry").file_name())
+        .collect();
+    assert_eq!(open, ["0", "1", "2"].map(Into::into).into());
+    drop((stdin, inheritable));
+    assert_eq!(job.wait(), (Some(0), None));
+}
+
+fn fd(file: &File) -> i32 {
+    use std::os::fd::AsRawFd;
+    file.as_raw_fd()
+}
+
+#[test]
+fn no_signal_is_blocked_or_ignored_though_ours_are() {
+    // SAFETY: ignoring a signal runs no code; blocking concerns this thread only.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        libc::signal(libc::SIGUSR2, libc::SIG_IGN);
+        let mut set = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+    }
+    let field = status_of(&request(argv(&["cat", "/proc/self/status"])));
+    for name in ["SigBlk:", "SigIgn:", "SigCgt:"] {
+        assert_eq!(field(name), "0000000000000000", "{name}");
+    }
+    let ours = std::fs::read_to_string("/proc/thread-self/status").expect("status");
+    let ours = ours
+        .lines()
+        .find(|line| line.starts_with("SigBlk:"))
+        .expect("SigBlk");
+    assert!(
+        ours.contains("fffffffe"),
+        "our own mask is put back: {ours}"
+    );
+}
+
+#[test]
+fn the_environment_is_exactly_what_was_asked() {
+    let pair = |name: &[u8], value: &[u8]| (name.to_vec(), value.to_vec());
+    let env = vec![
+        pair(b"A", b""),
+        pair(b"B", b"=\n\xff "),
+        pair(b"LONG", &[b'x'; 100_000]),
+    ];
+    let wanted: Vec<u8> = env
+        .iter()
+        .flat_map(|(name, value)| [name, &b"="[..], value, b"\0"].concat())
+        .collect();
+    let request = SpawnRequest {
+        env,
+        ..request(argv(&["/bin/cat", "/proc/self/environ"]))
+    };
+    assert_eq!(run(&request).stdout, wanted);
+}
+
+#[test]
+fn arguments_arrive_byte_for_byte() {
+    let every: Vec<u8> = (1..=255).collect();
+    let mut arguments: Vec<Vec<u8>> = [
+        &b"sh"[..],
+        b"-c",
+        b"cat /proc/$$/cmdline; :",
+        b"sh",
+        b"",
+        b"\n",
+        b"$(id) `id` * ;",
+        &every,
+    ]
+    .map(<[u8]>::to_vec)
+    .to_vec();
+    // 1.5 MiB in all, each just under the kernel's 128 KiB.
+    arguments.extend((0..12_u8).map(|n| vec![b'a' + n; 128 * 1024 - 1]));
+    let wanted: Vec<u8> = arguments
+        .iter()
+        .flat_map(|argument| [argument, &b"\0"[..]].concat())
+        .collect();
+    let ended = run(&request(Program::Argv(arguments)));
+    assert_eq!(ended.code, Some(0));
+    assert!(
+        ended.stdout == wanted,
+        "{} of {} bytes",
+        ended.stdout.len(),
+        wanted.len()
+    );
+}
+
+#[test]
+fn too_long_an_argument_is_the_kernels_e2big() {
+    let long = vec![b'x'; 128 * 1024];
+    let error = fails(&request(Program::Argv(vec![b"/bin/true".to_vec(), long])));
+    assert_eq!((error.stage, error.errno), (SpawnStage::Exec, libc::E2BIG));
+}
+
+#[test]
+fn a_nul_or_a_name_that_is_none_is_refused_before_anything_starts() {
+    let nul = Program::Argv(vec![b"true".to_vec(), b"a\0b".to_vec()]);
+    let with = |name: &[u8], value: &[u8]| SpawnRequest {
+        env: vec![(name.to_vec(), value.to_vec())],
+        ..request(argv(&["true"]))
+    };
+    let at_nul = SpawnRequest {
+        cwd: Some(b"/\0".to_vec()),
+        ..request(argv(&["true"]))
+    };
+    for (request, stage) in [
+        (request(nul), SpawnStage::Argument),
+        (request(argv(&[])), SpawnStage::Argument),
+        (
+            request(Program::Shell(b"true\0".to_vec())),
+            SpawnStage::Argument,
+        ),
+        (with(b"A", b"\0"), SpawnStage::Environment),
+        (with(b"A=B", b""), SpawnStage::Environment),
+        (with(b"", b""), SpawnStage::Environment),
+        (at_nul, SpawnStage::Cwd),
+    ] {
+        let error = fails(&request);
+        assert_eq!((error.stage, error.errno), (stage, libc::EINVAL), "{error}");
+    }
+}
+
+#[test]
+fn text_is_run_by_the_accounts_shell_in_the_accounts_home() {
+    let home = tempfile::tempdir().expect("a directory");
+    let home = home.path().canonicalize().expect("a path");
+    let text = |text: &str| text.as_bytes().to_vec();
+    let mut account = Account::own().expect("passwd");
+    account.home = text(home.to_str().expect("text"));
+    account.shell = text("/bin/sh");
+    let program = Program::Shell(text("pwd -P; echo $0; exit 7"));
+    let ended = run(&SpawnRequest::new(
+        program.clone(),
+        Arc::new(account.clone()),
+    ));
+    assert_eq!(ended.text(), format!("{}\nsh\n", home.display()));
+    assert_eq!(ended.code, Some(7));
+    account.shell = text("/no/shell");
+    let error = fails(&SpawnRequest::new(program, Arc::new(account)));
+    assert_eq!((error.errno, error.path), (libc::ENOENT, text("/no/shell")));
+}
+
+#[test]
+fn a_bad_directory_is_named() {
+    for (cwd, errno) in [("/no/such", libc::ENOENT), ("/etc/passwd", libc::ENOTDIR)] {
+        let cwd = cwd.as_bytes().to_vec();
+        let error = fails(&SpawnRequest {
+            cwd: Some(cwd.clone()),
+            ..request(argv(&["true"]))
+        });
+        assert_eq!(
+            (error.stage, error.errno, error.path),
+            (SpawnStage::Cwd, errno, cwd)
+        );
+    }
+}
+
+#[test]
+fn null_is_an_empty_input_and_swallows_output() {
+    let mut request = request(argv(&["sh", "-c", "cat; echo out; echo err >&2"]));
+    (request.stdin, request.stderr) = (Stdio3::Null, Stdio3::Null);
+    let mut job = Job::start(&mut spawner(), &request);
+    assert!(job.spawned.stdin.is_none() && job.spawned.stderr.is_none());
+    assert_eq!(
+        read_all(job.spawned.stdout.take().expect("a pipe")),
+        b"out\n"
+    );
+    assert_eq!(job.wait().0, Some(0));
+}
+
+#[test]
+fn umask_niceness_and_limits_are_set() {
+    let script = "umask; ulimit -n; ulimit -c; cut -d' ' -f19 /proc/self/stat";
+    let request = SpawnRequest {
+        umask: Some(0o27),
+        nice: Some(7),
+        limits: vec![(libc::RLIMIT_NOFILE, 77, 99), (libc::RLIMIT_CORE, 0, 0)],
+        ..request(argv(&["sh", "-c", script]))
+    };
+    assert_eq!(run(&request).text(), "0027\n77\n0\n7\n");
+    let soft_above_hard = SpawnRequest {
+        limits: vec![(libc::RLIMIT_NOFILE, 9, 8)],
+        ..request.clone()
+    };
+    assert_eq!(fails(&soft_above_hard).stage, SpawnStage::Limits);
+}
+
+#[test]
+fn many_threads_start_processes_at_once_and_no_pipe_is_crossed() {
+    let threads: Vec<_> = (0..8)
+        .map(|thread| {
+            thread::spawn(move || {
+                let mut spawner = spawner();
+                for turn in 0..50 {
+                    let text = format!("{thread}.{turn}");
+                    let job = Job::start(&mut spawner, &request(argv(&["echo", &text])));
+                    assert_eq!(job.finish(b"").text(), format!("{text}\n"));
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("no thread fails");
+    }
+}
+
+#[test]
+fn a_terminal_controls_its_session_and_has_its_size() {
+    let script =
+        "tty; stty size; echo there >/dev/tty; ps -o sid= -p $$ | grep -qw $$ && echo leader";
+    let pty = Some(PtySize {
+        columns: 123,
+        rows: 45,
+    });
+    let mut job = Job::start(
+        &mut spawner(),
+        &SpawnRequest {
+            pty,
+            ..request(argv(&["sh", "-c", script]))
+        },
+    );
+    assert!(job.spawned.stdout.is_none());
+    let text = String::from_utf8(read_all(job.spawned.pty.take().expect("a terminal")));
+    let text = text.expect("text").replace('\r', "");
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].starts_with("/dev/pts/"), "{text}");
+    assert_eq!(lines[1..], ["45 123", "there", "leader"]);
+    assert_eq!(job.wait().0, Some(0));
+}
+
+#[test]
+fn an_identity_is_exact_and_final() {
+    if !is_root() {
+        println!("skipped: only root can take another identity");
+        return;
+    }
+    for (uid, gid, groups) in [
+        (65_534, 65_534, vec![]),
+        (1, 1, vec![1, 4]),
+        (4_000_000_000, 4_000_000_001, vec![7]),
+    ] {
+        let shown = groups
+            .iter()
+            .map(u32::to_string)
+            .collect::<Vec<_>>()
+            .join(" ");
+        let identity = Some(Identity { uid, gid, groups });
+        let field = status_of(&SpawnRequest {
+            identity,
+            ..request(argv(&["cat", "/proc/self/status"]))
+        });
+        assert_eq!(field("Uid:"), [uid; 4].map(|id| id.to_string()).join(" "));
+        assert_eq!(field("Gid:"), [gid; 4].map(|id| id.to_string()).join(" "));
+        assert_eq!(field("Groups:"), shown);
+        for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+            assert_eq!(field(set), "0000000000000000", "{set}");
+        }
+    }
+}
+
+#[test]
+fn the_users_own_permissions_decide_where_it_may_go() {
+    if !is_root() {
+        println!("skipped: only root can take another identity");
+        return;
+    }
+    let closed = tempfile::tempdir().expect("a directory");
+    let only_root = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(closed.path(), only_root).expect("mode");
+    let cwd = closed.path().to_str().expect("text").as_bytes().to_vec();
+    let identity = Some(Identity {
+        uid: 65_534,
+        gid: 65_534,
+        groups: Vec::new(),
+    });
+    let error = fails(&SpawnRequest {
+        identity,
+        cwd: Some(cwd),
+        ..request(argv(&["true"]))
+    });
+    assert_eq!((error.stage, error.errno), (SpawnStage::Cwd, libc::EACCES));
+}
+
+#[test]
+fn an_identity_that_cannot_be_had_starts_nothing() {
+    // -1 means "leave as it is" to the kernel, so it would stay root.
+    let nobody = Identity {
+        uid: u32::MAX,
+        gid: 65_534,
+        groups: Vec::new(),
+    };
+    let no_group = Identity {
+        uid: 65_534,
+        gid: u32::MAX,
+        groups: Vec::new(),
+    };
+    let many = Identity {
+        uid: 65_534,
+        gid: 65_534,
+        groups: vec![1; 65_537],
+    };
+    for identity in [nobody, no_group, many] {
+        let error = fails(&SpawnRequest {
+            identity: Some(identity),
+            ..request(argv(&["true"]))
+        });
+        assert_eq!(error.stage, SpawnStage::Identity);
+    }
+    if !is_root() {
+        let root = Identity {
+            uid: 0,
+            gid: 0,
+            groups: Vec::new(),
+        };
+        let error = fails(&SpawnRequest {
+            identity: Some(root),
+            ..request(argv(&["true"]))
+        });
+        assert_eq!(
+            (error.stage, error.errno),
+            (SpawnStage::Identity, libc::EPERM)
+        );
+    }
+}
+
+#[test]
+fn a_cgroup_that_is_none_is_a_refusal_of_its_own() {
+    let directory = File::open("/").expect("a directory");
+    let cgroup = Some(Arc::new(OwnedFd::from(directory)));
+    let error = fails(&SpawnRequest {
+        cgroup,
+        ..request(argv(&["true"]))
+    });
+    assert_eq!(error.stage, SpawnStage::Cgroup);
+}
+
+#[test]
+fn the_raised_limit_on_descriptors_is_ours_alone() {
+    // In a process of its own: the limit is everybody's in this one.
+    if std::env::var_os("RAISE_LIMIT").is_none() {
+        let own = std::env::current_exe().expect("a path");
+        let script =
+            "ulimit -Sn 512 && exec \"$0\" --exact the_raised_limit_on_descriptors_is_ours_alone";
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", script])
+            .arg(own)
+            .env("RAISE_LIMIT", "1");
+        assert!(command.status().expect("it runs").success());
+        return;
+    }
+    let raised = redial_keeper::spawn::raise_descriptor_limit().expect("up to the hard limit");
+    assert!(raised > 512);
+    assert_eq!(
+        run(&request(argv(&["sh", "-c", "ulimit -n"]))).text(),
+        "512\n"
+    );
 }

@@ -36,9 +36,11 @@ pub(crate) fn argv(arguments: &[&str]) -> Program {
 /// `program` in the root directory, with the environment a job would have.
 pub(crate) fn request(program: Program) -> SpawnRequest {
     let account = account();
+    // Not the tester's own, which may hold directories that this user cannot read.
+    let path = (b"PATH".to_vec(), b"/usr/bin:/bin".to_vec());
     SpawnRequest {
         cwd: Some(b"/".to_vec()),
-        env: environment(&account, b"test", None, &[]),
+        env: environment(&account, b"test", None, &[path]),
         ..SpawnRequest::new(program, account)
     }
 }
