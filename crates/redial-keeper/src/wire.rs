@@ -7,10 +7,12 @@
 //! The keeper treats whatever arrives here as hostile.
 
 mod link;
+mod packet;
 mod to_front;
 mod to_keeper;
 
-pub use link::{Link, LinkError, Packet};
+pub use link::{Link, MAX_PACKET_FDS, Received};
+pub use packet::{Outbox, WireError, decode_packet};
 pub use to_front::{Chunk, ConnectionKind, FrontSettings, Piece, Snapshot, StreamState, ToFront};
 pub use to_keeper::{Command, Drop as DropPolicy, Program, PtyRequest, Resent, ToKeeper};
 
@@ -31,3 +33,6 @@ pub type Capability = u32;
 
 /// A job's id, as the client chose it.
 pub type JobId = [u8; 16];
+
+#[cfg(test)]
+mod tests;

@@ -20,13 +20,22 @@ pub enum ToFront {
     /// Answer to a start or attach: the front's number, the job, started by this
     /// very request, and where the job stands.
     #[n(2)]
-    Attached(#[n(0)] u32, #[n(1)] ByteArray<16>, #[n(2)] bool, #[n(3)] Box<Snapshot>),
+    Attached(
+        #[n(0)] u32,
+        #[n(1)] ByteArray<16>,
+        #[n(2)] bool,
+        #[n(3)] Box<Snapshot>,
+    ),
     /// Answer to a start or attach: the front's number, why not.
     #[n(3)]
     Refused(#[n(0)] u32, #[n(1)] RefusedCode, #[n(2)] String),
     /// Output has arrived: first the chunks that are new, then the pieces in order.
     #[n(4)]
-    Output(#[n(0)] ByteArray<16>, #[n(1)] Vec<Chunk>, #[n(2)] Vec<Piece>),
+    Output(
+        #[n(0)] ByteArray<16>,
+        #[n(1)] Vec<Chunk>,
+        #[n(2)] Vec<Piece>,
+    ),
     /// An output stream has ended; its length.
     #[n(5)]
     OutputEnd(#[n(0)] ByteArray<16>, #[n(1)] u8, #[n(2)] u64),

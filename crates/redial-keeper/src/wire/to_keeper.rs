@@ -24,10 +24,20 @@ pub enum ToKeeper {
     Start(#[n(0)] Capability, #[n(1)] u32, #[n(2)] ByteVec),
     /// Capability, number for the answer, job, take the hold.
     #[n(3)]
-    Attach(#[n(0)] Capability, #[n(1)] u32, #[n(2)] ByteArray<16>, #[n(3)] bool),
+    Attach(
+        #[n(0)] Capability,
+        #[n(1)] u32,
+        #[n(2)] ByteArray<16>,
+        #[n(3)] bool,
+    ),
     /// Holder only: stdout and stderr are acknowledged up to these offsets.
     #[n(4)]
-    Acknowledge(#[n(0)] Capability, #[n(1)] ByteArray<16>, #[n(2)] u64, #[n(3)] u64),
+    Acknowledge(
+        #[n(0)] Capability,
+        #[n(1)] ByteArray<16>,
+        #[n(2)] u64,
+        #[n(3)] u64,
+    ),
     /// Holder only: stdin lies in its chunks up to this offset.
     #[n(5)]
     Stdin(#[n(0)] Capability, #[n(1)] ByteArray<16>, #[n(2)] u64),
@@ -36,7 +46,12 @@ pub enum ToKeeper {
     StdinEnd(#[n(0)] Capability, #[n(1)] ByteArray<16>, #[n(2)] u64),
     /// Holder only: a numbered control.
     #[n(7)]
-    Control(#[n(0)] Capability, #[n(1)] ByteArray<16>, #[n(2)] u64, #[n(3)] ControlKind),
+    Control(
+        #[n(0)] Capability,
+        #[n(1)] ByteArray<16>,
+        #[n(2)] u64,
+        #[n(3)] ControlKind,
+    ),
     /// This reader leaves; true: its client has seen the outcome.
     #[n(8)]
     Leave(#[n(0)] Capability, #[n(1)] ByteArray<16>, #[n(2)] bool),
@@ -86,7 +101,6 @@ pub struct Command {
     #[n(11)]
     pub resent: Option<Resent>,
 }
-
 
 /// A program and its arguments, or text for a shell.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

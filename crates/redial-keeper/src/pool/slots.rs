@@ -1,0 +1,60 @@
+//! Which chunks of a pool are free, and which of those still cost memory.
+
+use std::collections::VecDeque;
+
+/// The free chunks of a pool, most recently used first.
+///
+/// A chunk that was used has touched pages; those chunks are handed out first,
+/// and given back to the system when too many of them lie around.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    /// Free, pages touched; the newest at the back.
+    warm: VecDeque<u32>,
+    /// Free, without pages.
+    cold: Vec<u32>,
+    total: u32,
+}
+
+impl Slots {
+    /// All chunks free.
+    pub(crate) fn new(total: u32) -> Self {
+        Self {
+            warm: VecDeque::new(),
+            cold: (0..total).rev().collect(),
+            total,
+        }
+    }
+
+    /// A chunk, or none is free.
+    pub(crate) fn take(&mut self) -> Option<u32> {
+        self.warm.pop_back().or_else(|| self.cold.pop())
+    }
+
+    /// A chunk comes back; its pages were touched.
+    pub(crate) fn give_back(&mut self, slot: u32) {
+        debug_assert!(slot < self.total && !self.warm.contains(&slot));
+        self.warm.push_back(slot);
+    }
+
+    /// Chunks free.
+    pub(crate) fn free(&self) -> usize {
+        self.warm.len() + self.cold.len()
+    }
+
+    /// Whether so little is free that streams must share.
+    pub(crate) fn is_short(&self) -> bool {
+        self.free() < self.total as usize / 8
+    }
+
+    /// Free chunks that still cost memory.
+    pub(crate) fn warm(&self) -> usize {
+        self.warm.len()
+    }
+
+    /// The free chunk that was used longest ago; its pages are to be given back.
+    pub(crate) fn cool(&mut self) -> Option<u32> {
+        let slot = self.warm.pop_front()?;
+        self.cold.push(slot);
+        Some(slot)
+    }
+}

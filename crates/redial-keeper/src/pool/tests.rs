@@ -1,0 +1,80 @@
+//! Shared memory and its chunks.
+
+use std::os::fd::OwnedFd;
+
+use super::*;
+
+#[test]
+fn what_one_side_writes_the_other_reads() {
+    let pool = Mapping::create("test", 4).unwrap();
+    let view = StdinView::map(pool.share(true).unwrap(), 4).unwrap();
+    assert!(view.write(3, CHUNK_BYTES - 3, b"end"));
+    let mut bytes = [0; 3];
+    assert!(pool.copy_out(3, CHUNK_BYTES - 3, &mut bytes));
+    assert_eq!(&bytes, b"end");
+    let output = OutputView::map(pool.share(false).unwrap(), 4).unwrap();
+    assert_eq!(
+        output.slice(3, CHUNK_BYTES - 3..CHUNK_BYTES).unwrap(),
+        b"end"
+    );
+}
+
+#[test]
+fn nothing_lies_past_a_chunk_or_the_pool() {
+    let pool = Mapping::create("test", 2).unwrap();
+    let view = OutputView::map(pool.share(false).unwrap(), 2).unwrap();
+    assert!(view.slice(1, 0..CHUNK_BYTES).is_some());
+    assert!(view.slice(1, 0..CHUNK_BYTES + 1).is_none());
+    assert!(view.slice(2, 0..0).is_none());
+    #[expect(clippy::reversed_empty_ranges)]
+    let reversed = view.slice(0, 5..4);
+    assert!(reversed.is_none());
+    let view = StdinView::map(pool.share(true).unwrap(), 2).unwrap();
+    assert!(!view.write(0, CHUNK_BYTES, b"x"));
+    assert!(!view.write(0, usize::MAX, b"x"));
+    assert!(!view.write(u32::MAX, 0, b"x"));
+}
+
+#[test]
+fn the_output_descriptor_of_the_front_cannot_write() {
+    let pool = Mapping::create("test", 1).unwrap();
+    assert!(StdinView::map(pool.share(false).unwrap(), 1).is_err());
+    assert!(rustix::io::write(pool.share(false).unwrap(), b"x").is_err());
+}
+
+#[test]
+fn memory_of_another_size_or_that_could_shrink_is_refused() {
+    let pool = Mapping::create("test", 2).unwrap();
+    assert!(OutputView::map(pool.share(false).unwrap(), 3).is_err());
+    assert!(OutputView::map(pool.share(false).unwrap(), 0).is_err());
+    let flags = rustix::fs::MemfdFlags::CLOEXEC | rustix::fs::MemfdFlags::ALLOW_SEALING;
+    let unsealed: OwnedFd = rustix::fs::memfd_create("test", flags).unwrap();
+    rustix::fs::ftruncate(&unsealed, CHUNK_BYTES as u64).unwrap();
+    assert!(OutputView::map(unsealed, 1).is_err());
+}
+
+#[test]
+fn a_punched_chunk_costs_no_memory() {
+    let pool = Mapping::create("test", 4).unwrap();
+    let shared = pool.share(true).unwrap();
+    let blocks = || rustix::fs::fstat(&shared).unwrap().st_blocks;
+    assert_eq!(blocks(), 0);
+    let view = StdinView::map(pool.share(true).unwrap(), 4).unwrap();
+    view.write(2, 0, &[1; CHUNK_BYTES]);
+    assert!(blocks() > 0);
+    pool.punch(2).unwrap();
+    assert_eq!(blocks(), 0);
+}
+
+#[test]
+fn used_chunks_are_used_again_first_and_cool_down_oldest_first() {
+    let mut slots = Slots::new(16);
+    let taken: Vec<u32> = (0..3).map(|_| slots.take().unwrap()).collect();
+    taken.iter().for_each(|&slot| slots.give_back(slot));
+    assert_eq!(slots.take(), Some(taken[2]));
+    assert_eq!(slots.warm(), 2);
+    assert_eq!(slots.cool(), Some(taken[0]));
+    assert_eq!(slots.free(), 15);
+    while slots.take().is_some() {}
+    assert!(slots.is_short());
+}
