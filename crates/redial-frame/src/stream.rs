@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::vec;
 use std::vec::Vec;
 
 use crate::decoder::truncated;
@@ -80,19 +81,23 @@ impl<R: Read> FrameReader<R> {
         self.reader
     }
 
-    /// Leaves at least one free byte behind `end`, and all that is needed if that can be had by
-    /// moving what is there to the front.
+    /// Leaves free room behind `end`: all that is needed if it can be had by moving what is there to
+    /// the front, else at least one byte, and as much as has arrived.
     fn make_room(&mut self, needed: usize) {
-        if self.start == self.end {
+        let held = self.end - self.start;
+        if held == 0 {
             (self.start, self.end) = (0, 0);
-        } else if self.buffer.len() - self.end < needed {
+        } else if self.start > 0 && self.buffer.len() - self.end < needed {
             self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+            (self.start, self.end) = (0, held);
         }
         if self.end == self.buffer.len() {
-            let doubled = self.end.saturating_mul(2);
-            let length = doubled.min(self.end.saturating_add(needed)).max(READ_STEP);
-            self.buffer.resize(length, 0);
+            let doubled = held.saturating_mul(2);
+            let length = doubled.min(held.saturating_add(needed)).max(READ_STEP);
+            // Zeroed by the allocator, so that pages nobody writes to cost no memory.
+            let mut grown = vec![0; length];
+            grown[..held].copy_from_slice(&self.buffer);
+            self.buffer = grown;
         }
     }
 

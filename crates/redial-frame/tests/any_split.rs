@@ -79,7 +79,7 @@ fn framing() -> impl Strategy<Value = Framing> {
         .filter(|text| !(text.ends_with(['n', 'N']) && text.starts_with(['=', '<', '>', '!'])))
         .collect();
     (select(texts), any::<bool>()).prop_map(|(text, includes_header)| {
-        Framing::new(text.parse().unwrap()).with_includes_header(includes_header)
+        Framing::new(text.parse().expect("a format")).with_includes_header(includes_header)
     })
 }
 
@@ -91,7 +91,7 @@ fn framed_payloads() -> impl Strategy<Value = (Framing, Vec<Vec<u8>>)> {
 fn encode(framing: &Framing, payloads: &[Vec<u8>]) -> Vec<u8> {
     let mut wire = Vec::new();
     for payload in payloads {
-        framing.encode(payload, &mut wire).unwrap();
+        framing.encode(payload, &mut wire).expect("a short payload");
     }
     wire
 }

@@ -3,16 +3,20 @@
 use redial_frame::{DEFAULT_MAX_PAYLOAD, Decoder, FrameError, Framing, HeaderFormat, Parsed, Part};
 
 fn format(text: &str) -> HeaderFormat {
-    text.parse().unwrap()
+    text.parse().expect("a format")
 }
 
 /// The header that says `number`, whatever a framing thinks of it.
 fn raw(text: &str, number: i128) -> Vec<u8> {
-    format(text).pack(number).unwrap().as_ref().to_vec()
+    format(text)
+        .pack(number)
+        .expect("a number in range")
+        .as_ref()
+        .to_vec()
 }
 
 fn decode_error(framing: Framing, wire: &[u8]) -> FrameError {
-    let error = framing.parse(wire).unwrap_err();
+    let error = framing.parse(wire).expect_err("a bad header");
     let mut decoder = Decoder::new(framing);
     for byte in wire {
         if let Err(same) = decoder.decode(&mut &[*byte][..]) {
@@ -262,6 +266,24 @@ fn a_frame_within_one_piece_is_borrowed_from_it_even_if_its_header_came_before()
             missing: 1
         })
     );
+}
+
+#[test]
+fn a_decoder_gives_memory_back_when_told_and_loses_no_byte_by_it() {
+    let framing = Framing::new(HeaderFormat::U32_BE);
+    let long = vec![7; 1_000_000];
+    let mut wire = Vec::new();
+    framing.encode(&long, &mut wire).unwrap();
+    let (first, mut last) = wire.split_at(wire.len() - 1);
+
+    let mut decoder = Decoder::new(framing);
+    assert_eq!(decoder.decode(&mut &first[..]), Ok(None));
+    decoder.shrink_to(0);
+    assert!(decoder.decode(&mut last) == Ok(Some(&long[..])));
+    decoder.shrink_to(0);
+    assert_eq!(decoder.finish(), Ok(()));
+    let mut next: &[u8] = b"\0\0\0\x01a";
+    assert_eq!(decoder.decode(&mut next), Ok(Some(&b"a"[..])));
 }
 
 #[test]

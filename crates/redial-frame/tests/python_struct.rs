@@ -1,7 +1,9 @@
 //! Header formats against Python's `struct`: one python3 process answers the whole table.
 
 use std::collections::BTreeSet;
-use std::io::{ErrorKind, Write};
+use std::env;
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Write};
 use std::process::{Command, Stdio};
 
 use redial_frame::{FormatError, HeaderFormat};
@@ -31,16 +33,21 @@ for line in sys.stdin:
 
 #[test]
 fn every_format_packs_every_boundary_value_as_python_does() {
-    let formats = formats();
     let numbers = boundary_numbers();
     let mut table = String::new();
-    for format in &formats {
-        for number in &numbers {
+    for format in formats() {
+        // What we refuse, Python must refuse; one number is enough to see that.
+        let tried = if HeaderFormat::parse(&format).is_ok() {
+            numbers.len()
+        } else {
+            1
+        };
+        for number in numbers.iter().take(tried) {
             table += &format!("{format}\t{number}\n");
         }
     }
     let Some(answers) = ask_python(&table) else {
-        println!("skipped: python3 is not installed, so no vectors against its struct module");
+        say_skipped("no python3 is installed to compare with");
         return;
     };
     let mut accepted = BTreeSet::new();
@@ -59,7 +66,7 @@ fn every_format_packs_every_boundary_value_as_python_does() {
     }
     assert_eq!(
         compared,
-        formats.len() * numbers.len(),
+        table.lines().count(),
         "python3 answered too little"
     );
     // Ten letters after six orders, n and N after two; each plain and with `1` and `01`.
@@ -119,6 +126,22 @@ fn boundary_numbers() -> BTreeSet<i128> {
         i128::MIN,
     ]);
     numbers
+}
+
+/// Says that the vectors were not compared: on the real stderr, since libtest swallows what a
+/// passing test prints, and in the list of skips that `cargo xtask test` collects.
+fn say_skipped(reason: &str) {
+    let line = format!("python_struct vectors: {reason}\n");
+    let _ = write!(io::stderr(), "skipped: {line}");
+    if let Some(list) = env::var_os("REDIAL_SKIPS") {
+        let mut list = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(list)
+            .expect("the list of skips can be written");
+        list.write_all(line.as_bytes())
+            .expect("the list of skips can be written");
+    }
 }
 
 /// Python's answers, or `None` if there is no python3.
