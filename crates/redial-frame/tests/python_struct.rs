@@ -156,13 +156,13 @@ fn ask_python(table: &str) -> Option<String> {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(error) => panic!("python3: {error}"),
     };
-    let mut stdin = python.stdin.take().unwrap();
+    let mut stdin = python.stdin.take().expect("stdin is piped");
     let output = std::thread::scope(|scope| {
         scope.spawn(move || stdin.write_all(table.as_bytes()));
-        python.wait_with_output().unwrap()
+        python.wait_with_output().expect("python3 can be awaited")
     });
     assert!(output.status.success(), "python3: {}", output.status);
-    Some(String::from_utf8(output.stdout).unwrap())
+    Some(String::from_utf8(output.stdout).expect("the answers are ASCII"))
 }
 
 #[test]
