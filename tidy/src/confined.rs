@@ -29,7 +29,7 @@ pub fn unsafe_code(source: &Source) -> Vec<Offence> {
 }
 
 /// clap outside its one file.
-pub fn clap(source: &Source) -> Vec<Offence> {
+pub fn argument_parser(source: &Source) -> Vec<Offence> {
     if source.path == CLAP_HOME {
         return Vec::new();
     }
@@ -94,9 +94,18 @@ mod tests {
     #[test]
     fn clap_is_found_outside_its_file() {
         let text = "\n#[derive(clap::Parser)]\nstruct A;";
-        assert_eq!(lines(clap, "crates/redial/src/run.rs", text), [2]);
-        assert_eq!(lines(clap, "xtask/src/main.rs", "use clap::Parser;"), [1]);
-        assert_eq!(lines(clap, "crates/redial/src/args.rs", text), [0; 0]);
+        assert_eq!(
+            lines(argument_parser, "crates/redial/src/run.rs", text),
+            [2]
+        );
+        assert_eq!(
+            lines(argument_parser, "xtask/src/main.rs", "use clap::Parser;"),
+            [1]
+        );
+        assert_eq!(
+            lines(argument_parser, "crates/redial/src/args.rs", text),
+            [0; 0]
+        );
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn unsafe_code_stays_in_the_keeper() {
 
 #[test]
 fn clap_stays_in_one_file() {
-    none(each(confined::clap));
+    none(each(confined::argument_parser));
 }
 
 #[test]
