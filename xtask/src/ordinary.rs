@@ -1,7 +1,7 @@
 //! The second pass: what touches processes, sockets and files, run again as an
 //! ordinary user, because root passes tests that nobody else would.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,6 +12,7 @@ use anyhow::Context;
 
 use crate::artifacts::{Executable, Kind};
 use crate::processes;
+use crate::report::Verdict;
 use crate::stage::Stage;
 use crate::tally::{self, SKIPS_VARIABLE, Skip, Tally};
 use crate::test::TEST_LIMIT;
@@ -28,8 +29,14 @@ const CRATES: [&str; 5] = [
 /// The user of the second pass. One of its own, with a home and a shell as
 /// people have them, so that what it leaves running can be told.
 const NAME: &str = "redial-test";
+/// How often we look again at what we wait for.
+const POLL: Duration = Duration::from_millis(50);
 /// How long processes may take to go after the last test.
 const GRACE: Duration = Duration::from_secs(3);
+/// Two passes at once would end each other's processes.
+const LOCK: &str = "/run/redial-test.lock";
+/// How long another pass may keep us waiting.
+const LOCK_WAIT: Duration = Duration::from_secs(1800);
 /// Not the caller's PATH: that often leads into directories of root's.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -50,11 +57,21 @@ pub(crate) struct Outcome {
     pub(crate) complaints: Vec<String>,
 }
 
+/// Makes the user if there is none, before any test asks for it.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn prepare() -> anyhow::Result<Verdict> {
+    let User { uid, .. } = User::find_or_make()?;
+    Ok(Verdict::Good(format!("{NAME}, uid {uid}")))
+}
+
 /// Runs the test harnesses among `executables` that belong to [`CRATES`].
 ///
 /// # Errors
 /// When there is no such user and none can be made, or no place for the files.
 pub(crate) fn run(executables: &[Executable]) -> anyhow::Result<Outcome> {
+    let _alone = lock()?;
     let user = User::find_or_make()?;
     let stage = Stage::new(&user)?;
     let skips = stage.tmp().join("skips");
@@ -108,12 +125,32 @@ impl Outcome {
     }
 }
 
+/// Waits until no other pass runs; the next may begin when the file is closed.
+fn lock() -> anyhow::Result<File> {
+    let file = File::create(LOCK).with_context(|| format!("cannot open {LOCK}"))?;
+    let since = Instant::now();
+    let mut said = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => Err(error).context("cannot lock")?,
+            Err(TryLockError::WouldBlock) => {}
+        }
+        anyhow::ensure!(since.elapsed() < LOCK_WAIT, "another pass holds {LOCK}");
+        if !said {
+            eprintln!("xtask: another pass as {NAME} is under way, waiting ({LOCK})");
+            said = true;
+        }
+        thread::sleep(POLL);
+    }
+}
+
 /// Names and kills what the user still runs once its tests are over.
 fn left_behind(user: &User) -> Vec<String> {
     let over = Instant::now();
     let mut left = processes::of_user(user.uid);
     while !left.is_empty() && over.elapsed() < GRACE {
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(POLL);
         left = processes::of_user(user.uid);
     }
     for process in &left {
@@ -188,19 +225,4 @@ impl User {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_is_read_from_passwd() {
-        let passwd = "root:x:0:0:root:/root:/bin/bash\n\
-                      redial-test:x:1001:1002:tests:/home/redial-test:/bin/sh\n";
-        let expected = User {
-            uid: 1001,
-            gid: 1002,
-            shell: "/bin/sh".to_owned(),
-        };
-        assert_eq!(User::parse(passwd, "redial-test"), Some(expected));
-        assert_eq!(User::parse(passwd, "redial"), None);
-    }
-}
+mod tests;

@@ -3,17 +3,17 @@
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use crate::report::Verdict;
 use crate::watch::{self, Line};
 
 /// openssh: `exec:ssh` and the peer in benchmarks. socat: the other peer.
+/// passwd: useradd, for the ordinary user.
 /// python3: vectors against its struct module. procps, util-linux: what tests
 /// run as commands (ps, setsid).
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "openssh-client",
     "openssh-server",
+    "passwd",
     "procps",
     "python3",
     "socat",
@@ -23,45 +23,40 @@ const PACKAGES: [&str; 6] = [
 /// A mirror that does not answer must not hold up the tests for ever.
 const APT_LIMIT: Duration = Duration::from_secs(300);
 
-/// Installs what is missing when `root`; otherwise says what is. Only an
-/// installation that was tried and failed is bad.
-///
-/// # Errors
-/// When apt-get cannot be started.
-pub(crate) fn provide(root: bool) -> anyhow::Result<Verdict> {
+/// Installs what is missing when `root`; otherwise, and when that fails (no
+/// network), says what is: the tests that need it then skip and say so.
+pub(crate) fn provide(root: bool) -> Verdict {
     let Some(installed) = installed() else {
         let wanted = PACKAGES.join(" ");
-        return Ok(Verdict::NotRun(format!(
-            "not Debian; its names for what tests use: {wanted}"
-        )));
+        return Verdict::NotRun(format!("no Debian; its names for what tests use: {wanted}"));
     };
     let missing = missing(&installed);
-    if missing.is_empty() {
-        return Ok(Verdict::Good("all there".to_owned()));
-    }
     let names = missing.join(" ");
-    if !root {
-        return Ok(Verdict::NotRun(format!("not root; missing: {names}")));
+    if missing.is_empty() {
+        return Verdict::Good("all there".to_owned());
     }
-    let steps = [
-        &["update"][..],
-        &["install", "-y", "--no-install-recommends"],
-    ];
-    for (step, extra) in steps.iter().zip([&[][..], &missing]) {
+    if !root {
+        return Verdict::NotRun(format!("not root; missing: {names}"));
+    }
+    match install(&missing) {
+        Ok(None) => Verdict::Good(format!("installed {names}")),
+        Ok(Some(complaint)) => Verdict::NotRun(format!("{complaint}; missing: {names}")),
+        Err(error) => Verdict::NotRun(format!("{error:#}; missing: {names}")),
+    }
+}
+
+/// Says what went wrong, if anything.
+fn install(packages: &[&str]) -> anyhow::Result<Option<String>> {
+    let install = ["install", "-y", "--no-install-recommends"];
+    for arguments in [&["update"][..], &[&install, packages].concat()] {
         let mut apt = Command::new("apt-get");
-        apt.args(*step)
-            .args(extra)
-            .env("DEBIAN_FRONTEND", "noninteractive");
-        let ended = watch::run("apt-get", &mut apt, APT_LIMIT, |_| Line::Show)
-            .context("apt-get, to install what the tests use")?;
+        apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        let ended = watch::run("apt-get", &mut apt, APT_LIMIT, |_| Line::Show)?;
         if let Some(complaint) = ended.complaint() {
-            return Ok(Verdict::Bad(format!(
-                "apt-get {}: {complaint}; missing: {names}",
-                step[0]
-            )));
+            return Ok(Some(format!("apt-get {}: {complaint}", arguments[0])));
         }
     }
-    Ok(Verdict::Good(format!("installed {names}")))
+    Ok(None)
 }
 
 /// What dpkg says of the packages; nothing where there is no dpkg.
@@ -92,7 +87,7 @@ mod tests {
 
     #[test]
     fn what_is_removed_or_unknown_is_missing() {
-        let installed = "openssh-client installed\nopenssh-server config-files\n\
+        let installed = "openssh-client installed\nopenssh-server config-files\npasswd installed\n\
                          procps installed\npython3 installed\nutil-linux installed\n";
         assert_eq!(missing(installed), ["openssh-server", "socat"]);
     }

@@ -22,8 +22,10 @@ const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 const FEATURES: [&str; 2] = ["--features", "redial-frame/codec"];
 
 const PACKAGES: &str = "Debian packages";
+const USER: &str = "ordinary user";
 const BUILD: &str = "build";
 const FIRST_PASS: &str = "tests";
+const AFTER_FAILURE: &str = "an earlier step failed";
 const SECOND_PASS: &str = "tests as an ordinary user";
 
 /// Runs all steps and prints the table; says whether all went well.
@@ -39,23 +41,27 @@ pub(crate) fn run(root: &Path) -> bool {
 fn steps(root: &Path, report: &mut Report) {
     let is_root = rustix::process::geteuid().is_root();
     report.push(step(PACKAGES, || {
-        Ok((packages::provide(is_root)?, Counted::default()))
+        Ok((packages::provide(is_root), Counted::default()))
     }));
-    let mut before = None;
-    for (name, mut command) in checks(root) {
-        report.push(match before {
-            Some(why) => Row::not_run(name, why),
-            None => step(name, || check(name, &mut command)),
-        });
-        before = (!report.is_good()).then_some("an earlier step failed");
+    if is_root {
+        report.push(step(USER, || {
+            Ok((ordinary::prepare()?, Counted::default()))
+        }));
     }
     let mut executables = Vec::new();
-    if before.is_none() {
-        report.push(step(BUILD, || build(root, &mut executables)));
+    for (name, mut command) in checks(root) {
+        report.push(match report.is_good() {
+            true => step(name, || check(name, &mut command)),
+            false => Row::not_run(name, AFTER_FAILURE),
+        });
     }
+    report.push(match report.is_good() {
+        true => step(BUILD, || build(root, &mut executables)),
+        false => Row::not_run(BUILD, AFTER_FAILURE),
+    });
     if !report.is_good() {
-        report.push(Row::not_run(FIRST_PASS, "an earlier step failed"));
-        report.push(Row::not_run(SECOND_PASS, "an earlier step failed"));
+        report.push(Row::not_run(FIRST_PASS, AFTER_FAILURE));
+        report.push(Row::not_run(SECOND_PASS, AFTER_FAILURE));
         return;
     }
     report.push(step(FIRST_PASS, || first_pass(root)));
