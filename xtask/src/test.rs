@@ -17,7 +17,7 @@ use crate::{cargo, ordinary, packages};
 pub(crate) const TEST_LIMIT: Duration = Duration::from_secs(600);
 /// Time that one cargo step may take, building from nothing on a slow machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
-/// One set of features for lints and tests, so that nothing is built twice:
+/// One set of features for lints, docs and tests, so that nothing is built twice:
 /// all that has tests.
 const FEATURES: [&str; 2] = ["--features", "redial-frame/codec"];
 
@@ -103,6 +103,7 @@ fn checks(root: &Path) -> Vec<(&'static str, Command)> {
     let lints = |arguments: &[&str]| command(&[&["clippy"], arguments, &strict].concat());
     let workspace = [&["--workspace", "--all-targets"][..], &FEATURES].concat();
     let mut docs = command(&["doc", "--no-deps", "--workspace"]);
+    docs.args(FEATURES);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     vec![
         ("format", command(&["fmt", "--all", "--check"])),
