@@ -1,0 +1,381 @@
+//! A cgroup v2 for each job (cgroups(7), and the kernel's admin-guide/cgroup-v2).
+//!
+//! The keeper makes one directory below its own cgroup, and jobs get directories
+//! in that. Making and removing one costs 200 µs, so an empty one is used again.
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
+use rustix::process::{Pid, PidfdFlags};
+
+use super::process;
+
+/// Directories at once, for jobs and for what outlives them.
+const CGROUPS_MAX: usize = 4_096;
+/// Empty ones kept for the next jobs.
+const FREE_MAX: usize = 64;
+/// Ones that were still in use when their job ended, looked at again per start.
+const CHECKED_PER_START: usize = 4;
+/// A job may make cgroups in its own, as deep and as many as it likes.
+const DEPTH_MAX: usize = 8;
+/// One of the kernel's files, or the processes of one cgroup, is read this far.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// How long the end of killed processes is waited for when all is removed.
+const REMOVE_TIME: Duration = Duration::from_secs(2);
+/// Descriptors open at once while processes are signalled.
+const PIDFDS_MAX: usize = 128;
+/// Rounds of signalling, each to those who came during the one before.
+const ROUNDS_MAX: usize = 64;
+
+/// Why jobs get no cgroup here; for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no cgroup for jobs: {0}")]
+pub struct CgroupUnavailable(String);
+
+/// The keeper's directory of job cgroups. What is in it dies when it is dropped.
+#[derive(Debug)]
+pub struct CgroupRoot {
+    path: PathBuf,
+    made: u64,
+    present: usize,
+    free: Vec<JobCgroup>,
+    /// Given back while something still ran in them.
+    populated: VecDeque<JobCgroup>,
+}
+
+impl CgroupRoot {
+    /// Makes `redial-INSTANCE` below the cgroup this process is in.
+    ///
+    /// # Errors
+    /// There is no cgroup v2, or we may not make or use one.
+    pub fn discover(instance: &str) -> Result<Self, CgroupUnavailable> {
+        let read = |path| {
+            std::fs::read(path).map_err(|error| CgroupUnavailable(format!("{path}: {error}")))
+        };
+        let mounts = read("/proc/self/mountinfo")?;
+        let own = read("/proc/self/cgroup")?;
+        let parent = own_directory(&mounts, &own)
+            .ok_or_else(|| CgroupUnavailable("cgroup v2 is not mounted here".into()))?;
+        Self::below(&parent, instance)
+    }
+
+    /// Makes `redial-INSTANCE` in the cgroup directory `parent`.
+    ///
+    /// # Errors
+    /// As [`CgroupRoot::discover`].
+    pub fn below(parent: &Path, instance: &str) -> Result<Self, CgroupUnavailable> {
+        let refused = |path: &Path, error: io::Error| {
+            CgroupUnavailable(format!("{}: {error}", path.display()))
+        };
+        // To be born in another cgroup takes write access to where both meet.
+        let meeting = parent.join("cgroup.procs");
+        rustix::fs::accessat(
+            rustix::fs::CWD,
+            &meeting,
+            Access::WRITE_OK,
+            AtFlags::EACCESS,
+        )
+        .map_err(|error| refused(&meeting, error.into()))?;
+        let path = parent.join(format!("redial-{instance}"));
+        std::fs::create_dir(&path).map_err(|error| refused(&path, error))?;
+        let (free, populated) = Default::default();
+        Ok(Self {
+            path,
+            made: 0,
+            present: 0,
+            free,
+            populated,
+        })
+    }
+
+    /// An empty cgroup for one job; give it back with [`CgroupRoot::release`].
+    ///
+    /// # Errors
+    /// Too many are in use (EDQUOT), or one cannot be made.
+    pub fn acquire(&mut self) -> io::Result<JobCgroup> {
+        for _ in 0..CHECKED_PER_START.min(self.populated.len()) {
+            if let Some(cgroup) = self.populated.pop_front() {
+                self.release(cgroup);
+            }
+        }
+        if let Some(cgroup) = self.free.pop() {
+            return Ok(cgroup);
+        }
+        if self.present >= CGROUPS_MAX {
+            return Err(io::Error::from_raw_os_error(libc::EDQUOT));
+        }
+        let path = self.path.join(format!("job-{}", self.made));
+        std::fs::create_dir(&path)?;
+        self.made += 1;
+        self.present += 1;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = Arc::new(rustix::fs::open(&path, flags, Mode::empty())?);
+        Ok(JobCgroup { path, directory })
+    }
+
+    /// Takes a job's cgroup back. If something still runs in it, it stays as it is
+    /// and is used again once that has ended.
+    pub fn release(&mut self, cgroup: JobCgroup) {
+        // When in doubt it is in use: a job must never be born among strangers.
+        if cgroup.populated().unwrap_or(true) {
+            self.populated.push_back(cgroup);
+        } else if self.free.len() < FREE_MAX {
+            self.free.push(cgroup);
+        } else if remove(&cgroup.path, DEPTH_MAX).is_ok() {
+            self.present -= 1;
+        } else {
+            self.populated.push_back(cgroup);
+        }
+    }
+
+    /// Kills what is left in any of the jobs' cgroups, and removes them all, this
+    /// root included. Waits for the killed ones, some seconds at most.
+    ///
+    /// # Errors
+    /// Something would not go.
+    pub fn remove_all(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + REMOVE_TIME;
+        loop {
+            let _ = std::fs::write(self.path.join("cgroup.kill"), "1");
+            match remove(&self.path, DEPTH_MAX) {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) if Instant::now() > deadline => return Err(error),
+                // Killed, but not quite gone: the kernel tells nobody when.
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        self.free.clear();
+        self.populated.clear();
+        Ok(())
+    }
+}
+
+impl Drop for CgroupRoot {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove_all() {
+            tracing::warn!(path = %self.path.display(), %error, "a cgroup is left behind");
+        }
+    }
+}
+
+/// One job's cgroup.
+#[derive(Debug)]
+#[must_use = "to be given back with CgroupRoot::release"]
+pub struct JobCgroup {
+    path: PathBuf,
+    directory: Arc<OwnedFd>,
+}
+
+impl JobCgroup {
+    /// For [`crate::spawn::SpawnRequest::cgroup`].
+    pub fn fd(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.directory)
+    }
+
+    /// Whether a process lives in it or below (a zombie does not count).
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn populated(&self) -> io::Result<bool> {
+        let events = read_file(&self.path.join("cgroup.events"))?;
+        Ok(!events
+            .split(|&byte| byte == b'\n')
+            .any(|line| line == b"populated 0"))
+    }
+
+    /// The processes in it and below.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn pids(&self) -> io::Result<Vec<i32>> {
+        let mut pids = Vec::new();
+        collect_pids(&self.path, DEPTH_MAX, &mut pids)?;
+        Ok(pids)
+    }
+
+    /// Kills every process in it and below, also those being forked. Says how many
+    /// there were just before.
+    ///
+    /// # Errors
+    /// It cannot be done.
+    pub fn kill(&self) -> io::Result<usize> {
+        let count = self.pids()?.len();
+        match std::fs::write(self.path.join("cgroup.kill"), "1") {
+            // Before Linux 5.14.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.signal(libc::SIGKILL),
+            result => result.map(|()| count),
+        }
+    }
+
+    /// Sends `signal` to each process in it and below, until none is new. Says how
+    /// many got it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn signal(&self, signal: i32) -> io::Result<usize> {
+        let mut done = HashSet::new();
+        let mut signalled = 0;
+        for _ in 0..ROUNDS_MAX {
+            let mut pids = self.pids()?;
+            pids.retain(|pid| done.insert(*pid));
+            if pids.is_empty() {
+                break;
+            }
+            for some in pids.chunks(PIDFDS_MAX) {
+                signalled += self.signal_some(some, signal)?;
+            }
+        }
+        Ok(signalled)
+    }
+
+    fn signal_some(&self, pids: &[i32], signal: i32) -> io::Result<usize> {
+        let open = |pid| rustix::process::pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok();
+        let held: Vec<_> = pids
+            .iter()
+            .filter_map(|pid| Some((*pid, open(*pid)?)))
+            .collect();
+        // Who is still listed now that a pidfd holds it is the process that is ours.
+        let listed: HashSet<i32> = self.pids()?.into_iter().collect();
+        let ours = held.iter().filter(|(pid, _)| listed.contains(pid));
+        Ok(ours
+            .filter(|(_, pidfd)| process::signal_pidfd(pidfd, signal).is_ok())
+            .count())
+    }
+}
+
+fn collect_pids(directory: &Path, depth: usize, pids: &mut Vec<i32>) -> io::Result<()> {
+    let procs = read_file(&directory.join("cgroup.procs"))?;
+    let lines = procs.split(|&byte| byte == b'\n');
+    pids.extend(lines.filter_map(|line| std::str::from_utf8(line).ok()?.parse::<i32>().ok()));
+    for child in children(directory)?.into_iter().filter(|_| depth > 0) {
+        // Gone in the meantime: then nobody is in it.
+        let _ = collect_pids(&child, depth - 1, pids);
+    }
+    Ok(())
+}
+
+/// rmdir from the leaves up.
+fn remove(directory: &Path, depth: usize) -> io::Result<()> {
+    for child in children(directory)?.into_iter().filter(|_| depth > 0) {
+        remove(&child, depth - 1)?;
+    }
+    std::fs::remove_dir(directory)
+}
+
+fn children(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(directory)?
+        .take(CGROUPS_MAX * 2)
+        .filter_map(Result::ok);
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    Ok(directories.map(|entry| entry.path()).collect())
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    use io::Read;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(FILE_BYTES_MAX)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Where this process's own cgroup v2 is, from /proc/self/mountinfo and
+/// /proc/self/cgroup (proc(5), cgroups(7)).
+fn own_directory(mounts: &[u8], own: &[u8]) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    let own = own
+        .split(|&byte| byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"0::"))?;
+    for line in mounts.split(|&byte| byte == b'\n') {
+        let fields: Vec<_> = line.split(|&byte| byte == b' ').collect();
+        let separator = fields
+            .iter()
+            .position(|field| *field == b"-")
+            .unwrap_or(fields.len());
+        if fields.get(separator + 1) != Some(&&b"cgroup2"[..]) {
+            continue;
+        }
+        let (root, point) = (unescape(fields.get(3)?), unescape(fields.get(4)?));
+        // A container may have mounted but a part, which ours must lie in.
+        let own = Path::new(std::ffi::OsStr::from_bytes(own));
+        let root = Path::new(std::ffi::OsStr::from_bytes(&root));
+        if let Ok(below) = own.strip_prefix(root) {
+            let up = below
+                .components()
+                .any(|part| part == std::path::Component::ParentDir);
+            let point = Path::new(std::ffi::OsStr::from_bytes(&point));
+            return (!up).then(|| point.join(below));
+        }
+    }
+    None
+}
+
+/// mountinfo writes space, tab, newline and backslash as three octal digits.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = after.get(..3).filter(|_| byte == b'\\');
+        let code = code.and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 8).ok()) {
+            Some(code) => {
+                plain.push(code);
+                rest = &after[3..];
+            }
+            None => {
+                plain.push(byte);
+                rest = after;
+            }
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(mounts: &str, own: &str) -> Option<String> {
+        own_directory(mounts.as_bytes(), own.as_bytes()).map(|path| {
+            path.to_str()
+                .expect("text")
+                .trim_end_matches('/')
+                .to_owned()
+        })
+    }
+
+    #[test]
+    fn our_directory_is_found_on_unified_hybrid_and_partly_mounted_hosts() {
+        let unified = "29 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let hybrid = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+            40 31 0:37 / /sys/fs/cgroup/systemd rw shared:5 - cgroup cgroup rw,name=systemd\n\
+            41 31 0:38 / /sys/fs/cgroup/unified rw shared:6 - cgroup2 cgroup2 rw\n";
+        let part = "9 8 0:26 /box /odd\\040place rw - cgroup2 cgroup2 rw\n";
+        for (mounts, own, wanted) in [
+            (
+                unified,
+                "0::/user.slice/a\n",
+                Some("/sys/fs/cgroup/user.slice/a"),
+            ),
+            (unified, "0::/\n", Some("/sys/fs/cgroup")),
+            (
+                hybrid,
+                "4:memory:/x\n0::/y\n",
+                Some("/sys/fs/cgroup/unified/y"),
+            ),
+            (part, "0::/box/in\n", Some("/odd place/in")),
+            (part, "0::/elsewhere\n", None),
+            (unified, "0::/../outside\n", None),
+            (unified, "4:memory:/x\n", None),
+            ("", "0::/\n", None),
+        ] {
+            assert_eq!(found(mounts, own).as_deref(), wanted, "{own}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The processes of a job, all of them: who they are, signalling, killing.
+//!
+//! Exact where the job has a cgroup v2 of its own. Elsewhere /proc is walked, which
+//! finds children, sessions, marked environments and holders of the job's pipes;
+//! what has shed all four is not found, and the result says that it is not exact.
+
+mod cgroup;
+mod holders;
+mod orphans;
+mod process;
+mod walk;
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+pub use cgroup::{CgroupRoot, CgroupUnavailable, JobCgroup};
+pub use holders::{HOLDERS_MAX, Holder, holders};
+pub use orphans::{Next, OrphanReaper, Orphans, SpawnTicket, SpawnTickets, become_subreaper};
+use process::Process;
+use walk::{Seed, Walk};
+
+/// Walks of one `kill_all`. Each stops what the one before missed.
+const ROUNDS_MAX: usize = 64;
+/// A fork storm that we cannot outrun must not keep us for ever.
+const TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How far a signal to a whole tree has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    /// Whether it is certain to have been every process (a cgroup, to its end).
+    pub exact: bool,
+    /// How many processes were signalled.
+    pub signalled: usize,
+}
+
+/// One job's processes.
+#[derive(Debug)]
+pub struct Tree {
+    seed: Seed,
+    cgroup: Option<JobCgroup>,
+}
+
+impl Tree {
+    /// The tree below `root`, which leads its session and process group (as
+    /// everything that [`crate::spawn`] starts), runs as `uid`, and carries `mark`
+    /// in its environment ([`crate::account::JOB_MARK`]).
+    pub fn new(root: i32, uid: u32, mark: Vec<u8>) -> Self {
+        let (pipes, excluded) = Default::default();
+        let seed = Seed {
+            root,
+            root_reaped: false,
+            uid,
+            mark,
+            pipes,
+            excluded,
+        };
+        Self { seed, cgroup: None }
+    }
+
+    /// With the cgroup that the root was born in: signals reach all, exactly.
+    #[must_use]
+    pub fn with_cgroup(mut self, cgroup: JobCgroup) -> Self {
+        self.cgroup = Some(cgroup);
+        self
+    }
+
+    /// With the inodes of the job's pipes ([`pipe_inode`]): who holds one is found.
+    #[must_use]
+    pub fn with_pipes(mut self, pipes: Vec<u64>) -> Self {
+        self.seed.pipes = pipes;
+        self
+    }
+
+    /// Without these processes, whatever they look like: the front, say. The
+    /// calling process is never a member.
+    #[must_use]
+    pub fn without(mut self, pids: Vec<i32>) -> Self {
+        self.seed.excluded = pids;
+        self
+    }
+
+    /// The root's process id.
+    pub fn root(&self) -> i32 {
+        self.seed.root
+    }
+
+    /// To be told **before** the root is reaped: its number may be another's after.
+    pub fn root_is_reaped(&mut self) {
+        self.seed.root_reaped = true;
+    }
+
+    /// Whether signals reach every process for certain.
+    pub fn is_exact(&self) -> bool {
+        self.cgroup.is_some()
+    }
+
+    /// Gives the cgroup back, for [`CgroupRoot::release`].
+    pub fn into_cgroup(self) -> Option<JobCgroup> {
+        self.cgroup
+    }
+
+    /// Signals the root's process group.
+    ///
+    /// # Errors
+    /// ESRCH once the root has been reaped; else as kill(2).
+    pub fn signal_group(&self, signal: i32) -> io::Result<()> {
+        if self.seed.root_reaped || self.seed.root <= 1 {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        // SAFETY: takes numbers only. The root is not reaped, so the group is its own.
+        let result = unsafe { libc::kill(-self.seed.root, signal) };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    /// The process ids of the members that are alive, in no order.
+    pub fn members(&self) -> Vec<i32> {
+        if let Some(pids) = self.cgroup.as_ref().and_then(|cgroup| cgroup.pids().ok()) {
+            return pids;
+        }
+        Walk::new(&self.seed)
+            .members()
+            .iter()
+            .map(|process| process.pid)
+            .collect()
+    }
+
+    /// Sends `signal` to every member.
+    ///
+    /// Takes a walk through /proc or more without a cgroup (milliseconds with
+    /// hundreds of processes, at most some seconds), so not for a thread that others
+    /// wait for. Returns when the signals are sent, not when the processes are gone.
+    pub fn kill_all(&self, signal: i32) -> Reached {
+        if let Some(cgroup) = &self.cgroup {
+            let sent = if signal == libc::SIGKILL {
+                cgroup.kill()
+            } else {
+                cgroup.signal(signal)
+            };
+            if let Ok(signalled) = sent {
+                return Reached {
+                    exact: true,
+                    signalled,
+                };
+            }
+        }
+        let deadline = Instant::now() + TIME_MAX;
+        let mut walk = Walk::new(&self.seed);
+        let mut signalled = 0;
+        let mut done = HashSet::new();
+        for _ in 0..ROUNDS_MAX {
+            // What is stopped forks no more and keeps its children, so the tree
+            // stands still and whole before the first of it dies.
+            let first = if signal == libc::SIGKILL {
+                libc::SIGSTOP
+            } else {
+                signal
+            };
+            let found = spread(&mut walk, first, &mut done, deadline);
+            if signal == libc::SIGKILL {
+                signalled += found
+                    .iter()
+                    .filter(|it| process::signal(it, signal).is_ok())
+                    .count();
+            } else {
+                signalled += found.len();
+            }
+            if found.is_empty() || Instant::now() > deadline {
+                break;
+            }
+        }
+        Reached {
+            exact: false,
+            signalled,
+        }
+    }
+}
+
+/// Signals members until a walk finds none that is not in `done`; returns the new.
+fn spread(
+    walk: &mut Walk<'_>,
+    signal: i32,
+    done: &mut HashSet<(i32, u64)>,
+    deadline: Instant,
+) -> Vec<Process> {
+    let mut found = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let mut members = walk.members();
+        members.retain(|member| done.insert((member.pid, member.started)));
+        // Gone, or not ours to signal: either way there is nothing more to try.
+        members.retain(|member| process::signal(member, signal).is_ok());
+        if signal == libc::SIGSTOP {
+            stop_groups(walk, &members);
+        }
+        let none_new = members.is_empty();
+        found.append(&mut members);
+        if none_new || Instant::now() > deadline {
+            break;
+        }
+    }
+    found
+}
+
+/// Stops the groups of members that were just stopped one by one, all at once: a
+/// process that forks and exits is gone before it can be signalled by its pid, but
+/// not even a fork slips through a signal to its group (fork(2) starts over).
+fn stop_groups(walk: &Walk<'_>, stopped: &[Process]) {
+    let ours = stopped.iter().filter(|member| walk.owns_group(member));
+    let groups: HashSet<i32> = ours.map(|member| member.group).collect();
+    for group in groups {
+        // SAFETY: takes numbers only. A stopped member holds the group's number.
+        let _ = unsafe { libc::kill(-group, libc::SIGSTOP) };
+    }
+}
+
+/// The inode by which /proc names a pipe, for [`Tree::with_pipes`] and [`holders`].
+///
+/// # Errors
+/// As fstat(2).
+pub fn pipe_inode(pipe: impl AsFd) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(pipe)?.st_ino)
+}

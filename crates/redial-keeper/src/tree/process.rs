@@ -1,0 +1,256 @@
+//! One process as /proc shows it (proc(5)). What cannot be read is `None`: the
+//! process has gone, or is not ours to see.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::process::{Pid, PidfdFlags};
+
+use crate::account::JOB_MARK;
+
+/// A walk sees no more than this: a fork bomb must not take our memory too.
+const PROCESSES_MAX: usize = 65_536;
+/// An environment is read this far; the mark comes first in what we start.
+const ENVIRON_BYTES_MAX: u64 = 256 * 1024;
+/// Descriptors looked at in one process, from 0 upwards.
+const DESCRIPTORS_MAX: usize = 1_024;
+/// The parent of all kernel threads.
+const KTHREADD: i32 = 2;
+
+/// Enough of /proc/PID/stat to tell a process and whose child it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) pid: i32,
+    pub(super) parent: i32,
+    pub(super) group: i32,
+    pub(super) session: i32,
+    /// Clock ticks since boot: with the pid, it names one process for good.
+    pub(super) started: u64,
+    pub(super) is_zombie: bool,
+}
+
+/// What REDIAL_JOB in a process's environment says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Ours,
+    Another,
+    None,
+}
+
+/// Every process but the kernel's own threads.
+pub(super) fn all() -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(read)
+        .filter(|process| process.pid != KTHREADD && process.parent != KTHREADD)
+        .take(PROCESSES_MAX)
+        .collect()
+}
+
+pub(super) fn read(pid: i32) -> Option<Process> {
+    /// Up to the start time there are 22 fields, most of them short.
+    const STAT_BYTES: usize = 1_024;
+    let mut bytes = [0; STAT_BYTES];
+    let count = File::open(format!("/proc/{pid}/stat"))
+        .ok()?
+        .read(&mut bytes)
+        .ok()?;
+    parse_stat(pid, bytes.get(..count)?)
+}
+
+/// `pid (comm) state ppid pgrp session …`, where comm may hold anything.
+fn parse_stat(pid: i32, stat: &[u8]) -> Option<Process> {
+    let comm_end = stat.iter().rposition(|&byte| byte == b')')?;
+    let fields = std::str::from_utf8(stat.get(comm_end + 1..)?).ok()?;
+    let mut fields = fields.split_ascii_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    let started = fields.nth(15)?.parse().ok()?;
+    let is_zombie = matches!(state, "Z" | "X");
+    Some(Process {
+        pid,
+        parent,
+        group,
+        session,
+        started,
+        is_zombie,
+    })
+}
+
+/// The user who may signal it: real and saved user id, where they are the same.
+pub(super) fn owner(pid: i32) -> Option<u32> {
+    let status = read_start(pid, "status", 4_096)?;
+    let line = status
+        .split(|&byte| byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"Uid:"))?;
+    let mut ids = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let (real, _effective, saved) = (ids.next()?, ids.next()?, ids.next()?);
+    if real == saved {
+        real.parse().ok()
+    } else {
+        None
+    }
+}
+
+pub(super) fn mark(pid: i32, ours: &[u8]) -> Mark {
+    let environ = read_start(pid, "environ", ENVIRON_BYTES_MAX).unwrap_or_default();
+    let mut variables = environ.split(|&byte| byte == 0);
+    let value = variables.find_map(|variable| {
+        variable
+            .strip_prefix(JOB_MARK.as_bytes())?
+            .strip_prefix(b"=")
+    });
+    match value {
+        None => Mark::None,
+        Some(value) if value == ours => Mark::Ours,
+        Some(_) => Mark::Another,
+    }
+}
+
+/// Its short name, without the newline; at most 15 bytes of anything.
+pub(super) fn name(pid: i32) -> Option<Vec<u8>> {
+    let mut name = read_start(pid, "comm", 64)?;
+    if name.last() == Some(&b'\n') {
+        name.pop();
+    }
+    Some(name)
+}
+
+/// Whether it has one of these pipes open; `to_write`, so that it could write to it.
+pub(super) fn holds(pid: i32, pipes: &[u64], to_write: bool) -> bool {
+    holds_any(pid, pipes, to_write).unwrap_or(false)
+}
+
+fn holds_any(pid: i32, pipes: &[u64], to_write: bool) -> Option<bool> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty()).ok()?;
+    let mut link = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&directory)
+        .ok()?
+        .take(DESCRIPTORS_MAX + 2)
+    {
+        let entry = entry.ok()?;
+        // "." and ".." are no links, and a descriptor may have been closed by now.
+        let Ok(target) = rustix::fs::readlinkat(&directory, entry.file_name(), link) else {
+            link = Vec::new();
+            continue;
+        };
+        if pipe_of_link(target.to_bytes()).is_some_and(|pipe| pipes.contains(&pipe)) {
+            let stat = rustix::fs::statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW);
+            if !to_write || stat.is_ok_and(|stat| stat.st_mode & 0o200 != 0) {
+                return Some(true);
+            }
+        }
+        link = target.into_bytes();
+    }
+    Some(false)
+}
+
+/// `pipe:[INODE]`.
+fn pipe_of_link(link: &[u8]) -> Option<u64> {
+    let inode = link.strip_prefix(b"pipe:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(inode).ok()?.parse().ok()
+}
+
+fn read_start(pid: i32, file: &str, limit: u64) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(format!("/proc/{pid}/{file}")).ok()?;
+    // Cut short (the process went) is as good as what there is.
+    let _ = file.take(limit).read_to_end(&mut bytes);
+    Some(bytes)
+}
+
+/// Signals exactly this process, however its pid is used by now.
+pub(super) fn signal(process: &Process, signal: i32) -> io::Result<()> {
+    let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+    let pid = Pid::from_raw(process.pid).ok_or_else(gone)?;
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+    // The pidfd holds whatever had that pid; from here on it cannot change.
+    if read(process.pid).is_none_or(|now| now.started != process.started) {
+        return Err(gone());
+    }
+    signal_pidfd(&pidfd, signal)
+}
+
+/// pidfd_send_signal(2), for any signal number.
+pub(super) fn signal_pidfd(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
+    let info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a live descriptor, a number and no pointer.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            info,
+            0,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_does_not_confuse_the_parser() {
+        let stat = b"7 (a) R 1 (b)) S 3 4 5 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 99 1000 2";
+        let process = Process {
+            pid: 7,
+            parent: 3,
+            group: 4,
+            session: 5,
+            started: 99,
+            is_zombie: false,
+        };
+        assert_eq!(parse_stat(7, stat), Some(process));
+        for cut in 0..stat.len() - 12 {
+            assert_eq!(parse_stat(7, &stat[..cut]), None, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn we_find_ourselves() {
+        let pid = std::process::id().cast_signed();
+        let own = read(pid).expect("we are running");
+        assert_eq!(
+            own.parent,
+            std::os::unix::process::parent_id().cast_signed()
+        );
+        assert!(
+            all()
+                .iter()
+                .any(|process| process.pid == pid && process.started == own.started)
+        );
+        assert_eq!(owner(pid), Some(rustix::process::getuid().as_raw()));
+        assert!(name(pid).is_some_and(|name| !name.is_empty()));
+    }
+
+    #[test]
+    fn a_pipe_is_found_by_its_inode_and_direction() {
+        let pid = std::process::id().cast_signed();
+        let (read_end, write_end) = rustix::pipe::pipe().expect("a pipe");
+        let inode = super::super::pipe_inode(&read_end).expect("a pipe");
+        assert_eq!(
+            super::super::pipe_inode(&write_end).expect("the same"),
+            inode
+        );
+        assert!(holds(pid, &[inode], true));
+        drop(write_end);
+        assert!(!holds(pid, &[inode], true));
+        assert!(holds(pid, &[inode], false));
+        drop(read_end);
+        assert!(!holds(pid, &[inode], false));
+    }
+}
