@@ -6,11 +6,13 @@
 //! output where it is told to, and writes stdin where it was granted chunks.
 
 mod mapping;
+mod shared;
 mod slots;
 mod view;
 
-pub(crate) use mapping::Mapping;
-pub(crate) use slots::Slots;
+use mapping::Mapping;
+pub(crate) use shared::Pool;
+use slots::Slots;
 pub use view::{OutputView, StdinView};
 
 /// Bytes of a chunk: one block of the checksum, one data frame.

@@ -15,7 +15,7 @@ use super::CHUNK_BYTES;
 /// The other process may write to it at any time, so bytes come out by copying;
 /// [`Mapping::slice`] is for memory that only this process writes.
 #[derive(Debug)]
-pub(crate) struct Mapping {
+pub(super) struct Mapping {
     start: NonNull<u8>,
     chunks: u32,
     fd: OwnedFd,
@@ -27,7 +27,7 @@ unsafe impl Send for Mapping {}
 
 impl Mapping {
     /// New memory of `chunks` chunks, its size sealed; nothing of it is touched.
-    pub(crate) fn create(name: &str, chunks: u32) -> io::Result<Self> {
+    pub(super) fn create(name: &str, chunks: u32) -> io::Result<Self> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let fd = rustix::fs::memfd_create(name, flags)?;
         rustix::fs::ftruncate(&fd, u64::from(chunks) * CHUNK_BYTES as u64)?;
@@ -56,7 +56,7 @@ impl Mapping {
     }
 
     /// The same memory, by a descriptor of its own; `writable` or not.
-    pub(crate) fn share(&self, writable: bool) -> io::Result<OwnedFd> {
+    pub(super) fn share(&self, writable: bool) -> io::Result<OwnedFd> {
         let access = if writable {
             OFlags::RDWR
         } else {
@@ -71,7 +71,7 @@ impl Mapping {
     }
 
     /// Gives the pages of one chunk back to the system.
-    pub(crate) fn punch(&self, slot: u32) -> io::Result<()> {
+    pub(super) fn punch(&self, slot: u32) -> io::Result<()> {
         let offset = u64::from(slot) * CHUNK_BYTES as u64;
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         Ok(rustix::fs::fallocate(
@@ -86,7 +86,7 @@ impl Mapping {
     ///
     /// They must be such as the owner of the memory writes no more (output before
     /// its end and not acknowledged yet): what else is read is any byte at all.
-    pub(crate) fn slice(&self, slot: u32, range: Range<usize>) -> Option<&[u8]> {
+    pub(super) fn slice(&self, slot: u32, range: Range<usize>) -> Option<&[u8]> {
         let start = self.address(slot, &range)?;
         // SAFETY: inside the mapping, which cannot shrink and lives as long as
         // `self`; u8 has no invalid value. No reference to it lets anyone write.
@@ -97,7 +97,7 @@ impl Mapping {
     ///
     /// By `&self`, for a read takes room in several chunks at once; the caller
     /// takes no range twice.
-    pub(crate) fn room(&self, slot: u32, range: Range<usize>) -> Option<IoSliceMut<'_>> {
+    pub(super) fn room(&self, slot: u32, range: Range<usize>) -> Option<IoSliceMut<'_>> {
         let start = self.address(slot, &range)?;
         // SAFETY: inside a writable mapping that lives as long as `self`; the only
         // callers are the log of the stream that owns the slot, which asks for
@@ -108,7 +108,7 @@ impl Mapping {
     }
 
     /// Copies bytes out of memory that another process may be writing to.
-    pub(crate) fn copy_out(&self, slot: u32, at: usize, into: &mut [u8]) -> bool {
+    pub(super) fn copy_out(&self, slot: u32, at: usize, into: &mut [u8]) -> bool {
         let Some(start) = self.address(slot, &(at..at.saturating_add(into.len()))) else {
             return false;
         };

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 /// A chunk that was used has touched pages; those chunks are handed out first,
 /// and given back to the system when too many of them lie around.
 #[derive(Debug)]
-pub(crate) struct Slots {
+pub(super) struct Slots {
     /// Free, pages touched; the newest at the back.
     warm: VecDeque<u32>,
     /// Free, without pages.
@@ -17,7 +17,7 @@ pub(crate) struct Slots {
 
 impl Slots {
     /// All chunks free.
-    pub(crate) fn new(total: u32) -> Self {
+    pub(super) fn new(total: u32) -> Self {
         Self {
             warm: VecDeque::new(),
             cold: (0..total).rev().collect(),
@@ -26,33 +26,33 @@ impl Slots {
     }
 
     /// A chunk, or none is free.
-    pub(crate) fn take(&mut self) -> Option<u32> {
+    pub(super) fn take(&mut self) -> Option<u32> {
         self.warm.pop_back().or_else(|| self.cold.pop())
     }
 
     /// A chunk comes back; its pages were touched.
-    pub(crate) fn give_back(&mut self, slot: u32) {
+    pub(super) fn give_back(&mut self, slot: u32) {
         debug_assert!(slot < self.total && !self.warm.contains(&slot));
         self.warm.push_back(slot);
     }
 
     /// Chunks free.
-    pub(crate) fn free(&self) -> usize {
+    pub(super) fn free(&self) -> usize {
         self.warm.len() + self.cold.len()
     }
 
     /// Whether so little is free that streams must share.
-    pub(crate) fn is_short(&self) -> bool {
+    pub(super) fn is_short(&self) -> bool {
         self.free() < self.total as usize / 8
     }
 
     /// Free chunks that still cost memory.
-    pub(crate) fn warm(&self) -> usize {
+    pub(super) fn warm(&self) -> usize {
         self.warm.len()
     }
 
     /// The free chunk that was used longest ago; its pages are to be given back.
-    pub(crate) fn cool(&mut self) -> Option<u32> {
+    pub(super) fn cool(&mut self) -> Option<u32> {
         let slot = self.warm.pop_front()?;
         self.cold.push(slot);
         Some(slot)

@@ -1,0 +1,52 @@
+//! The running checksum of a stream (PROTOCOL.md section 7).
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::outcome::Digest;
+use crate::pool::CHUNK_BYTES;
+
+/// `c(0)` is 16 zero bytes; `c(i+1) = XXH3-128(c(i) ‖ block(i))`, over blocks of
+/// 64 KiB. Bytes may come in any cut.
+#[derive(Default)]
+pub(crate) struct Chain {
+    value: [u8; 16],
+    /// The block under way; made with the first byte, for many streams have none.
+    block: Option<Box<Xxh3Default>>,
+    filled: usize,
+    bytes: u64,
+}
+
+impl Chain {
+    /// The next bytes of the stream.
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(CHUNK_BYTES - self.filled));
+            let block = self.block.get_or_insert_default();
+            if self.filled == 0 {
+                block.reset();
+                block.update(&self.value);
+            }
+            block.update(now);
+            self.filled += now.len();
+            if self.filled == CHUNK_BYTES {
+                self.value = block.digest128().to_be_bytes();
+                self.filled = 0;
+            }
+            bytes = later;
+        }
+    }
+
+    /// Bytes and checksum up to here.
+    pub(crate) fn digest(&self, complete: bool) -> Digest {
+        let checksum = match &self.block {
+            Some(block) if self.filled > 0 => block.digest128().to_be_bytes(),
+            _ => self.value,
+        };
+        Digest {
+            bytes: self.bytes,
+            checksum: checksum.into(),
+            complete,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The keeper's side of a pool.
+
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+
+use super::{CHUNK_BYTES, Mapping, Slots};
+
+/// Touched pages of free chunks that are kept for the next user, in bytes: enough
+/// for some busy streams, little enough for an idle server.
+const WARM_BYTES: usize = 4 * 1024 * 1024;
+
+/// A pool, and whose its chunks are.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    mapping: Mapping,
+    slots: Slots,
+    chunks: u32,
+}
+
+impl Pool {
+    /// Sparse memory of `bytes`, rounded down to whole chunks (one at least).
+    ///
+    /// # Errors
+    /// Out of descriptors or address space.
+    pub(crate) fn create(name: &str, bytes: u64) -> io::Result<Self> {
+        let chunks = u32::try_from(bytes / CHUNK_BYTES as u64)
+            .unwrap_or(u32::MAX)
+            .max(1);
+        Ok(Self {
+            mapping: Mapping::create(name, chunks)?,
+            slots: Slots::new(chunks),
+            chunks,
+        })
+    }
+
+    /// Chunks in all.
+    pub(crate) fn chunks(&self) -> u32 {
+        self.chunks
+    }
+
+    /// Chunks free.
+    pub(crate) fn free(&self) -> usize {
+        self.slots.free()
+    }
+
+    /// A descriptor of the memory, for another process.
+    pub(crate) fn share(&self, writable: bool) -> io::Result<OwnedFd> {
+        self.mapping.share(writable)
+    }
+
+    /// A stream's first chunk, its own as long as the stream lives.
+    pub(crate) fn take_own(&mut self) -> Option<u32> {
+        self.slots.take()
+    }
+
+    /// A further chunk. None when little is free: the rest is for streams that have none.
+    pub(crate) fn take_shared(&mut self) -> Option<u32> {
+        if self.is_short() {
+            None
+        } else {
+            self.slots.take()
+        }
+    }
+
+    /// Whether less than an eighth is free.
+    pub(crate) fn is_short(&self) -> bool {
+        self.slots.is_short()
+    }
+
+    /// A chunk comes back.
+    pub(crate) fn give_back(&mut self, slot: u32) {
+        self.slots.give_back(slot);
+        if self.slots.warm() * CHUNK_BYTES > WARM_BYTES {
+            self.cool_one();
+        }
+    }
+
+    /// Whether free chunks cost memory.
+    pub(crate) fn is_warm(&self) -> bool {
+        self.slots.warm() > 0
+    }
+
+    /// Gives the memory of all free chunks back to the system.
+    pub(crate) fn cool(&mut self) {
+        while self.slots.warm() > 0 {
+            self.cool_one();
+        }
+    }
+
+    fn cool_one(&mut self) {
+        if let Some(slot) = self.slots.cool() {
+            // On failure the pages stay until the chunk is used again: no harm.
+            if let Err(error) = self.mapping.punch(slot) {
+                tracing::debug!(%error, "cannot give memory of a log pool back");
+            }
+        }
+    }
+
+    /// See `Mapping::slice`: for bytes of the output pool, which only we write.
+    pub(crate) fn slice(&self, slot: u32, range: Range<usize>) -> Option<&[u8]> {
+        self.mapping.slice(slot, range)
+    }
+
+    /// See `Mapping::room`.
+    pub(crate) fn room(&self, slot: u32, range: Range<usize>) -> Option<IoSliceMut<'_>> {
+        self.mapping.room(slot, range)
+    }
+
+    /// See `Mapping::copy_out`.
+    pub(crate) fn copy_out(&self, slot: u32, at: usize, into: &mut [u8]) -> bool {
+        self.mapping.copy_out(slot, at, into)
+    }
+}
