@@ -1,0 +1,215 @@
+//! Hellos, authentication, pings and goodbyes: all that concerns the connection itself.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::Connection;
+use crate::codec::{Check, PreAuth, decode, encode};
+use crate::config::{Peer, Side};
+use crate::error::{CommandError, ErrorCode, Fault};
+use crate::event::Event;
+use crate::kind::Kind;
+use crate::limits::{self, VERSION};
+use crate::message::{Authenticate, Authenticated, ClientHello, Goodbye, GoodbyeCode, ServerHello};
+
+/// How far the handshake is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The peer's hello is due.
+    Hello,
+    /// Authenticate is due (client: the caller's).
+    Authenticate,
+    /// Authenticated is due (server: the caller's).
+    Deciding,
+    /// Done.
+    Ready,
+}
+
+impl Phase {
+    /// Whether a side may be sent this kind now.
+    pub(super) fn admits(self, side: Side, kind: Kind) -> Result<(), Fault> {
+        let good = match (self, side) {
+            (Self::Hello, Side::Server) => kind == Kind::Hello,
+            (Self::Authenticate, Side::Server) => kind == Kind::Authenticate,
+            (Self::Deciding, Side::Server) => false,
+            (Self::Hello, Side::Client) => matches!(kind, Kind::Hello | Kind::Goodbye),
+            (Self::Authenticate, Side::Client) => kind == Kind::Goodbye,
+            (Self::Deciding, Side::Client) => matches!(kind, Kind::Authenticated | Kind::Goodbye),
+            (Self::Ready, _) => {
+                !matches!(kind, Kind::Hello | Kind::Authenticate | Kind::Authenticated)
+            }
+        };
+        if good {
+            return Ok(());
+        }
+        Err(Fault::state(match self {
+            Self::Hello => "hello is due first",
+            Self::Authenticate => "authenticate is due first",
+            Self::Deciding => "authenticated is due first",
+            Self::Ready => "the handshake is done",
+        }))
+    }
+}
+
+impl Connection {
+    /// Client: says who the user is. The answer is [`Event::Authenticated`].
+    ///
+    /// # Errors
+    /// [`CommandError::NotReady`] unless the server's hello asked for it, or its last answer to go
+    /// on; or what is wrong with the message.
+    pub fn authenticate(&mut self, authenticate: &Authenticate) -> Result<(), CommandError> {
+        self.check_side(Side::Client)?;
+        if self.phase != Phase::Authenticate {
+            return Err(CommandError::NotReady);
+        }
+        authenticate.check().map_err(CommandError::Message)?;
+        let payload = encode(authenticate);
+        let limit = limits::HELLO_MAX_BYTES as usize;
+        if payload.len() > limit {
+            let bytes = payload.len();
+            return Err(CommandError::TooLong { bytes, limit });
+        }
+        self.outbox.push(Kind::Authenticate, 0, 0, payload);
+        self.phase = Phase::Deciding;
+        Ok(())
+    }
+
+    /// Server: answers [`Event::Authenticate`]. After the third answer that is not 0, goodbye
+    /// follows. Texts and keys beyond their limits are cut.
+    pub fn authenticated(&mut self, mut answer: Authenticated) {
+        if self.check_side(Side::Server).is_err() || self.phase != Phase::Deciding {
+            return;
+        }
+        answer.reason = answer
+            .reason
+            .map(|reason| crate::codec::cut(reason, limits::TEXT_MAX_BYTES));
+        if let Some(acceptable) = &mut answer.acceptable {
+            acceptable.truncate(limits::KEYS_MAX);
+        }
+        self.outbox.push(Kind::Authenticated, 0, 0, encode(&answer));
+        if answer.result == 0 {
+            self.phase = Phase::Ready;
+            return;
+        }
+        self.phase = Phase::Authenticate;
+        self.tries += 1;
+        if self.tries >= limits::AUTHENTICATE_TRIES {
+            self.goodbye(GoodbyeCode::Unauthenticated, "not authenticated");
+        }
+    }
+
+    pub(super) fn say_client_hello(&mut self) {
+        let hello = ClientHello {
+            min_version: VERSION,
+            max_version: VERSION,
+            features: Vec::new(),
+            limits: self.config.limits,
+            agent: self.config.agent.clone(),
+        };
+        self.outbox.push(Kind::Hello, 0, 0, encode(&hello));
+    }
+
+    pub(super) fn on_connection_frame(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+    ) -> Result<Option<Event<'static>>, Fault> {
+        match kind {
+            Kind::Hello => match self.side {
+                Side::Server => self.on_stranger(PreAuth::hello(payload)?).map(Some),
+                Side::Client => self.on_server_hello(decode(payload)?).map(Some),
+            },
+            Kind::Authenticate => self.on_stranger(PreAuth::authenticate(payload)?).map(Some),
+            Kind::Authenticated => Ok(Some(self.on_authenticated(decode(payload)?))),
+            Kind::Ping => {
+                self.outbox.pong = payload.try_into().ok();
+                Ok(None)
+            }
+            Kind::Goodbye => {
+                let goodbye: Goodbye = decode(payload)?;
+                self.goodbye_heard = true;
+                self.goodbye(GoodbyeCode::Done, "");
+                Ok(Some(Event::Goodbye(goodbye)))
+            }
+            // A pong has said all by coming.
+            _ => Ok(None),
+        }
+    }
+
+    /// The two things a server hears before it knows who is there.
+    fn on_stranger(&mut self, said: PreAuth) -> Result<Event<'static>, Fault> {
+        let hello = match said {
+            PreAuth::Hello(hello) => hello,
+            PreAuth::Authenticate(authenticate) => {
+                self.phase = Phase::Deciding;
+                return Ok(Event::Authenticate(authenticate));
+            }
+        };
+        if !(hello.min_version..=hello.max_version).contains(&VERSION) {
+            return Err(Fault::new(
+                ErrorCode::Version,
+                "this server speaks version 1 only",
+            ));
+        }
+        let answer = ServerHello {
+            version: VERSION,
+            features: Vec::new(),
+            limits: self.config.limits,
+            agent: self.config.agent.clone(),
+            instance: self.config.instance.into(),
+            auth: self.config.auth,
+            nonce: self.config.nonce.map(Into::into),
+        };
+        self.outbox.push(Kind::Hello, 0, 0, encode(&answer));
+        self.peer = Some(Box::new(Peer {
+            version: VERSION,
+            features: Vec::new(),
+            limits: hello.limits,
+            agent: hello.agent.clone(),
+            instance: None,
+        }));
+        self.phase = match self.config.auth {
+            true => Phase::Authenticate,
+            false => Phase::Ready,
+        };
+        Ok(Event::ClientHello(hello))
+    }
+
+    fn on_server_hello(&mut self, hello: ServerHello) -> Result<Event<'static>, Fault> {
+        if hello.version != VERSION {
+            return Err(Fault::new(
+                ErrorCode::Version,
+                "the server chose a version that was not offered",
+            ));
+        }
+        if !hello.features.is_empty() {
+            return Err(Fault::state("a feature that was not offered"));
+        }
+        if hello.auth && self.highest > 0 {
+            return Err(Fault::state(
+                "authentication is asked for where requests were sent without it",
+            ));
+        }
+        self.peer = Some(Box::new(Peer {
+            version: hello.version,
+            features: Vec::new(),
+            limits: hello.limits,
+            agent: hello.agent.clone(),
+            instance: Some(hello.instance.into()),
+        }));
+        self.phase = match hello.auth {
+            true => Phase::Authenticate,
+            false => Phase::Ready,
+        };
+        self.allow_early_stdin();
+        Ok(Event::ServerHello(hello))
+    }
+
+    fn on_authenticated(&mut self, answer: Authenticated) -> Event<'static> {
+        self.phase = match answer.result {
+            0 => Phase::Ready,
+            _ => Phase::Authenticate,
+        };
+        Event::Authenticated(answer)
+    }
+}
