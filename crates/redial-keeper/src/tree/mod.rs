@@ -149,36 +149,51 @@ impl Tree {
                 };
             }
         }
-        let deadline = Instant::now() + TIME_MAX;
         let mut walk = Walk::new(&self.seed);
-        let mut signalled = 0;
-        let mut done = HashSet::new();
-        for _ in 0..ROUNDS_MAX {
-            // What is stopped forks no more and keeps its children, so the tree
-            // stands still and whole before the first of it dies.
-            let first = if signal == libc::SIGKILL {
-                libc::SIGSTOP
-            } else {
-                signal
-            };
-            let found = spread(&mut walk, first, &mut done, deadline);
-            if signal == libc::SIGKILL {
-                signalled += found
-                    .iter()
-                    .filter(|it| process::signal(it, signal).is_ok())
-                    .count();
-            } else {
-                signalled += found.len();
-            }
-            if found.is_empty() || Instant::now() > deadline {
-                break;
-            }
-        }
+        let signalled = match signal {
+            libc::SIGKILL => kill_rounds(&mut walk),
+            _ => spread(
+                &mut walk,
+                signal,
+                &mut HashSet::new(),
+                Instant::now() + TIME_MAX,
+            )
+            .len(),
+        };
         Reached {
             exact: false,
             signalled,
         }
     }
+}
+
+/// Stops, then kills, until a walk finds nobody new.
+fn kill_rounds(walk: &mut Walk<'_>) -> usize {
+    let deadline = Instant::now() + TIME_MAX;
+    let kill = |found: &[Process]| {
+        found
+            .iter()
+            .filter(|process| process::signal(process, libc::SIGKILL).is_ok())
+            .count()
+    };
+    let mut done = HashSet::new();
+    let mut killed = 0;
+    for _ in 0..ROUNDS_MAX {
+        // What is stopped forks no more and keeps its children, so the tree stands
+        // still and whole before the first of it dies.
+        let found = spread(walk, libc::SIGSTOP, &mut done, deadline);
+        killed += kill(&found);
+        if found.is_empty() {
+            return killed;
+        }
+        if Instant::now() > deadline {
+            break;
+        }
+    }
+    // A group may have been stopped with processes in it that no walk has shown.
+    let mut missed = walk.members();
+    missed.retain(|process| !done.contains(&(process.pid, process.started)));
+    killed + kill(&missed)
 }
 
 /// Signals members until a walk finds none that is not in `done`; returns the new.
