@@ -1,1 +1,54 @@
-//! The client library.
+//! Connect to a redial server, start commands, read and write their streams.
+//!
+//! A [`Client`] is one connection to one [`Target`]; it is cheap to clone, and any
+//! number of commands run over it at once. What is absent: arguments, settings,
+//! terminals, exit codes. Those belong to the program that uses this.
+//!
+//! Run to completion:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use redial_client::{Client, Command, ConnectOptions, Target};
+//!
+//! let target: Target = "unix:".parse()?;
+//! let client = Client::connect(&target, ConnectOptions::default()).await?;
+//! let finished = client.run(Command::new(["uname", "-a"])).await?;
+//! assert!(finished.outcome.is_success());
+//! print!("{}", String::from_utf8_lossy(&finished.stdout));
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Stream, write stdin, and cancel: see [`Job`] and [`JobHandle`]. Without a runtime:
+//! see [`blocking`].
+//!
+//! Every stream's length and checksum are compared with what the server says at the
+//! end. A difference is [`JobError::Incomplete`], never a clean exit.
+
+pub mod blocking;
+mod client;
+mod collect;
+mod command;
+mod connect;
+mod error;
+mod job;
+mod lock;
+mod options;
+mod outcome;
+mod runtime_dir;
+mod session;
+mod shared;
+mod target;
+
+pub use bytes::Bytes;
+pub use client::Client;
+pub use collect::Finished;
+pub use command::{Command, OnDrop};
+pub use error::{ConnectError, ControlError, JobError, Lost, StartError, StdinError};
+pub use job::{Job, JobEvent, JobHandle, Output};
+pub use options::ConnectOptions;
+pub use outcome::{Cause, Digest, Exit, Holder, Outcome, Status};
+pub use redial_net::proto::JobId;
+pub use runtime_dir::{RuntimeDirError, default_socket, runtime_dir};
+pub use target::{Target, TargetError};

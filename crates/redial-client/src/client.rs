@@ -1,0 +1,166 @@
+//! The client: one connection, any number of jobs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use redial_net::proto::JobId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::time::timeout;
+
+use crate::command::{Command, OnDrop};
+use crate::connect;
+use crate::error::{ConnectError, Lost, StartError};
+use crate::job::{Job, JobCell};
+use crate::options::ConnectOptions;
+use crate::shared::{Leave, NewJob, Shared};
+use crate::target::Target;
+
+/// How long [`Client::close`] waits for the server's goodbye.
+pub(crate) const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a job is kept by default where the line may come back.
+const KEEP: OnDrop = OnDrop::KeepFor(Duration::from_secs(300));
+
+/// A connection to a server. Its driver runs in a task of the present tokio runtime. It
+/// ends with [`Client::close`], or when the last clone and the last job are dropped.
+#[derive(Debug, Clone)]
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    lease: Arc<Lease>,
+    slots: Arc<Semaphore>,
+    window: u64,
+    /// The drop policy of commands that say none.
+    on_drop: OnDrop,
+    /// The server has refused to keep jobs: do not ask again.
+    cannot_keep: AtomicBool,
+    instance: [u8; 16],
+    /// True when the driver has ended.
+    driver: watch::Receiver<bool>,
+}
+
+/// Keeps the connection: the last one to go says goodbye.
+#[derive(Debug)]
+pub(crate) struct Lease(Arc<Shared>);
+
+impl Lease {
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.leave(Leave::WhenIdle);
+    }
+}
+
+impl Client {
+    /// Connects, and waits for the server's hello. Must be called in a tokio runtime
+    /// with time and I/O.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] says where, what, and what to do.
+    pub async fn connect(target: &Target, options: ConnectOptions) -> Result<Self, ConnectError> {
+        let line = connect::open(target, &options).await?;
+        let channels = usize::try_from(line.hello.limits.channels).unwrap_or(usize::MAX);
+        let slots = options
+            .jobs_at_once
+            .min(channels)
+            .clamp(1, Semaphore::MAX_PERMITS);
+        Ok(Client(Arc::new(Inner {
+            lease: Arc::new(Lease(line.shared)),
+            slots: Arc::new(Semaphore::new(slots)),
+            window: options.window_bytes,
+            on_drop: match target {
+                Target::Exec(_) => KEEP,
+                Target::Local | Target::Unix(_) => OnDrop::Kill,
+            },
+            cannot_keep: AtomicBool::new(false),
+            instance: line.hello.instance.into(),
+            driver: line.over,
+        })))
+    }
+
+    /// The keeper behind this connection: the same as long as it remembers its jobs.
+    pub fn instance(&self) -> [u8; 16] {
+        self.0.instance
+    }
+
+    /// Starts a command; waits for a free slot first, then for the server's answer. A
+    /// command whose program cannot be executed is a job too: it ends at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]: refused, not sendable, or the connection is lost.
+    pub async fn start(&self, command: Command) -> Result<Job, StartError> {
+        let slots = Arc::clone(&self.0.slots);
+        // The semaphore is never closed; were it, there would only be no limit.
+        let slot = slots.acquire_owned().await.ok();
+        let may_keep = !self.0.cannot_keep.load(Ordering::Relaxed);
+        if command.has_policy() || self.0.on_drop == OnDrop::Kill || !may_keep {
+            return self.start_once(&command, OnDrop::Kill, slot).await;
+        }
+        match self.start_once(&command, self.0.on_drop, None).await {
+            // Nobody asked to keep it, so a server that cannot is no failure.
+            Err(error) if error.is_unsupported() => {
+                self.0.cannot_keep.store(true, Ordering::Relaxed);
+                self.start_once(&command, OnDrop::Kill, slot).await
+            }
+            Ok(job) => Ok(job.with_slot(slot)),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn driver(&self) -> watch::Receiver<bool> {
+        self.0.driver.clone()
+    }
+
+    async fn start_once(
+        &self,
+        command: &Command,
+        on_drop: OnDrop,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<Job, StartError> {
+        let id = random_id()?;
+        let start = command.to_start(id, on_drop, self.0.window);
+        let cell = Arc::new(JobCell::new(id, start.stdin, command.is_manual()));
+        if let Some(input) = command.input_bytes() {
+            cell.lock().stdin.give_all(input);
+        }
+        // Made first: if the caller gives up while we wait, its drop closes the channel.
+        let job = Job::new(Arc::clone(&cell), Arc::clone(&self.0.lease), slot);
+        let (answer, answered) = oneshot::channel();
+        self.0.lease.0.ask(NewJob {
+            cell,
+            start: Box::new(start),
+            answer,
+        });
+        match answered.await {
+            Ok(Ok(())) => Ok(job),
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                let reason = self.0.lease.0.lost().unwrap_or_else(Lost::closed_here);
+                Err(StartError::Lost { job: id, reason })
+            }
+        }
+    }
+
+    /// Says goodbye and waits (at most 2 s) until the server has too. Jobs that still run
+    /// are left to their drop policies.
+    pub async fn close(&self) {
+        self.0.lease.0.leave(Leave::Now);
+        let mut over = self.driver();
+        // If the server does not answer, there is nothing more to be done about it; if
+        // the driver is gone, the connection is.
+        let _ = timeout(GOODBYE_TIMEOUT, over.wait_for(|over| *over)).await;
+    }
+}
+
+fn random_id() -> Result<JobId, StartError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| StartError::Random(error.to_string()))?;
+    Ok(JobId::from_bytes(bytes))
+}

@@ -1,0 +1,249 @@
+//! What is to run, and how.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use redial_net::proto::JobId;
+use redial_net::proto::message::{self, ByteVec, Start};
+
+/// How long pipes that others hold are read after the exit, unless said otherwise.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// A command, as it will be asked for.
+///
+/// ```
+/// use std::time::Duration;
+/// use redial_client::Command;
+///
+/// let sorted = Command::new(["sort", "-u"])
+///     .env("LC_ALL", "C")
+///     .deadline(Duration::from_secs(30))
+///     .input("b\na\n");
+/// let text = Command::shell("ls *.log | wc -l").cwd("/var/log");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Command {
+    program: Program,
+    cwd: Option<ByteVec>,
+    env: Vec<(ByteVec, ByteVec)>,
+    stdin: bool,
+    deadline: Option<Duration>,
+    drain: Duration,
+    on_drop: Option<OnDrop>,
+    reap: bool,
+    manual: bool,
+    input: Option<Bytes>,
+}
+
+#[derive(Debug, Clone)]
+enum Program {
+    Argv(Vec<ByteVec>),
+    Shell(ByteVec),
+}
+
+/// What becomes of a job when its line drops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDrop {
+    /// Its whole tree is ended.
+    Kill,
+    /// It runs on.
+    Keep,
+    /// It runs on for so long, then its tree is ended.
+    KeepFor(Duration),
+}
+
+impl Command {
+    /// A program and its arguments, run without a shell, byte for byte. The first is the
+    /// program: a path if it has a slash, else looked for in the remote PATH.
+    pub fn new<I>(argv: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<OsStr>,
+    {
+        let argv = argv.into_iter().map(|word| bytes_of(word.as_ref()));
+        Command::of(Program::Argv(argv.collect()))
+    }
+
+    /// Text for the remote user's login shell.
+    pub fn shell(text: impl AsRef<OsStr>) -> Self {
+        Command::of(Program::Shell(bytes_of(text.as_ref())))
+    }
+
+    fn of(program: Program) -> Self {
+        Command {
+            program,
+            cwd: None,
+            env: Vec::new(),
+            stdin: false,
+            deadline: None,
+            drain: DRAIN,
+            on_drop: None,
+            reap: false,
+            manual: false,
+            input: None,
+        }
+    }
+
+    /// The directory to run in; the remote user's home if not set.
+    pub fn cwd(mut self, dir: impl AsRef<OsStr>) -> Self {
+        self.cwd = Some(bytes_of(dir.as_ref()));
+        self
+    }
+
+    /// One variable more in the environment the server builds. The last of a name wins.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let (name, value) = (bytes_of(name.as_ref()), bytes_of(value.as_ref()));
+        self.env.retain(|(known, _)| *known != name);
+        self.env.push((name, value));
+        self
+    }
+
+    /// Whether there is a stdin to be written with [`crate::JobHandle::write_stdin`];
+    /// else it is /dev/null. Default: no.
+    pub fn stdin(mut self, stdin: bool) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// All of stdin, written by the client itself; the stream ends behind it.
+    pub fn input(mut self, bytes: impl Into<Bytes>) -> Self {
+        self.input = Some(bytes.into());
+        self.stdin = true;
+        self
+    }
+
+    /// Its tree is ended so long after the spawn: TERM, 5 s later KILL.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// How long outputs that other processes hold open are read after the exit.
+    /// Default: 2 s. At most 49 days.
+    pub fn drain(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// What becomes of it when the line drops. Default: `Kill` for `local:` and `unix:`,
+    /// `KeepFor` 5 minutes for `exec:` where the server can keep jobs.
+    pub fn on_drop(mut self, policy: OnDrop) -> Self {
+        self.on_drop = Some(policy);
+        self
+    }
+
+    /// Ends what outlives the job; else such children stay, as with ssh.
+    pub fn reap(mut self, reap: bool) -> Self {
+        self.reap = reap;
+        self
+    }
+
+    /// Output counts as taken only when [`crate::JobHandle::acknowledge`] says so, not
+    /// already when its event is. For callers that write it somewhere first.
+    pub fn manual_acknowledge(mut self, manual: bool) -> Self {
+        self.manual = manual;
+        self
+    }
+
+    pub(crate) fn is_manual(&self) -> bool {
+        self.manual
+    }
+
+    pub(crate) fn has_policy(&self) -> bool {
+        self.on_drop.is_some()
+    }
+
+    pub(crate) fn input_bytes(&self) -> Option<Bytes> {
+        self.input.clone()
+    }
+
+    /// The message, with this much credit for each output.
+    pub(crate) fn to_start(&self, job: JobId, default: OnDrop, window: u64) -> Start {
+        let (argv, shell) = match &self.program {
+            Program::Argv(argv) => (Some(argv.clone()), None),
+            Program::Shell(text) => (None, Some(text.clone())),
+        };
+        Start {
+            job: (*job.as_bytes()).into(),
+            argv,
+            shell,
+            cwd: self.cwd.clone(),
+            env: (!self.env.is_empty()).then(|| self.env.clone()),
+            stdin: self.stdin,
+            pty: None,
+            deadline_ms: self.deadline.map(millis),
+            drain_ms: u32::try_from(millis(self.drain)).unwrap_or(u32::MAX),
+            on_drop: match self.on_drop.unwrap_or(default) {
+                OnDrop::Kill => message::OnDrop::Kill,
+                OnDrop::Keep => message::OnDrop::Keep,
+                OnDrop::KeepFor(time) => message::OnDrop::KeepFor(millis(time)),
+            },
+            reap: self.reap,
+            detach: false,
+            stdout_credit: window,
+            stderr_credit: window,
+            resent: None,
+        }
+    }
+}
+
+/// Rounded up, so that what is short does not become nothing.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+fn bytes_of(text: &OsStr) -> ByteVec {
+    text.as_bytes().to_vec().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(command: Command) -> Start {
+        command.to_start(JobId::from_bytes([7; 16]), OnDrop::Kill, 1 << 20)
+    }
+
+    #[test]
+    fn arguments_and_text_stay_byte_for_byte() {
+        let odd = OsStr::from_bytes(b"\xff\n");
+        let argv = start(Command::new([OsStr::new("x"), OsStr::new(""), odd]))
+            .argv
+            .unwrap();
+        let words: Vec<&[u8]> = argv.iter().map(|word| word.as_slice()).collect();
+        assert_eq!(words, [&b"x"[..], b"", b"\xff\n"]);
+        let text = start(Command::shell(odd));
+        assert_eq!(
+            (text.argv, text.shell),
+            (None, Some(b"\xff\n".to_vec().into()))
+        );
+    }
+
+    #[test]
+    fn a_short_time_does_not_become_none() {
+        let start = start(Command::new(["x"]).deadline(Duration::from_nanos(1)));
+        assert_eq!(start.deadline_ms, Some(1));
+        assert_eq!(start.drain_ms, 2000);
+    }
+
+    #[test]
+    fn the_last_value_of_a_variable_wins() {
+        let start = start(
+            Command::new(["x"])
+                .env("A", "1")
+                .env("B", "2")
+                .env("A", "3"),
+        );
+        let env = start.env.unwrap();
+        let names: Vec<&[u8]> = env.iter().map(|(name, _)| name.as_slice()).collect();
+        assert_eq!(names, [b"B", b"A"]);
+    }
+
+    #[test]
+    fn input_makes_a_stdin() {
+        assert!(!start(Command::new(["cat"])).stdin);
+        assert!(start(Command::new(["cat"]).input("x")).stdin);
+    }
+}

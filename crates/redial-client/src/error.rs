@@ -1,0 +1,246 @@
+//! What can go wrong: what, where, and what to do about it.
+
+use std::io;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redial_net::DriveError;
+use redial_net::proto::JobId;
+use redial_net::proto::message::{GoodbyeCode, RefusedCode};
+
+use crate::job::Output;
+use crate::outcome::Outcome;
+use crate::runtime_dir::RuntimeDirError;
+use crate::target::Target;
+
+/// There is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody listens, or we may not connect.
+    #[error("{target}: cannot connect to {}: {source}{}", path.display(), advice(source))]
+    Unreachable {
+        /// Where to.
+        target: Target,
+        /// The socket.
+        path: std::path::PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The place of the default socket cannot be trusted.
+    #[error("unix: {0}")]
+    RuntimeDir(#[from] RuntimeDirError),
+    /// The program that is to carry the line does not start.
+    #[error("{target}: cannot start {program}: {source}")]
+    Program {
+        /// Where to.
+        target: Target,
+        /// The program.
+        program: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The program ended instead of answering.
+    #[error("{target}: the program ended before it answered ({status}); its own words are above")]
+    Ended {
+        /// Where to.
+        target: Target,
+        /// How.
+        status: ExitStatus,
+    },
+    /// It took too long.
+    #[error("{target}: no answer within {} s", timeout.as_secs_f32())]
+    Timeout {
+        /// Where to.
+        target: Target,
+        /// How long we waited.
+        timeout: Duration,
+    },
+    /// What is there said no, or speaks something else.
+    #[error("{target}: {reason}")]
+    Handshake {
+        /// Where to.
+        target: Target,
+        /// Why.
+        reason: Lost,
+    },
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            "; is 'redial serve' running there?"
+        }
+        io::ErrorKind::PermissionDenied => "; a server serves its own user and root only",
+        _ => "",
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Lost(Arc<str>);
+
+impl Lost {
+    pub(crate) fn closed_here() -> Self {
+        Lost("the connection was closed on this side".into())
+    }
+
+    pub(crate) fn of(end: &Result<(), DriveError>) -> Self {
+        match end {
+            Ok(()) => Lost("the server closed the connection".into()),
+            Err(DriveError::Goodbye(goodbye)) => {
+                let (what, code) = (farewell(goodbye.code), goodbye.code);
+                match goodbye.text.as_str() {
+                    "" => Lost(format!("{what} (goodbye {code})").into()),
+                    text => Lost(format!("{what} (goodbye {code}: {text})").into()),
+                }
+            }
+            Err(error) => Lost(error.to_string().into()),
+        }
+    }
+}
+
+fn farewell(code: u16) -> &'static str {
+    const CODES: [(GoodbyeCode, &str); 7] = [
+        (GoodbyeCode::Protocol, "the server did not understand us"),
+        (
+            GoodbyeCode::Version,
+            "the server speaks another version of the protocol",
+        ),
+        (GoodbyeCode::Handshake, "the server waited too long for us"),
+        (GoodbyeCode::Unauthenticated, "the server does not know us"),
+        (GoodbyeCode::ShuttingDown, "the server is shutting down"),
+        (
+            GoodbyeCode::TooManyConnections,
+            "the server has too many connections; try again later",
+        ),
+        (GoodbyeCode::Silent, "the server had not heard from us"),
+    ];
+    let known = CODES.iter().find(|(known, _)| *known as u16 == code);
+    known.map_or("the server closed the connection", |(_, text)| text)
+}
+
+/// A command that was not started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The server said no; nothing ran.
+    #[error("{}{text}", refusal(*.code))]
+    Refused {
+        /// See PROTOCOL.md section 4, codes.
+        code: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// The command cannot be sent: too long, and the like. Nothing ran.
+    #[error("the command cannot be sent: {0}")]
+    Unsendable(String),
+    /// The connection went before there was an answer: it may have run.
+    #[error("job {job}: whether it started is not known: {reason}")]
+    Lost {
+        /// The job.
+        job: JobId,
+        /// Why the connection ended.
+        reason: Lost,
+    },
+    /// No random numbers for its id.
+    #[error("no random numbers for a job's id: {0}")]
+    Random(String),
+}
+
+impl StartError {
+    /// Whether the server cannot do this at all, as it is.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        matches!(self, StartError::Refused { code, .. } if *code == RefusedCode::Unsupported as u16)
+    }
+}
+
+fn refusal(code: u16) -> &'static str {
+    const CODES: [(RefusedCode, &str); 11] = [
+        (RefusedCode::Malformed, "refused as malformed: "),
+        (
+            RefusedCode::Channels,
+            "refused, too much at once on this connection: ",
+        ),
+        (RefusedCode::Jobs, "refused, the server has too many jobs: "),
+        (
+            RefusedCode::LogPool,
+            "refused, the server has no room for its output: ",
+        ),
+        (RefusedCode::NoSuchJob, "no such job: "),
+        (
+            RefusedCode::OtherCommand,
+            "refused, this job is another command: ",
+        ),
+        (RefusedCode::Unknown, "unknown, it may have run: "),
+        (RefusedCode::NotAllowed, "not allowed: "),
+        (
+            RefusedCode::ShuttingDown,
+            "refused, the server is shutting down: ",
+        ),
+        (RefusedCode::Unsupported, "not supported by this server: "),
+        (RefusedCode::ServerFailure, "the server failed: "),
+    ];
+    let known = CODES.iter().find(|(known, _)| *known as u16 == code);
+    known.map_or("refused: ", |(_, text)| text)
+}
+
+/// A job whose outcome is not known, or not to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// It was not started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The connection ended first.
+    #[error("job {job}: lost before its outcome was known: {reason}")]
+    Lost {
+        /// The job.
+        job: JobId,
+        /// Why the connection ended.
+        reason: Lost,
+    },
+    /// What arrived is not what the command wrote.
+    #[error("job {job}: {stream} is not what the command wrote: {reason}")]
+    Incomplete {
+        /// The job.
+        job: JobId,
+        /// Which stream.
+        stream: Output,
+        /// The difference.
+        reason: String,
+        /// How the command ended, all the same.
+        outcome: Box<Outcome>,
+    },
+    /// More output than [`crate::Client::run`] may collect; the job was cancelled.
+    #[error("job {job}: {stream} is longer than {limit} bytes; read it as a stream instead")]
+    TooMuchOutput {
+        /// The job.
+        job: JobId,
+        /// Which stream.
+        stream: Output,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// Stdin that cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StdinError {
+    /// The command reads no more, or has ended. What was not sent is not wanted.
+    #[error("the command reads no more of its stdin")]
+    Closed,
+    /// The command was started without stdin, or its end was already said.
+    #[error("this job has no stdin, or its end was already said")]
+    NoStdin,
+}
+
+/// A control that was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// The job is over, or its connection is.
+    #[error("the job is over")]
+    Over,
+    /// The server has not taken the ones before.
+    #[error("{limit} controls are on their way already", limit = crate::job::CONTROLS_MAX)]
+    TooMany,
+}

@@ -1,0 +1,294 @@
+//! One job as its handles and the driver's session see it.
+//!
+//! Nothing here belongs to one connection but `channel`: after a break the same state
+//! goes on over another.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard};
+use std::task::Waker;
+
+use bytes::Bytes;
+use redial_net::proto::message::ControlKind;
+use redial_net::proto::{ChannelId, JobId, StreamDigest};
+use tokio::sync::Notify;
+
+use super::event::{JobEvent, Output};
+use super::queue::EventQueue;
+use crate::error::{JobError, Lost, StdinError};
+use crate::lock::lock;
+use crate::outcome::{Cause, Digest, Outcome, Status};
+
+/// Stdin bytes that may wait here, unacknowledged ones included.
+pub(crate) const STDIN_MAX: u64 = 1 << 20;
+/// Controls that may be under way. Stops a caller that signals faster than the line.
+pub(crate) const CONTROLS_MAX: u64 = 64;
+/// What was taken is reported to the server after so many bytes, or pieces, or when
+/// nothing more waits: often enough for the smallest job log (one chunk of 64 KiB), and
+/// for a log full of one-byte pieces.
+const REPORT_BYTES: u64 = 64 * 1024;
+const REPORT_PIECES: u32 = 64;
+
+/// A job's state and who waits for it.
+#[derive(Debug)]
+pub(crate) struct JobCell {
+    pub(crate) id: JobId,
+    /// Told when stdin has room again, or is closed.
+    pub(crate) stdin_moved: Notify,
+    state: Mutex<JobState>,
+}
+
+/// See [`JobCell`].
+#[derive(Debug, Default)]
+pub(crate) struct JobState {
+    pub(crate) queue: EventQueue,
+    pub(crate) reader: Option<Waker>,
+    outputs: [Received; 2],
+    pub(crate) stdin: StdinDesk,
+    /// Controls not handed to the connection yet.
+    pub(crate) controls: VecDeque<ControlKind>,
+    /// Number of the last control handed over, and of the last applied.
+    pub(crate) controls_sent: u64,
+    pub(crate) controls_applied: u64,
+    /// Its channel on the present connection.
+    pub(crate) channel: Option<ChannelId>,
+    /// It stands in the driver's notes.
+    pub(crate) noted: bool,
+    /// Its reader has gone.
+    pub(crate) left: bool,
+    /// The outcome has arrived.
+    pub(crate) ended: bool,
+    /// Nothing more will arrive.
+    pub(crate) over: bool,
+    /// See [`crate::Command::manual_acknowledge`].
+    pub(crate) manual: bool,
+}
+
+/// What has arrived of one output.
+#[derive(Debug, Default)]
+struct Received {
+    /// Made with the first byte: most streams of most jobs are empty.
+    digest: Option<Box<StreamDigest>>,
+    arrived: u64,
+    taken: u64,
+    reported: u64,
+    pieces: u32,
+    stopped: bool,
+    missed: bool,
+}
+
+/// What the caller has written to stdin.
+#[derive(Debug, Default)]
+pub(crate) struct StdinDesk {
+    /// Not handed to the session yet.
+    pub(crate) incoming: Vec<Bytes>,
+    pub(crate) written: u64,
+    pub(crate) acknowledged: u64,
+    /// The caller may write.
+    pub(crate) open: bool,
+    /// The caller has said the end.
+    pub(crate) finished: bool,
+    /// The child reads no more.
+    pub(crate) closed: bool,
+}
+
+impl JobCell {
+    pub(crate) fn new(id: JobId, stdin: bool, manual: bool) -> Self {
+        let mut state = JobState {
+            manual,
+            ..JobState::default()
+        };
+        state.stdin.open = stdin;
+        JobCell {
+            id,
+            stdin_moved: Notify::new(),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, JobState> {
+        lock(&self.state)
+    }
+
+    /// Tells the reader, and ends every wait for stdin if nothing can be written now.
+    fn wake(&self, mut state: MutexGuard<'_, JobState>) {
+        let reader = state.reader.take();
+        let over = state.over || state.stdin.closed;
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        if over {
+            self.stdin_moved.notify_waiters();
+        }
+    }
+
+    /// Something happened.
+    pub(crate) fn say(&self, event: JobEvent) {
+        let mut state = self.lock();
+        state.stdin.closed |= matches!(event, JobEvent::StdinClosed);
+        state.queue.push(Ok(event));
+        self.wake(state);
+    }
+
+    /// The connection is gone, or this job's part of it.
+    pub(crate) fn lose(&self, reason: &Lost) {
+        let mut state = self.lock();
+        if !state.over {
+            state.over = true;
+            let (job, reason) = (self.id, reason.clone());
+            state.queue.push(Err(JobError::Lost { job, reason }));
+        }
+        self.wake(state);
+    }
+
+    /// The outcome, which is compared with what has arrived.
+    pub(crate) fn end(&self, outcome: Outcome) {
+        let mut state = self.lock();
+        state.ended = true;
+        state.over = true;
+        let item = match state.difference(&outcome) {
+            None => Ok(JobEvent::Ended(Box::new(outcome))),
+            Some((stream, reason)) => {
+                let (job, outcome) = (self.id, Box::new(outcome));
+                Err(JobError::Incomplete {
+                    job,
+                    stream,
+                    reason,
+                    outcome,
+                })
+            }
+        };
+        state.queue.push(item);
+        self.wake(state);
+    }
+
+    /// Output has arrived: `bytes` in the buffer `source`. False when it is to be
+    /// forgotten because nobody reads it any more.
+    pub(crate) fn arrive(&self, stream: Output, offset: u64, bytes: &[u8], source: &Bytes) -> bool {
+        let mut state = self.lock();
+        let wanted = !state.left;
+        let received = &mut state.outputs[stream.index()];
+        received.arrived = offset + bytes.len() as u64;
+        if received.stopped || !wanted {
+            received.taken = received.arrived;
+            return false;
+        }
+        received.digest.get_or_insert_default().update(bytes);
+        state.queue.push_data(stream, offset, bytes, source);
+        self.wake(state);
+        true
+    }
+}
+
+impl StdinDesk {
+    /// All there will ever be. It is the caller's memory already, so it is not bounded.
+    pub(crate) fn give_all(&mut self, bytes: Bytes) {
+        self.written = bytes.len() as u64;
+        if !bytes.is_empty() {
+            self.incoming.push(bytes);
+        }
+        self.finished = true;
+    }
+}
+
+impl JobState {
+    /// The next event, and whether the driver should be told that it was taken.
+    pub(crate) fn take(&mut self) -> Option<(Result<JobEvent, JobError>, bool)> {
+        let item = self.queue.pop()?;
+        let report = match &item {
+            Ok(JobEvent::Data {
+                stream,
+                offset,
+                bytes,
+            }) if !self.manual => self.taken(*stream, offset + bytes.len() as u64),
+            // The outcome is the last word; the slot on the server can go.
+            Ok(JobEvent::Ended(_)) | Err(_) => !self.manual,
+            Ok(_) => self.queue.is_empty() && self.has_unreported(),
+        };
+        Some((item, report))
+    }
+
+    fn has_unreported(&self) -> bool {
+        !self.over
+            && self
+                .outputs
+                .iter()
+                .any(|output| output.taken > output.reported)
+    }
+
+    /// Output up to here is taken; true if the server should be told now.
+    pub(crate) fn taken(&mut self, stream: Output, up_to: u64) -> bool {
+        let idle = self.queue.is_empty();
+        let received = &mut self.outputs[stream.index()];
+        received.taken = received.taken.max(up_to.min(received.arrived));
+        received.pieces += 1;
+        let due =
+            received.taken - received.reported >= REPORT_BYTES || received.pieces >= REPORT_PIECES;
+        (idle || due) && !self.over
+    }
+
+    /// Up to where this output is taken, for telling the server.
+    pub(crate) fn report(&mut self, stream: Output) -> u64 {
+        let received = &mut self.outputs[stream.index()];
+        received.pieces = 0;
+        received.reported = received.taken;
+        received.taken
+    }
+
+    /// Nobody reads this output any more.
+    pub(crate) fn stop(&mut self, stream: Output) {
+        self.outputs[stream.index()].stopped = true;
+    }
+
+    /// Bytes of this output are gone for good.
+    pub(crate) fn miss(&mut self, stream: Output) {
+        self.outputs[stream.index()].missed = true;
+    }
+
+    /// Room for stdin in bytes, or why there never will be any.
+    pub(crate) fn stdin_room(&self) -> Result<u64, StdinError> {
+        match &self.stdin {
+            desk if !desk.open || desk.finished => Err(StdinError::NoStdin),
+            desk if desk.closed || self.over => Err(StdinError::Closed),
+            desk => Ok(STDIN_MAX.saturating_sub(desk.written - desk.acknowledged)),
+        }
+    }
+
+    fn difference(&self, outcome: &Outcome) -> Option<(Output, String)> {
+        let said = [&outcome.stdout, &outcome.stderr];
+        Output::BOTH.into_iter().find_map(|stream| {
+            let index = stream.index();
+            let reason = self.outputs[index].difference(said[index], outcome)?;
+            Some((stream, reason))
+        })
+    }
+}
+
+impl Received {
+    fn difference(&self, said: &Digest, outcome: &Outcome) -> Option<String> {
+        if self.stopped {
+            return None;
+        }
+        if self.missed {
+            return Some("bytes went on the server before they could be sent".to_owned());
+        }
+        if self.arrived != said.bytes {
+            return Some(format!(
+                "{} of {} bytes have arrived",
+                self.arrived, said.bytes
+            ));
+        }
+        let checksum = self
+            .digest
+            .as_ref()
+            .map_or([0; 16], |digest| digest.checksum());
+        if checksum != said.checksum {
+            return Some("its checksum differs".to_owned());
+        }
+        // What somebody else's pipe may still have held is named in the outcome, and a
+        // tree that was ended is no clean exit; anything else must be whole.
+        let ran = !matches!(outcome.status, Status::NotStarted { .. } | Status::Unknown);
+        let whole = said.complete || !outcome.holders.is_empty() || outcome.cause != Cause::Itself;
+        (ran && !whole).then(|| "the server could not read it to its end".to_owned())
+    }
+}

@@ -1,0 +1,57 @@
+//! How to connect.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of one connection.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// From the first system call to the server's hello. Default: 10 s.
+    pub connect_timeout: Duration,
+    /// The redial program that `local:` runs as a private server. Default: `redial`,
+    /// looked for in PATH. A program that is redial itself says `/proc/self/exe`.
+    pub local_program: PathBuf,
+    /// Jobs of this client at once; further starts wait for their turn. Default: 256,
+    /// half of what a server takes, so that two clients do not starve each other.
+    pub jobs_at_once: usize,
+    /// Bytes of each output stream that may wait here to be taken. Default: 1 MiB.
+    pub window_bytes: u64,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        ConnectOptions {
+            connect_timeout: Duration::from_secs(10),
+            local_program: PathBuf::from("redial"),
+            jobs_at_once: 256,
+            window_bytes: 1 << 20,
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// Sets [`Self::connect_timeout`].
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets [`Self::local_program`].
+    pub fn local_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.local_program = program.into();
+        self
+    }
+
+    /// Sets [`Self::jobs_at_once`], at least 1.
+    pub fn jobs_at_once(mut self, jobs: usize) -> Self {
+        self.jobs_at_once = jobs.max(1);
+        self
+    }
+
+    /// Sets [`Self::window_bytes`], at least 4 KiB.
+    pub fn window_bytes(mut self, bytes: u64) -> Self {
+        self.window_bytes = bytes.max(4096);
+        self
+    }
+}

@@ -1,0 +1,117 @@
+//! The desk between handles and the driver's session: who has something to say.
+//!
+//! Handles leave a note here and wake the driver; it takes all notes at once. Each job
+//! stands in the list at most once, so the list is bounded by the number of jobs.
+
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+
+use redial_net::proto::message::Start;
+use tokio::sync::oneshot;
+
+use crate::error::{Lost, StartError};
+use crate::job::JobCell;
+use crate::lock::lock;
+
+/// What all handles of a connection and its session share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    inbox: Mutex<Inbox>,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    notes: Notes,
+    waker: Option<Waker>,
+    /// The connection is over; nobody will take notes any more.
+    lost: Option<Lost>,
+}
+
+/// What the driver has to do.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Jobs whose handles have something to say.
+    pub(crate) jobs: Vec<Arc<JobCell>>,
+    /// Jobs to be started.
+    pub(crate) starts: Vec<NewJob>,
+    /// Whether to say goodbye.
+    pub(crate) leave: Leave,
+}
+
+/// When to say goodbye.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    #[default]
+    Never,
+    /// All handles are gone: when the channels are closed.
+    WhenIdle,
+    /// Somebody asked for it.
+    Now,
+}
+
+/// A job to be started.
+#[derive(Debug)]
+pub(crate) struct NewJob {
+    pub(crate) cell: Arc<JobCell>,
+    pub(crate) start: Box<Start>,
+    pub(crate) answer: oneshot::Sender<Result<(), StartError>>,
+}
+
+impl Shared {
+    /// The driver will look at this job. The caller has just set its `noted` flag.
+    pub(crate) fn note(&self, cell: &Arc<JobCell>) {
+        self.change(|notes| notes.jobs.push(Arc::clone(cell)));
+    }
+
+    /// Asks for a job; dropped (and with it its answer) when the connection is over.
+    pub(crate) fn ask(&self, job: NewJob) {
+        self.change(|notes| notes.starts.push(job));
+    }
+
+    /// Asks for the goodbye.
+    pub(crate) fn leave(&self, when: Leave) {
+        self.change(|notes| {
+            if notes.leave != Leave::Now {
+                notes.leave = when;
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Notes)) {
+        let waker = {
+            let mut inbox = lock(&self.inbox);
+            if inbox.lost.is_some() {
+                return;
+            }
+            change(&mut inbox.notes);
+            inbox.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Takes all notes; `waker` is woken at the next one.
+    pub(crate) fn take_notes(&self, waker: &Waker) -> Notes {
+        let mut inbox = lock(&self.inbox);
+        if inbox.waker.is_none() {
+            inbox.waker = Some(waker.clone());
+        }
+        let leave = inbox.notes.leave;
+        let notes = std::mem::take(&mut inbox.notes);
+        inbox.notes.leave = leave;
+        notes
+    }
+
+    /// The connection is over. What nobody took is dropped.
+    pub(crate) fn end(&self, lost: Lost) -> Notes {
+        let mut inbox = lock(&self.inbox);
+        inbox.lost.get_or_insert(lost);
+        std::mem::take(&mut inbox.notes)
+    }
+
+    /// Why the connection is over, if it is.
+    pub(crate) fn lost(&self) -> Option<Lost> {
+        lock(&self.inbox).lost.clone()
+    }
+}

@@ -1,0 +1,141 @@
+//! Where a command is to run: the forms that may stand in HOST's place.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A server, named.
+///
+/// ```
+/// use redial_client::Target;
+///
+/// assert_eq!("local:".parse(), Ok(Target::Local));
+/// assert_eq!("unix:/run/r.sock".parse(), Ok(Target::Unix(Some("/run/r.sock".into()))));
+/// assert!("user@web1".parse::<Target>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// `local:`, a private server on this machine that ends with the connection.
+    Local,
+    /// `unix:PATH`, a server's socket; `unix:` alone is [`crate::default_socket`].
+    Unix(Option<PathBuf>),
+    /// `exec:COMMAND`, any program that carries the protocol on its stdin and stdout.
+    /// The text is given to `/bin/sh -c`.
+    Exec(OsString),
+}
+
+impl Target {
+    /// Reads one of the forms above. Paths and commands may hold any bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError`] says which forms there are.
+    pub fn parse(text: &OsStr) -> Result<Self, TargetError> {
+        let bytes = text.as_bytes();
+        if bytes.is_empty() {
+            return Err(TargetError::Empty);
+        }
+        if bytes == b"local:" {
+            return Ok(Target::Local);
+        }
+        if let Some(path) = bytes.strip_prefix(b"unix:") {
+            let path = (!path.is_empty()).then(|| OsString::from_vec(path.to_vec()).into());
+            return Ok(Target::Unix(path));
+        }
+        if let Some(command) = bytes.strip_prefix(b"exec:") {
+            if command.iter().all(u8::is_ascii_whitespace) {
+                return Err(TargetError::NoProgram);
+            }
+            return Ok(Target::Exec(OsString::from_vec(command.to_vec())));
+        }
+        let text = text.to_string_lossy().into_owned();
+        Err(match text.split_once(':') {
+            Some(("nats", _)) => TargetError::Nats(text),
+            Some(("local", _)) => TargetError::AfterLocal(text),
+            _ => TargetError::Network(text),
+        })
+    }
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        Target::parse(OsStr::new(text))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Local => f.write_str("local:"),
+            Target::Unix(None) => f.write_str("unix:"),
+            Target::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
+            Target::Exec(command) => write!(f, "exec:{}", command.display()),
+        }
+    }
+}
+
+/// A text that names no server this version can reach.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// There is none.
+    #[error("the host is empty; it may be local:, unix:, unix:PATH or exec:COMMAND")]
+    Empty,
+    /// `exec:` without a command.
+    #[error("exec: needs a command, as in 'exec:ssh web1 redial serve --stdio'")]
+    NoProgram,
+    /// Something behind `local:`.
+    #[error("{0:?}: local: stands alone; a socket is unix:PATH")]
+    AfterLocal(String),
+    /// A NATS name.
+    #[error("{0:?}: nats: is not supported yet; use unix:, local: or exec:COMMAND")]
+    Nats(String),
+    /// A host's name, or nothing known.
+    #[error(
+        "{0:?}: hosts on the network ([user@]host[:port]) are not supported yet; \
+         use unix:PATH, local: or exec:COMMAND, for example 'exec:ssh HOST redial serve --stdio'"
+    )]
+    Network(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unix_path_may_hold_any_bytes() {
+        let text = OsStr::from_bytes(b"unix:/tmp/\xff:x");
+        let path = PathBuf::from(OsStr::from_bytes(b"/tmp/\xff:x"));
+        assert_eq!(Target::parse(text), Ok(Target::Unix(Some(path))));
+        assert_eq!("unix:".parse(), Ok(Target::Unix(None)));
+    }
+
+    #[test]
+    fn an_exec_command_is_kept_as_it_is() {
+        let target: Target = "exec:ssh web1 redial serve --stdio".parse().unwrap();
+        assert_eq!(target, Target::Exec("ssh web1 redial serve --stdio".into()));
+        assert_eq!(target.to_string(), "exec:ssh web1 redial serve --stdio");
+        assert_eq!("exec: ".parse::<Target>(), Err(TargetError::NoProgram));
+    }
+
+    #[test]
+    fn what_comes_later_is_named_as_such() {
+        for host in ["web1", "me@web1:7334", "[::1]:22", "tcp:web1"] {
+            let error = host.parse::<Target>().unwrap_err();
+            assert_eq!(error, TargetError::Network(host.into()));
+            assert!(error.to_string().contains("not supported yet"));
+        }
+        assert!(matches!(
+            "nats:x".parse::<Target>(),
+            Err(TargetError::Nats(_))
+        ));
+        assert!(matches!(
+            "local:x".parse::<Target>(),
+            Err(TargetError::AfterLocal(_))
+        ));
+        assert_eq!("".parse::<Target>(), Err(TargetError::Empty));
+    }
+}
