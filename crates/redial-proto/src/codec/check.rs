@@ -65,7 +65,7 @@ impl Check for Authenticated {
         need(self.result <= 2, "no such result")?;
         let acceptable = self.acceptable.as_ref().map_or(0, |keys| keys.len());
         need(acceptable <= limits::KEYS_MAX, "too many keys")?;
-        self.reason.as_ref().map_or(Ok(()), text)
+        self.reason.as_ref().map_or(Ok(()), |reason| text(reason))
     }
 }
 
@@ -142,7 +142,7 @@ fn need(good: bool, otherwise: &'static str) -> Result<(), &'static str> {
     if good { Ok(()) } else { Err(otherwise) }
 }
 
-fn text(text: &String) -> Result<(), &'static str> {
+fn text(text: &str) -> Result<(), &'static str> {
     need(text.len() <= limits::TEXT_MAX_BYTES, "text too long")
 }
 

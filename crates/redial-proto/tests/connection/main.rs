@@ -1,0 +1,4 @@
+//! The connection as its peers see it: pairs of both sides, and frames written by hand.
+
+mod exact;
+mod pair;
