@@ -1,1 +1,20 @@
-//! Transports and the driver.
+//! Transports, and the one driver that moves bytes between a transport and the
+//! protocol, for both sides.
+//!
+//! A [`Transport`] is an ordered byte stream: a Unix socket, or the stdio of this
+//! or another program. [`drive`] owns it together with a [`proto::Connection`] and asks
+//! a [`Session`] (the client's, or the front's) for commands and for the bytes of
+//! outgoing streams. What is absent: jobs, processes, files. The session knows those.
+
+mod driver;
+mod inbox;
+mod outbox;
+mod program;
+mod session;
+mod transport;
+
+pub use driver::{DriveError, drive};
+pub use program::{Over, Program, program};
+pub use redial_proto as proto;
+pub use session::{Session, Slices};
+pub use transport::Transport;

@@ -1,7 +1,7 @@
 //! Front to keeper.
 
 use minicbor::bytes::{ByteArray, ByteVec};
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode, decode};
 
 use super::Capability;
 use crate::outcome::ControlKind;
@@ -60,6 +60,10 @@ pub enum ToKeeper {
     Closed(#[n(0)] Capability),
 }
 
+/// Most arguments, and most variables, of a command: an empty one is a byte here
+/// and two dozen in memory.
+pub const MAX_COMMAND_ITEMS: usize = 131_072;
+
 /// What to run, as the client asked.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -73,8 +77,8 @@ pub struct Command {
     /// Working directory; the home directory when absent.
     #[n(2)]
     pub cwd: Option<ByteVec>,
-    /// Environment asked for: name, value.
-    #[n(3)]
+    /// Environment asked for: name, value. At most [`MAX_COMMAND_ITEMS`].
+    #[cbor(n(3), decode_with = "bounded")]
     pub env: Vec<(ByteVec, ByteVec)>,
     /// Whether there is a stdin; else /dev/null.
     #[n(4)]
@@ -102,12 +106,23 @@ pub struct Command {
     pub resent: Option<Resent>,
 }
 
+impl Command {
+    /// Encoded, to be cut into [`ToKeeper::StartPiece`]s and a [`ToKeeper::Start`].
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // Writing to a `Vec` cannot fail, and the derived encoder has no errors of its own.
+        let written = minicbor::encode(self, &mut bytes);
+        debug_assert!(written.is_ok(), "a command encodes");
+        bytes
+    }
+}
+
 /// A program and its arguments, or text for a shell.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Program {
-    /// Run without a shell.
+    /// Run without a shell. At most [`MAX_COMMAND_ITEMS`].
     #[n(0)]
-    Argv(#[n(0)] Vec<ByteVec>),
+    Argv(#[cbor(n(0), decode_with = "bounded")] Vec<ByteVec>),
     /// Given to the account's login shell.
     #[n(1)]
     Shell(#[n(0)] ByteVec),
@@ -158,4 +173,21 @@ pub struct Resent {
     /// The instance it was sent to.
     #[n(1)]
     pub instance: ByteArray<16>,
+}
+
+/// A list that is given up, not collected, when it has more than
+/// [`MAX_COMMAND_ITEMS`] items.
+fn bounded<'b, C, T: Decode<'b, C>>(
+    decoder: &mut Decoder<'b>,
+    context: &mut C,
+) -> Result<Vec<T>, decode::Error> {
+    let position = decoder.position();
+    let mut items = Vec::new();
+    for item in decoder.array_iter_with(context)? {
+        if items.len() == MAX_COMMAND_ITEMS {
+            return Err(decode::Error::message("too many items").at(position));
+        }
+        items.push(item?);
+    }
+    Ok(items)
 }

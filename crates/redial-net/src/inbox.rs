@@ -1,0 +1,77 @@
+//! The read buffer: grows while the peer sends much, shrinks when it is silent.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Enough for hellos and controls; what an idle connection keeps.
+const SMALL_BYTES: usize = 4 * 1024;
+
+/// Several data frames a read; beyond this larger reads gain nothing measurable.
+const LARGE_BYTES: usize = 512 * 1024;
+
+/// Bytes that were read and not yet taken as frames.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    buffer: BytesMut,
+    /// How much the next read asks for.
+    step: usize,
+}
+
+impl Inbox {
+    pub(crate) fn new() -> Self {
+        Inbox {
+            buffer: BytesMut::new(),
+            step: SMALL_BYTES,
+        }
+    }
+
+    /// Reads once. `Ready(Ok(0))` is the end of the stream.
+    pub(crate) fn poll_fill<T: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &mut T,
+    ) -> Poll<io::Result<usize>> {
+        self.buffer.reserve(self.step);
+        let room = self.buffer.capacity() - self.buffer.len();
+        // Cancel-safe and without state of its own, so it may be made anew at each poll.
+        let read = pin!(transport.read_buf(&mut self.buffer)).poll(cx);
+        if let Poll::Ready(Ok(read)) = &read
+            && *read == room
+        {
+            self.step = (self.step * 2).min(LARGE_BYTES);
+        }
+        read
+    }
+
+    /// Everything read so far; what is not a whole frame yet comes back by [`Inbox::put_back`].
+    pub(crate) fn take(&mut self) -> Bytes {
+        self.buffer.split().freeze()
+    }
+
+    /// The beginning of a frame, of which at least `needed` more bytes are to come.
+    pub(crate) fn put_back(&mut self, rest: &[u8], needed: usize) {
+        self.buffer.reserve(rest.len() + needed);
+        self.buffer.extend_from_slice(rest);
+    }
+
+    /// Bytes of an unfinished frame.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Whether memory could be given back now.
+    pub(crate) fn is_idle_and_large(&self) -> bool {
+        self.buffer.is_empty() && self.step > SMALL_BYTES
+    }
+
+    /// Gives the large buffer back.
+    pub(crate) fn shrink(&mut self) {
+        self.buffer = BytesMut::new();
+        self.step = SMALL_BYTES;
+    }
+}

@@ -1,0 +1,205 @@
+//! Ordered byte streams of every kind, behind one type.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+
+/// A byte stream in both directions.
+#[derive(Debug)]
+pub struct Transport(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Socket(UnixStream),
+    Stdio {
+        input: Input,
+        output: Option<Output>,
+    },
+}
+
+/// What is read from.
+#[derive(Debug)]
+enum Input {
+    Socket(UnixStream),
+    Pipe(pipe::Receiver),
+}
+
+/// What is written to.
+#[derive(Debug)]
+enum Output {
+    Socket(UnixStream),
+    Pipe(pipe::Sender),
+}
+
+impl Transport {
+    /// Connects to a Unix socket.
+    ///
+    /// # Errors
+    ///
+    /// As connect(2) fails.
+    pub async fn unix(path: &Path) -> io::Result<Self> {
+        Ok(Transport(Kind::Socket(UnixStream::connect(path).await?)))
+    }
+
+    /// Takes a connected socket.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made non-blocking or the runtime cannot watch it.
+    pub fn from_socket(socket: std::os::unix::net::UnixStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Transport(Kind::Socket(UnixStream::from_std(socket)?)))
+    }
+
+    /// Takes two ends of a stdio, each a pipe or a socket.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a file or a terminal: these are no line to a peer.
+    pub fn from_stdio(input: OwnedFd, output: OwnedFd) -> io::Result<Self> {
+        let (a, b) = (fstat(&input)?, fstat(&output)?);
+        let same_socket = a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+        if same_socket && is_socket(input.as_fd())? {
+            return Transport::from_socket(input.into());
+        }
+        let input = if is_socket(input.as_fd())? {
+            Input::Socket(socket(input)?)
+        } else {
+            nonblocking(input.as_fd())?;
+            Input::Pipe(pipe::Receiver::from_owned_fd(input).map_err(no_line)?)
+        };
+        let output = if is_socket(output.as_fd())? {
+            Output::Socket(socket(output)?)
+        } else {
+            nonblocking(output.as_fd())?;
+            Output::Pipe(pipe::Sender::from_owned_fd(output).map_err(no_line)?)
+        };
+        Ok(Transport(Kind::Stdio {
+            input,
+            output: Some(output),
+        }))
+    }
+
+    /// Two transports that are each other's peer, for tests.
+    ///
+    /// # Errors
+    ///
+    /// As socketpair(2) fails.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (a, b) = UnixStream::pair()?;
+        Ok((Transport(Kind::Socket(a)), Transport(Kind::Socket(b))))
+    }
+}
+
+fn is_socket(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Socket)
+}
+
+fn socket(fd: OwnedFd) -> io::Result<UnixStream> {
+    let socket = std::os::unix::net::UnixStream::from(fd);
+    socket.set_nonblocking(true)?;
+    UnixStream::from_std(socket)
+}
+
+fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = fcntl_getfl(fd)?;
+    Ok(fcntl_setfl(fd, flags | OFlags::NONBLOCK)?)
+}
+
+fn no_line(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::InvalidInput {
+        let text =
+            "stdin and stdout must be a pipe or a socket to the peer, not a file or terminal";
+        return io::Error::new(io::ErrorKind::InvalidInput, text);
+    }
+    error
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Socket(socket)
+            | Kind::Stdio {
+                input: Input::Socket(socket),
+                ..
+            } => Pin::new(socket).poll_read(cx, buffer),
+            Kind::Stdio {
+                input: Input::Pipe(pipe),
+                ..
+            } => Pin::new(pipe).poll_read(cx, buffer),
+        }
+    }
+}
+
+/// Runs the same call on whichever output there is; a stdio that was shut down has none.
+macro_rules! on_output {
+    ($self:ident, |$output:ident| $call:expr) => {
+        match &mut $self.0 {
+            Kind::Socket($output) => $call,
+            Kind::Stdio {
+                output: Some(Output::Socket($output)),
+                ..
+            } => $call,
+            Kind::Stdio {
+                output: Some(Output::Pipe($output)),
+                ..
+            } => $call,
+            Kind::Stdio { output: None, .. } => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    };
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        on_output!(self, |output| Pin::new(output).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_output!(self, |output| Pin::new(output)
+            .poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Socket(socket) => Pin::new(socket).poll_shutdown(cx),
+            Kind::Stdio { output, .. } => {
+                let shut = match output {
+                    Some(Output::Socket(socket)) => Pin::new(socket).poll_shutdown(cx),
+                    // Only closing a pipe tells its reader that nothing follows.
+                    Some(Output::Pipe(_)) | None => Poll::Ready(Ok(())),
+                };
+                if shut.is_ready() {
+                    *output = None;
+                }
+                shut
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The driver moves every byte, however the transport cuts, and says how it ended.
+
+mod choppy;
+mod sides;
+
+use std::time::Duration;
+
+use choppy::Choppy;
+use redial_net::proto::message::GoodbyeCode;
+use redial_net::proto::{Config, Connection, Time};
+use redial_net::{DriveError, Transport, drive};
+use sides::{Asking, Serving, pattern};
+use tokio::io::AsyncWriteExt;
+
+/// No test here takes a second; a hang is a failure, not a hung build.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn client() -> Connection {
+    Connection::client(Config::client(), Time::ZERO)
+}
+
+fn server() -> Connection {
+    Connection::server(Config::server([7; 16]), Time::ZERO)
+}
+
+#[tokio::test]
+async fn both_outputs_and_stdin_arrive_exactly_over_a_socket() {
+    let (a, b) = Transport::pair().unwrap();
+    let mut asking = Asking::new(3_000_000, 700_001);
+    let mut serving = Serving::new(3_000_000, 700_001);
+    let both = async {
+        tokio::join!(
+            drive(a, client(), &mut asking),
+            drive(b, server(), &mut serving)
+        )
+    };
+    let (asked, served) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+    asked.unwrap();
+    served.unwrap();
+    assert!(asking.output == pattern(3_000_000), "stdout is exact");
+    assert!(serving.input == pattern(700_001), "stdin is exact");
+}
+
+#[tokio::test]
+async fn the_same_bytes_arrive_when_reads_and_writes_are_cut_anywhere() {
+    for seed in 1..=12_u64 {
+        let (a, b) = tokio::io::duplex(9_001);
+        let mut asking = Asking::new(200_000, 150_000);
+        let mut serving = Serving::new(200_000, 150_000);
+        let both = async {
+            tokio::join!(
+                drive(Choppy::new(a, seed), client(), &mut asking),
+                drive(Choppy::new(b, !seed), server(), &mut serving)
+            )
+        };
+        let (asked, served) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+        assert!(
+            asked.is_ok() && served.is_ok(),
+            "seed {seed}: {asked:?} {served:?}"
+        );
+        assert!(asking.output == pattern(200_000), "seed {seed}: stdout");
+        assert!(serving.input == pattern(150_000), "seed {seed}: stdin");
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_ends_without_goodbye_is_a_dropped_line() {
+    let (a, b) = Transport::pair().unwrap();
+    drop(b);
+    let ended = drive(a, client(), &mut Asking::new(1, 1)).await;
+    assert!(
+        matches!(ended, Err(DriveError::Dropped { .. })),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_line_cut_inside_a_frame_is_a_dropped_line() {
+    let (a, mut b) = tokio::io::duplex(1024);
+    b.write_all(&[0, 0, 0, 200, 1, 0]).await.unwrap();
+    drop(b);
+    let ended = drive(a, server(), &mut Serving::new(1, 1)).await;
+    assert!(
+        matches!(ended, Err(DriveError::Dropped { .. })),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test]
+async fn garbage_is_answered_by_a_goodbye_that_says_so_and_the_end() {
+    let (a, b) = tokio::io::duplex(64 * 1024);
+    let (mut reader, mut writer) = tokio::io::split(b);
+    writer.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let ended = drive(a, server(), &mut Serving::new(1, 1)).await;
+    assert!(matches!(ended, Err(DriveError::Protocol(_))), "{ended:?}");
+    let mut said = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut said)
+        .await
+        .unwrap();
+    assert_eq!(
+        said.get(4),
+        Some(&0x06),
+        "the last frame is a goodbye: {said:02x?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_says_nothing_is_sent_away_when_the_handshake_time_is_over() {
+    let (a, _silent) = tokio::io::duplex(1024);
+    let mut config = Config::server([7; 16]);
+    config.handshake_timeout = Duration::from_secs(10);
+    let before = std::time::Instant::now();
+    let connection = Connection::server(config, Time::ZERO);
+    let ended = drive(a, connection, &mut Serving::new(1, 1)).await;
+    assert!(matches!(ended, Err(DriveError::Protocol(_))), "{ended:?}");
+    assert!(
+        before.elapsed() < Duration::from_secs(5),
+        "the clock is the runtime's"
+    );
+}
+
+#[tokio::test]
+async fn a_goodbye_with_a_reason_reaches_the_caller() {
+    let (a, b) = Transport::pair().unwrap();
+    let mut asking = Asking::new(10, 0);
+    let mut serving = Serving::leaving(GoodbyeCode::ShuttingDown);
+    let both = async {
+        tokio::join!(
+            drive(a, client(), &mut asking),
+            drive(b, server(), &mut serving)
+        )
+    };
+    let (asked, _) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+    match asked {
+        Err(DriveError::Goodbye(goodbye)) => {
+            assert_eq!(goodbye.code, GoodbyeCode::ShuttingDown as u16);
+        }
+        other => panic!("{other:?}"),
+    }
+}
