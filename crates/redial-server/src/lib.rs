@@ -1,1 +1,15 @@
-//! The front.
+//! The front: listeners, protocol, sessions.
+//!
+//! A front is a process that the keeper started; [`front`] is all of it. It gets
+//! connections from the keeper as descriptors, speaks the protocol on them, and turns
+//! requests into messages to the keeper. It only looks at job logs (shared memory) and
+//! holds nothing that cannot be lost: kill it, and the next one finds every job as it
+//! was. What is absent: processes, signals, files, users. The keeper knows those.
+
+mod channel;
+mod front;
+mod hub;
+mod session;
+mod translate;
+
+pub use front::{FrontError, front};

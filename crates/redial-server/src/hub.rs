@@ -1,0 +1,254 @@
+//! What the sessions of a front share: the link to the keeper, and who reads which job.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::rc::Rc;
+use std::task::Waker;
+
+use redial_keeper::outcome::{Exit, Outcome, RefusedCode};
+use redial_keeper::wire::{
+    Capability, Chunk, FrontSettings, JobId, Link, Outbox, Piece, Snapshot, ToFront, ToKeeper,
+    WireError,
+};
+use redial_net::proto::ChannelId;
+
+/// Messages to the keeper that may wait before sessions stop reading from their
+/// clients: two starts of full length. Keeps a slow keeper from growing the front.
+const MAX_OUTBOX_BYTES: usize = 4 * 1024 * 1024;
+
+/// What the keeper says to one connection.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    Attached(ChannelId, bool, Box<Snapshot>),
+    Refused(ChannelId, RefusedCode, String),
+    Output(ChannelId, Vec<Chunk>, Vec<Piece>),
+    OutputEnd(ChannelId, u8),
+    StdinChunk(ChannelId, Chunk),
+    StdinTaken(ChannelId, u64),
+    StdinClosed(ChannelId),
+    Applied(ChannelId, u64),
+    Exited(ChannelId, Exit),
+    Ended(ChannelId, Box<Outcome>),
+    HolderLost(ChannelId),
+    ShuttingDown,
+}
+
+/// Where a connection finds its notices.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    notices: VecDeque<Notice>,
+    waker: Option<Waker>,
+}
+
+impl Mailbox {
+    pub(crate) fn take(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    fn put(&mut self, notice: Notice) {
+        self.notices.push_back(notice);
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// Shared by all tasks of the front; they run on one thread.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(crate) settings: FrontSettings,
+    link: Rc<Link>,
+    outbox: Outbox<ToKeeper>,
+    mailboxes: HashMap<Capability, Rc<RefCell<Mailbox>>>,
+    /// Who reads a job. The keeper tells about a job only while it is in here.
+    readers: HashMap<JobId, (Capability, ChannelId)>,
+    /// Starts and attaches the keeper has not answered yet.
+    requests: HashMap<u32, (Capability, ChannelId)>,
+    last_request: u32,
+    /// Sessions that wait until the outbox is empty, and the task that empties it.
+    waiting: Vec<Waker>,
+    sender: Option<Waker>,
+    pub(crate) shutting_down: bool,
+}
+
+impl Hub {
+    pub(crate) fn new(link: Rc<Link>, settings: FrontSettings) -> Self {
+        Hub {
+            settings,
+            link,
+            outbox: Outbox::new(),
+            mailboxes: HashMap::new(),
+            readers: HashMap::new(),
+            requests: HashMap::new(),
+            last_request: 0,
+            waiting: Vec::new(),
+            sender: None,
+            shutting_down: false,
+        }
+    }
+
+    /// A connection begins.
+    pub(crate) fn open(&mut self, capability: Capability) -> Rc<RefCell<Mailbox>> {
+        let mailbox = Rc::new(RefCell::new(Mailbox::default()));
+        if self.shutting_down {
+            mailbox.borrow_mut().put(Notice::ShuttingDown);
+        }
+        self.mailboxes.insert(capability, Rc::clone(&mailbox));
+        mailbox
+    }
+
+    /// A connection is over.
+    pub(crate) fn close(&mut self, capability: Capability) {
+        self.mailboxes.remove(&capability);
+        self.readers.retain(|_, reader| reader.0 != capability);
+        self.requests.retain(|_, asker| asker.0 != capability);
+        self.tell(&ToKeeper::Closed(capability));
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// Numbers a start or attach of this channel, for the answer.
+    pub(crate) fn request(&mut self, capability: Capability, channel: ChannelId) -> u32 {
+        self.last_request = self.last_request.wrapping_add(1);
+        self.requests
+            .insert(self.last_request, (capability, channel));
+        self.last_request
+    }
+
+    /// The channel reads this job no more.
+    pub(crate) fn forget(&mut self, capability: Capability, channel: ChannelId, job: &JobId) {
+        if self.readers.get(job) == Some(&(capability, channel)) {
+            self.readers.remove(job);
+        }
+    }
+
+    /// Queues a message to the keeper. Each fits a packet: starts are cut by their sender.
+    pub(crate) fn tell(&mut self, message: &ToKeeper) {
+        if let Err(WireError::TooLong(bytes)) = self.outbox.push(message) {
+            tracing::error!(bytes, "a message to the keeper does not fit a packet");
+        }
+        if let Some(sender) = &self.sender {
+            sender.wake_by_ref();
+        }
+    }
+
+    /// Whether everything told so far is with the keeper; if not, wakes `waker` then.
+    pub(crate) fn is_told(&mut self, waker: &Waker) -> bool {
+        let told = self.outbox.is_empty();
+        if !told {
+            self.waiting.push(waker.clone());
+        }
+        told
+    }
+
+    /// Whether sessions may take more from their clients.
+    pub(crate) fn has_room(&self) -> bool {
+        self.outbox.len_bytes() < MAX_OUTBOX_BYTES
+    }
+
+    /// Sends what the socket takes; true when nothing is left.
+    pub(crate) fn flush(&mut self) -> io::Result<bool> {
+        let all = self.outbox.is_empty() || self.outbox.flush(&self.link)?;
+        if all {
+            self.waiting.drain(..).for_each(Waker::wake);
+        }
+        Ok(all)
+    }
+
+    /// The task that sends what could not be sent at once.
+    pub(crate) fn register_sender(&mut self, waker: &Waker) {
+        self.sender = Some(waker.clone());
+    }
+
+    /// Hands a message of the keeper to the connection it is for.
+    pub(crate) fn dispatch(&mut self, message: ToFront) {
+        match message {
+            ToFront::Welcome(..) | ToFront::Connection(..) => {
+                tracing::error!("a keeper's message at the wrong time");
+            }
+            ToFront::Attached(request, job, new, snapshot) => {
+                self.attached(request, job.into(), new, snapshot);
+            }
+            ToFront::Refused(request, code, text) => {
+                if let Some((capability, channel)) = self.requests.remove(&request) {
+                    self.put(capability, Notice::Refused(channel, code, text));
+                }
+            }
+            ToFront::Output(job, chunks, pieces) => {
+                self.route(job.into(), |channel| {
+                    Notice::Output(channel, chunks, pieces)
+                });
+            }
+            ToFront::OutputEnd(job, stream, _) => {
+                self.route(job.into(), |channel| Notice::OutputEnd(channel, stream));
+            }
+            ToFront::StdinChunk(job, chunk) => {
+                self.route(job.into(), |channel| Notice::StdinChunk(channel, chunk));
+            }
+            ToFront::StdinTaken(job, offset) => {
+                self.route(job.into(), |channel| Notice::StdinTaken(channel, offset));
+            }
+            ToFront::StdinClosed(job) => self.route(job.into(), Notice::StdinClosed),
+            ToFront::Applied(job, number) => {
+                self.route(job.into(), |channel| Notice::Applied(channel, number));
+            }
+            ToFront::Exited(job, exit) => {
+                self.route(job.into(), |channel| Notice::Exited(channel, exit));
+            }
+            ToFront::Ended(job, outcome) => {
+                self.route(job.into(), |channel| Notice::Ended(channel, outcome));
+            }
+            ToFront::HolderLost(capability, job) => self.holder_lost(capability, job.into()),
+            ToFront::ShuttingDown => {
+                self.shutting_down = true;
+                for mailbox in self.mailboxes.values() {
+                    mailbox.borrow_mut().put(Notice::ShuttingDown);
+                }
+            }
+        }
+    }
+
+    fn attached(&mut self, request: u32, job: JobId, new: bool, snapshot: Box<Snapshot>) {
+        // The channel may have been closed while the answer was under way.
+        let Some((capability, channel)) = self.requests.remove(&request) else {
+            return;
+        };
+        if let Some((before, its_channel)) = self.readers.insert(job, (capability, channel))
+            && (before, its_channel) != (capability, channel)
+        {
+            self.put(before, Notice::HolderLost(its_channel));
+        }
+        self.put(capability, Notice::Attached(channel, new, snapshot));
+    }
+
+    fn holder_lost(&mut self, capability: Capability, job: JobId) {
+        if let Some(&(reader, channel)) = self.readers.get(&job)
+            && reader == capability
+        {
+            self.readers.remove(&job);
+            self.put(capability, Notice::HolderLost(channel));
+        }
+    }
+
+    fn route(&mut self, job: JobId, notice: impl FnOnce(ChannelId) -> Notice) {
+        if let Some(&(capability, channel)) = self.readers.get(&job) {
+            self.put(capability, notice(channel));
+        }
+    }
+
+    fn put(&mut self, capability: Capability, notice: Notice) {
+        if let Some(mailbox) = self.mailboxes.get(&capability) {
+            mailbox.borrow_mut().put(notice);
+        }
+    }
+}

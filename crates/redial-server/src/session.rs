@@ -1,0 +1,286 @@
+//! One connection of a client, as the front sees it: what the client asks, told to
+//! the keeper. The way back is in [`answers`].
+
+mod answers;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use redial_keeper::outcome::ControlKind;
+use redial_keeper::pool::{OutputView, StdinView};
+use redial_keeper::wire::{Capability, ToKeeper};
+use redial_net::proto::message::{Attach, GoodbyeCode, RefusedCode, Start};
+use redial_net::proto::{ChannelId, Connection, Event, Stream};
+use redial_net::{Session, Slices};
+
+use crate::channel::Channel;
+use crate::hub::{Hub, Mailbox};
+use crate::translate;
+
+/// Piece of an encoded command, in bytes: a packet less what is around it.
+const COMMAND_PIECE_BYTES: usize = 60 * 1024;
+
+/// A connection's part in the protocol.
+#[derive(Debug)]
+pub(crate) struct FrontSession {
+    capability: Capability,
+    hub: Rc<RefCell<Hub>>,
+    mailbox: Rc<RefCell<Mailbox>>,
+    output: Rc<OutputView>,
+    stdin: Rc<StdinView>,
+    channels: HashMap<ChannelId, Channel>,
+    /// Channels about which the keeper has something to hear.
+    dirty: Vec<ChannelId>,
+    /// Stdin the keeper is being told of: acknowledged once it has been.
+    telling: Vec<(ChannelId, u64)>,
+    said_goodbye: bool,
+    shutting_down: bool,
+}
+
+impl FrontSession {
+    pub(crate) fn new(
+        capability: Capability,
+        hub: Rc<RefCell<Hub>>,
+        output: Rc<OutputView>,
+        stdin: Rc<StdinView>,
+    ) -> Self {
+        let mailbox = hub.borrow_mut().open(capability);
+        FrontSession {
+            capability,
+            hub,
+            mailbox,
+            output,
+            stdin,
+            channels: HashMap::new(),
+            dirty: Vec::new(),
+            telling: Vec::new(),
+            said_goodbye: false,
+            shutting_down: false,
+        }
+    }
+
+    fn start(&mut self, connection: &mut Connection, channel: ChannelId, start: Start) {
+        let (from, resent) = match &start.resent {
+            Some(resent) => ([resent.stdout_from, resent.stderr_from], true),
+            None => ([0, 0], false),
+        };
+        let job = start.job.into();
+        let Some(command) = translate::command(start) else {
+            let text = "a start has either argv or shell text";
+            connection.refused(channel, RefusedCode::Malformed, text);
+            return;
+        };
+        let encoded = command.to_bytes();
+        tracing::debug!(channel = channel.0, resent, "start");
+        let mut hub = self.hub.borrow_mut();
+        let number = hub.request(self.capability, channel);
+        let mut pieces = encoded.chunks(COMMAND_PIECE_BYTES).peekable();
+        while let Some(piece) = pieces.next() {
+            let piece = piece.to_vec().into();
+            hub.tell(&if pieces.peek().is_some() {
+                ToKeeper::StartPiece(self.capability, piece)
+            } else {
+                ToKeeper::Start(self.capability, number, piece)
+            });
+        }
+        drop(hub);
+        self.open(channel, Channel::new(job), from);
+    }
+
+    fn attach(&mut self, channel: ChannelId, attach: Attach) {
+        let mut hub = self.hub.borrow_mut();
+        let number = hub.request(self.capability, channel);
+        hub.tell(&ToKeeper::Attach(
+            self.capability,
+            number,
+            attach.job,
+            attach.take,
+        ));
+        drop(hub);
+        let from = [attach.stdout_from, attach.stderr_from];
+        self.open(channel, Channel::new(attach.job.into()), from);
+    }
+
+    /// Until the keeper answers, `acknowledged` holds what the client asked for.
+    fn open(&mut self, channel: ChannelId, mut new: Channel, from: [u64; 2]) {
+        new.acknowledged = from;
+        self.channels.insert(channel, new);
+    }
+
+    fn take_stdin(&mut self, channel: ChannelId, offset: u64, bytes: &[u8]) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        if !state.take_stdin(offset, bytes, &self.stdin) {
+            // The connection checked it against the credit that was given by chunks.
+            tracing::error!(channel = channel.0, offset, "stdin without a chunk for it");
+            return;
+        }
+        self.touch(channel);
+    }
+
+    fn touch(&mut self, channel: ChannelId) {
+        if let Some(state) = self.channels.get_mut(&channel)
+            && !std::mem::replace(&mut state.dirty, true)
+        {
+            self.dirty.push(channel);
+        }
+    }
+
+    fn acknowledged(&mut self, channel: ChannelId, stream: Stream, up_to: u64) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        let Some(place) = stream.index().checked_sub(1) else {
+            return;
+        };
+        state.acknowledged[place] = up_to;
+        state.release(stream, up_to);
+        self.touch(channel);
+    }
+
+    fn close(&mut self, channel: ChannelId, outcome_seen: bool) {
+        let Some(state) = self.channels.remove(&channel) else {
+            return;
+        };
+        let mut hub = self.hub.borrow_mut();
+        hub.forget(self.capability, channel, &state.job);
+        hub.tell(&ToKeeper::Leave(
+            self.capability,
+            state.job.into(),
+            outcome_seen,
+        ));
+    }
+
+    /// Tells the keeper what has come together since the last turn.
+    fn tell_keeper(&mut self) {
+        let mut hub = self.hub.borrow_mut();
+        for channel in self.dirty.drain(..) {
+            let Some(state) = self.channels.get_mut(&channel) else {
+                continue;
+            };
+            state.dirty = false;
+            let [stdout, stderr] = state.acknowledged;
+            let job = state.job.into();
+            hub.tell(&ToKeeper::Acknowledge(self.capability, job, stdout, stderr));
+            if state.stdin_told < state.stdin_written {
+                state.stdin_told = state.stdin_written;
+                hub.tell(&ToKeeper::Stdin(self.capability, job, state.stdin_written));
+                self.telling.push((channel, state.stdin_written));
+            }
+        }
+    }
+}
+
+impl Session for FrontSession {
+    fn event(&mut self, connection: &mut Connection, event: Event<'_>, _: &Bytes) {
+        match event {
+            Event::Start { channel, start } => self.start(connection, channel, *start),
+            Event::Attach { channel, attach } => self.attach(channel, attach),
+            Event::Control { channel, control } => {
+                if let Some(state) = self.channels.get(&channel) {
+                    let kind: ControlKind = translate::control(control.kind);
+                    let job = state.job.into();
+                    let message = ToKeeper::Control(self.capability, job, control.number, kind);
+                    self.hub.borrow_mut().tell(&message);
+                }
+            }
+            Event::Closed {
+                channel,
+                outcome_seen,
+            } => self.close(channel, outcome_seen),
+            Event::Data {
+                channel,
+                offset,
+                bytes,
+                ..
+            } => self.take_stdin(channel, offset, bytes),
+            Event::Eof {
+                channel, offset, ..
+            } => {
+                // The end must not overtake the bytes before it.
+                self.tell_keeper();
+                if let Some(state) = self.channels.get(&channel) {
+                    let message = ToKeeper::StdinEnd(self.capability, state.job.into(), offset);
+                    self.hub.borrow_mut().tell(&message);
+                }
+            }
+            Event::Acknowledged {
+                channel,
+                stream,
+                up_to,
+            } => {
+                self.acknowledged(channel, stream, up_to);
+            }
+            Event::Goodbye(goodbye) => {
+                tracing::debug!(code = goodbye.code, "the client says goodbye");
+                let channels: Vec<_> = self.channels.keys().copied().collect();
+                for channel in channels {
+                    self.close(channel, false);
+                }
+                self.say_goodbye(connection, GoodbyeCode::Done, "");
+            }
+            Event::ClientHello(hello) => {
+                tracing::debug!(agent = %hello.agent.escape_debug(), "hello");
+            }
+            // No listener of this version asks for authentication; the others are the client's.
+            _ => {}
+        }
+    }
+
+    fn payload<'a>(
+        &'a self,
+        channel: ChannelId,
+        stream: Stream,
+        offset: u64,
+        len: usize,
+        out: &mut Slices<'a>,
+    ) -> bool {
+        self.channels
+            .get(&channel)
+            .is_some_and(|state| state.output(stream, offset, len, &self.output, out))
+    }
+
+    fn wants_input(&self) -> bool {
+        self.hub.borrow().has_room()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Poll<()> {
+        self.mailbox.borrow_mut().register(cx.waker());
+        loop {
+            let Some(notice) = self.mailbox.borrow_mut().take() else {
+                break;
+            };
+            self.notice(connection, notice);
+        }
+        self.tell_keeper();
+        let mut hub = self.hub.borrow_mut();
+        // A keeper that is gone ends the front; the link's own task sees it.
+        let _ = hub.flush();
+        if hub.is_told(cx.waker()) {
+            for (channel, up_to) in self.telling.drain(..) {
+                connection.acknowledge(channel, Stream::Stdin, up_to);
+            }
+        }
+        drop(hub);
+        if self.shutting_down && self.channels.is_empty() {
+            self.say_goodbye(
+                connection,
+                GoodbyeCode::ShuttingDown,
+                "the server is shutting down",
+            );
+        }
+        Poll::Pending
+    }
+}
+
+impl FrontSession {
+    fn say_goodbye(&mut self, connection: &mut Connection, code: GoodbyeCode, text: &str) {
+        if !std::mem::replace(&mut self.said_goodbye, true) {
+            connection.goodbye(code, text);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What the keeper says about jobs, told to the client.
+
+use redial_keeper::wire::Snapshot;
+use redial_net::proto::message::Attached;
+use redial_net::proto::{ChannelId, Connection, Stream};
+
+use super::FrontSession;
+use crate::hub::Notice;
+use crate::translate;
+
+impl FrontSession {
+    pub(super) fn notice(&mut self, connection: &mut Connection, notice: Notice) {
+        match notice {
+            Notice::Attached(channel, new, snapshot) => {
+                self.attached(connection, channel, new, *snapshot);
+            }
+            Notice::Refused(channel, code, text) => {
+                if self.channels.remove(&channel).is_some() {
+                    connection.refused(channel, translate::refused(code), &text);
+                }
+            }
+            Notice::Output(channel, chunks, pieces) => {
+                let Some(state) = self.channels.get_mut(&channel) else {
+                    return;
+                };
+                for chunk in chunks {
+                    state.add(chunk);
+                }
+                for piece in pieces {
+                    data_ready(connection, channel, piece.stream, piece.len);
+                }
+            }
+            Notice::OutputEnd(channel, stream) => {
+                if let Ok(stream) = Stream::try_from(stream) {
+                    connection.eof(channel, stream);
+                }
+            }
+            Notice::StdinChunk(channel, chunk) => {
+                let Some(state) = self.channels.get_mut(&channel) else {
+                    return;
+                };
+                let up_to = state.add(chunk);
+                connection.grant(channel, Stream::Stdin, up_to);
+            }
+            Notice::StdinTaken(channel, offset) => {
+                if let Some(state) = self.channels.get_mut(&channel) {
+                    state.release(Stream::Stdin, offset);
+                }
+            }
+            Notice::StdinClosed(channel) => connection.stdin_closed(channel),
+            Notice::Applied(channel, number) => connection.applied(channel, number),
+            Notice::Exited(channel, exit) => connection.exited(channel, translate::exit(exit)),
+            Notice::Ended(channel, outcome) => {
+                if let Some(state) = self.channels.get_mut(&channel) {
+                    state.ended = true;
+                    connection.ended(channel, translate::outcome(*outcome));
+                }
+            }
+            Notice::HolderLost(channel) => connection.holder(channel, false),
+            Notice::ShuttingDown => self.shutting_down = true,
+        }
+    }
+
+    /// Answers a start or attach, and makes ready what the job has said so far.
+    fn attached(
+        &mut self,
+        connection: &mut Connection,
+        channel: ChannelId,
+        new: bool,
+        snapshot: Snapshot,
+    ) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        let not_started = snapshot.pid == 0;
+        if let (true, Some(outcome)) = (not_started, &snapshot.outcome) {
+            state.ended = true;
+            connection.ended(channel, translate::outcome(outcome.clone()));
+            return;
+        }
+        let mut stdin_credit = snapshot.stdin_arrived;
+        for chunk in &snapshot.chunks {
+            let end = state.add(*chunk);
+            if chunk.stream == 0 {
+                stdin_credit = stdin_credit.max(end);
+            }
+        }
+        state.stdin_written = snapshot.stdin_arrived;
+        state.stdin_told = snapshot.stdin_arrived;
+        let outputs = [snapshot.stdout, snapshot.stderr];
+        let from = [0, 1].map(|i| state.acknowledged[i].min(outputs[i].end));
+        state.acknowledged = from;
+        connection.attached(
+            channel,
+            Attached {
+                new,
+                pid: snapshot.pid,
+                exact: snapshot.exact,
+                holder: snapshot.holder,
+                stdin_from: snapshot.stdin_arrived,
+                stdin_credit,
+                applied: snapshot.applied,
+                stdout_from: from[0],
+                stderr_from: from[1],
+            },
+        );
+        replay(connection, channel, &snapshot, from);
+        if let Some(outcome) = snapshot.outcome {
+            state.ended = true;
+            connection.ended(channel, translate::outcome(outcome));
+        }
+    }
+}
+
+/// Makes ready the output that arrived before the attach, in its order.
+fn replay(connection: &mut Connection, channel: ChannelId, snapshot: &Snapshot, from: [u64; 2]) {
+    let outputs = [snapshot.stdout, snapshot.stderr];
+    let mut at = [outputs[0].oldest, outputs[1].oldest];
+    for (i, stream) in [Stream::Stdout, Stream::Stderr].into_iter().enumerate() {
+        if from[i] < outputs[i].oldest {
+            connection.missed(channel, stream, from[i], outputs[i].oldest);
+        }
+    }
+    for piece in &snapshot.pieces {
+        let Some(i) = usize::from(piece.stream).checked_sub(1).filter(|i| *i < 2) else {
+            continue;
+        };
+        let end = at[i] + piece.len;
+        let wanted = end.saturating_sub(from[i].max(at[i]));
+        at[i] = end;
+        data_ready(connection, channel, piece.stream, wanted);
+    }
+    for (i, stream) in [Stream::Stdout, Stream::Stderr].into_iter().enumerate() {
+        if outputs[i].ended {
+            connection.eof(channel, stream);
+        }
+    }
+    if snapshot.stdin_closed {
+        connection.stdin_closed(channel);
+    }
+    if let Some(exit) = snapshot.exit {
+        connection.exited(channel, translate::exit(exit));
+    }
+}
+
+fn data_ready(connection: &mut Connection, channel: ChannelId, stream: u8, len: u64) {
+    let Ok(stream) = Stream::try_from(stream) else {
+        return;
+    };
+    if len == 0 {
+        return;
+    }
+    // The channel may be closed while its output was under way from the keeper.
+    if let Err(error) = connection.data_ready(channel, stream, len) {
+        tracing::debug!(channel = channel.0, %error, "output for a closed channel");
+    }
+}
