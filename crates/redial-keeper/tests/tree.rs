@@ -114,6 +114,8 @@ impl Family {
             let orphans = reaper.reap(|pid| jobs.contains(&pid)).expect("waitid");
             orphans.next == Next::Nothing
         });
+        // One look may miss who is just handing over to a child.
+        assert!((0..10).all(|_| self.alive().is_empty()));
         reached
     }
 }
@@ -247,6 +249,24 @@ fn a_fork_storm_is_outrun() {
     for cgroups in [None, cgroups.as_mut()] {
         let mut family = Family::start(6, STORM, cgroups);
         eventually("it rages", || family.sleepers() > 60);
+        family.is_killed(&[]);
+    }
+}
+
+/// Each process starts the next in a new session, and leaves.
+const LEAPS: &str = "
+    export LEAP='[ $0 -gt 0 ] && setsid sh -c \"$LEAP\" $(($0 - 1)) $T & exit'
+    for i in 1 2 3; do sh -c \"$LEAP\" 20000 $T & done; sleep $T & wait";
+
+#[test]
+fn leaps_from_session_to_session_are_caught() {
+    let _alone = alone();
+    let mut cgroups = cgroups();
+    for cgroups in [None, cgroups.as_mut()] {
+        let mut family = Family::start(12, LEAPS, cgroups);
+        eventually("they leap", || {
+            family.sleepers() == 1 && family.alive().len() > 3
+        });
         family.is_killed(&[]);
     }
 }

@@ -20,9 +20,8 @@ pub struct Holder {
 /// At most [`HOLDERS_MAX`]; only those whose descriptors we may see.
 pub fn holders(pipes: &[u64], excluded: &[i32]) -> Vec<Holder> {
     let own = std::process::id().cast_signed();
-    process::all()
+    process::pids()
         .into_iter()
-        .map(|process| process.pid)
         .filter(|pid| *pid != own && !excluded.contains(pid))
         .filter(|pid| process::holds(*pid, pipes, true))
         .filter_map(|pid| {

@@ -23,6 +23,9 @@ use walk::{Seed, Walk};
 
 /// Walks of one `kill_all`. Each stops what the one before missed.
 const ROUNDS_MAX: usize = 64;
+/// Walks in a row that find nobody new, before a busy machine (where somebody always
+/// comes and goes) is believed to hold nobody else.
+const QUIET_WALKS: usize = 8;
 /// A fork storm that we cannot outrun must not keep us for ever.
 const TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -123,11 +126,9 @@ impl Tree {
         if let Some(pids) = self.cgroup.as_ref().and_then(|cgroup| cgroup.pids().ok()) {
             return pids;
         }
-        Walk::new(&self.seed)
-            .members()
-            .iter()
-            .map(|process| process.pid)
-            .collect()
+        let mut pids = Vec::new();
+        Walk::new(&self.seed).members(&mut |process| pids.push(process.pid));
+        pids
     }
 
     /// Sends `signal` to every member.
@@ -191,7 +192,8 @@ fn kill_rounds(walk: &mut Walk<'_>) -> usize {
         }
     }
     // A group may have been stopped with processes in it that no walk has shown.
-    let mut missed = walk.members();
+    let mut missed = Vec::new();
+    walk.members(&mut |process| missed.push(process));
     missed.retain(|process| !done.contains(&(process.pid, process.started)));
     killed + kill(&missed)
 }
@@ -204,17 +206,25 @@ fn spread(
     deadline: Instant,
 ) -> Vec<Process> {
     let mut found = Vec::new();
+    let mut quiet = 0;
     for _ in 0..ROUNDS_MAX {
-        let mut members = walk.members();
-        members.retain(|member| done.insert((member.pid, member.started)));
-        // Gone, or not ours to signal: either way there is nothing more to try.
-        members.retain(|member| process::signal(member, signal).is_ok());
+        let before = found.len();
+        let mut is_new = false;
+        let is_steady = walk.members(&mut |member| {
+            if done.insert((member.pid, member.started)) {
+                is_new = true;
+                // Gone, or not ours to signal: either way there is no more to try.
+                if process::signal(&member, signal).is_ok() {
+                    found.push(member);
+                }
+            }
+        });
         if signal == libc::SIGSTOP {
-            stop_groups(walk, &members);
+            stop_groups(walk, &found[before..]);
         }
-        let none_new = members.is_empty();
-        found.append(&mut members);
-        if none_new || Instant::now() > deadline {
+        quiet = if is_new { 0 } else { quiet + 1 };
+        let is_over = quiet > 0 && (is_steady || quiet >= QUIET_WALKS);
+        if is_over || Instant::now() > deadline {
             break;
         }
     }

@@ -16,8 +16,6 @@ const PROCESSES_MAX: usize = 65_536;
 const ENVIRON_BYTES_MAX: u64 = 256 * 1024;
 /// Descriptors looked at in one process, from 0 upwards.
 const DESCRIPTORS_MAX: usize = 1_024;
-/// The parent of all kernel threads.
-const KTHREADD: i32 = 2;
 
 /// Enough of /proc/PID/stat to tell a process and whose child it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,17 +37,18 @@ pub(super) enum Mark {
     None,
 }
 
-/// Every process but the kernel's own threads.
-pub(super) fn all() -> Vec<Process> {
+/// The process ids there are, the newest first (but for a wrap of the numbers): who
+/// lives but a moment must be looked at in that moment.
+pub(super) fn pids() -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };
-    entries
+    let mut pids: Vec<i32> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(read)
-        .filter(|process| process.pid != KTHREADD && process.parent != KTHREADD)
         .take(PROCESSES_MAX)
-        .collect()
+        .collect();
+    pids.sort_unstable_by(|one, other| other.cmp(one));
+    pids
 }
 
 pub(super) fn read(pid: i32) -> Option<Process> {
@@ -228,11 +227,7 @@ mod tests {
             own.parent,
             std::os::unix::process::parent_id().cast_signed()
         );
-        assert!(
-            all()
-                .iter()
-                .any(|process| process.pid == pid && process.started == own.started)
-        );
+        assert!(pids().contains(&pid));
         assert_eq!(owner(pid), Some(rustix::process::getuid().as_raw()));
         assert!(name(pid).is_some_and(|name| !name.is_empty()));
     }

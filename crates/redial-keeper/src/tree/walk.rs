@@ -6,7 +6,7 @@
 //! they count only for processes of the job's own user, who could have signalled
 //! them anyway. A process that carries another job's mark is never ours.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::process::{self, Mark, Process};
 
@@ -50,51 +50,65 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The members that are alive, in no order.
-    pub(super) fn members(&mut self) -> Vec<Process> {
-        let all = process::all();
-        let present: HashSet<i32> = all.iter().map(|process| process.pid).collect();
+    /// Tells `found` of every member that is alive, each at once when it is seen.
+    /// Says whether the view was steady: nobody left between being listed and being
+    /// looked at, so no member can have hidden by leaving a child in its place.
+    pub(super) fn members(&mut self, found: &mut dyn FnMut(Process)) -> bool {
+        let pids = process::pids();
+        let present: HashSet<i32> = pids.iter().copied().collect();
         // When the root has been reaped, its number may have been given to another;
         // its session is known to be the job's only while nobody has that number.
         if !self.seed.root_reaped || !present.contains(&self.seed.root) {
             self.sessions.insert(self.seed.root);
         }
-        let mut candidates: Vec<Process> = all
-            .into_iter()
-            .filter(|process| self.may_be_ours(process))
-            .collect();
-        let mut members: HashMap<i32, Process> = HashMap::new();
-        let mut found = Vec::new();
-        candidates.retain(|process| {
-            let evidence = self.evidence(process);
-            if let Evidence::Ours { .. } = evidence {
-                found.push((*process, evidence));
+        let mut members = HashSet::new();
+        let mut by_pipe = Vec::new();
+        let mut silent = Vec::new();
+        let mut is_steady = true;
+        for pid in pids {
+            let Some(process) = process::read(pid) else {
+                is_steady = false;
+                continue;
+            };
+            if !self.may_be_ours(&process) {
+                continue;
             }
-            evidence == Evidence::Silent
-        });
-        for (process, evidence) in found {
-            let by_pipe = evidence == Evidence::Ours { by_pipe: true };
-            self.take(process, by_pipe, &present, &mut members);
+            match self.evidence(&process) {
+                Evidence::Another => continue,
+                Evidence::Silent => silent.push(process),
+                Evidence::Root | Evidence::Mark => {
+                    self.take(process, &mut members, found);
+                    self.take_session(&process, &present);
+                }
+                Evidence::Pipe => {
+                    self.take(process, &mut members, found);
+                    by_pipe.push(process);
+                }
+            }
+        }
+        // Who was only passed a pipe may sit in the user's own login session.
+        for process in by_pipe
+            .iter()
+            .filter(|process| process.session == process.pid)
+        {
+            self.sessions.insert(process.session);
         }
         // Children of members, until a pass finds no more.
         loop {
-            let before = candidates.len();
-            candidates.retain(|process| {
-                let ours = members.contains_key(&process.parent)
-                    || self.sessions.contains(&process.session);
+            let before = silent.len();
+            silent.retain(|process| {
+                let ours =
+                    members.contains(&process.parent) || self.sessions.contains(&process.session);
                 if ours {
-                    self.take(*process, false, &present, &mut members);
+                    self.take(*process, &mut members, found);
+                    self.take_session(process, &present);
                 }
                 !ours
             });
-            if candidates.len() == before {
-                break;
+            if silent.len() == before {
+                return is_steady;
             }
         }
-        members
-            .into_values()
-            .filter(|process| !process.is_zombie)
-            .collect()
     }
 
     /// Whether the group that this member is in consists of members only.
@@ -111,14 +125,14 @@ impl<'a> Walk<'a> {
 
     fn evidence(&mut self, process: &Process) -> Evidence {
         if process.pid == self.seed.root && !self.seed.root_reaped {
-            return Evidence::Ours { by_pipe: false };
+            return Evidence::Root;
         }
         let key = (process.pid, process.started);
         if self.silent.contains(&key) || process::owner(process.pid) != Some(self.seed.uid) {
             return Evidence::Silent;
         }
         match process::mark(process.pid, &self.seed.mark) {
-            Mark::Ours => return Evidence::Ours { by_pipe: false },
+            Mark::Ours => return Evidence::Mark,
             Mark::Another => {
                 self.others.insert(key);
                 return Evidence::Another;
@@ -127,26 +141,25 @@ impl<'a> Walk<'a> {
         }
         let has_pipes = !self.seed.pipes.is_empty();
         if has_pipes && process::holds(process.pid, &self.seed.pipes, false) {
-            return Evidence::Ours { by_pipe: true };
+            return Evidence::Pipe;
         }
         self.silent.insert(key);
         Evidence::Silent
     }
 
-    /// A member's session is the job's too, unless it is led by a stranger: who was
-    /// only passed a pipe may sit in the user's own login session.
-    fn take(
-        &mut self,
-        process: Process,
-        by_pipe: bool,
-        present: &HashSet<i32>,
-        members: &mut HashMap<i32, Process>,
-    ) {
-        members.insert(process.pid, process);
+    fn take(&self, process: Process, members: &mut HashSet<i32>, found: &mut dyn FnMut(Process)) {
+        members.insert(process.pid);
+        if !process.is_zombie {
+            found(process);
+        }
+    }
+
+    /// A member's session is the job's too if the member leads it, or its leader is
+    /// no more.
+    fn take_session(&mut self, process: &Process, present: &HashSet<i32>) {
         let session = process.session;
-        let led_by_member = members.contains_key(&session);
-        let leader_gone = !by_pipe && !present.contains(&session);
-        if session > 1 && session != self.own_session && (led_by_member || leader_gone) {
+        let is_led = session != process.pid && present.contains(&session);
+        if session > 1 && session != self.own_session && !is_led {
             self.sessions.insert(session);
         }
     }
@@ -154,7 +167,9 @@ impl<'a> Walk<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Evidence {
-    Ours { by_pipe: bool },
+    Root,
+    Mark,
+    Pipe,
     Another,
     Silent,
 }
