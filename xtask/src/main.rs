@@ -1,6 +1,7 @@
 //! The project's chores. `cargo xtask help` lists them.
 
 mod artifacts;
+mod bench;
 mod ordinary;
 mod packages;
 mod processes;
@@ -13,15 +14,15 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::Context;
-
 const HELP: &str = "\
 cargo xtask CHORE
 
   test               Debian packages (as root), format, lints, docs, all tests;
                      as root, a second time as an ordinary user
-  bench [ARGS]       the figures of docs/performance.md; --quick for a short run
-  torture [ARGS]     the long runs: many commands, many faults
+  bench [ARGS]       the figures of docs/performance.md; --quick for a short run,
+                     --write to keep them there
+  torture [ARGS]     very many commands, then a look for what is left behind;
+                     --count N for fewer than 200,000
   help               this text
 
 What `test` does, step by step, and what a test must keep to: CONTRIBUTING.md.";
@@ -38,8 +39,8 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ("test", []) => Ok(test::run(&root())),
-        ("bench", arguments) => benches(&[], arguments),
-        ("torture", arguments) => benches(&["torture"], arguments),
+        ("bench", arguments) => bench::run(&root(), &[], arguments),
+        ("torture", arguments) => bench::run(&root(), &["torture"], arguments),
         _ => {
             eprintln!("xtask: no chore `{}`\n\n{HELP}", arguments.join(" "));
             return ExitCode::from(2);
@@ -53,17 +54,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Runs the crate of benchmarks, optimised, with its output and input ours.
-fn benches(mode: &[&str], arguments: &[String]) -> anyhow::Result<bool> {
-    let status = cargo(&root())
-        .args(["run", "--release", "--package", "redial-benches", "--"])
-        .args(mode)
-        .args(arguments)
-        .status()
-        .context("cannot start cargo")?;
-    Ok(status.success())
 }
 
 /// The cargo that runs us, at the root of the repository.

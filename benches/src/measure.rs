@@ -1,0 +1,99 @@
+//! The measurements, one file each, and the run of all of them.
+
+mod bulk;
+mod idle;
+mod latency;
+mod rate;
+mod spawn;
+mod stalled;
+
+use std::path::Path;
+
+use crate::machine;
+use crate::peer::{server, socat, ssh};
+use crate::report::{self, Section};
+use crate::settings::BenchSettings;
+
+/// One thing that can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measure {
+    Latency,
+    Rate,
+    Bulk,
+    Idle,
+    Stalled,
+    Spawn,
+}
+
+impl Measure {
+    pub(crate) const ALL: [Measure; 6] = [
+        Measure::Latency,
+        Measure::Rate,
+        Measure::Bulk,
+        Measure::Idle,
+        Measure::Stalled,
+        Measure::Spawn,
+    ];
+
+    /// By its name on the command line.
+    ///
+    /// # Errors
+    /// Says which names there are.
+    pub(crate) fn named(name: &str) -> Result<Measure, String> {
+        let found = Measure::ALL
+            .into_iter()
+            .find(|measure| measure.name() == name);
+        let names = Measure::ALL.map(Measure::name).join(", ");
+        found.ok_or_else(|| format!("nothing to measure is called `{name}`, but {names}"))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Measure::Latency => "latency",
+            Measure::Rate => "rate",
+            Measure::Bulk => "bulk",
+            Measure::Idle => "idle",
+            Measure::Stalled => "stalled",
+            Measure::Spawn => "spawn",
+        }
+    }
+
+    fn run(self, quick: bool) -> anyhow::Result<Section> {
+        match self {
+            Measure::Latency => latency::measure(quick),
+            Measure::Rate => rate::measure(quick),
+            Measure::Bulk => bulk::measure(quick),
+            Measure::Idle => idle::measure(quick),
+            Measure::Stalled => stalled::measure(quick),
+            Measure::Spawn => spawn::measure(),
+        }
+    }
+}
+
+/// Measures what was asked for, prints it, and keeps it if that was asked for too.
+///
+/// # Errors
+/// Something measured did not do what it should: a figure would be worthless.
+pub(crate) fn all(settings: &BenchSettings) -> anyhow::Result<()> {
+    let missing = |program: &str| format!("no {program}");
+    let mut circumstances = machine::circumstances(&[
+        server::version()?,
+        ssh::version().unwrap_or_else(|| missing("ssh")),
+        socat::version().unwrap_or_else(|| missing("socat")),
+    ]);
+    if settings.quick {
+        let note = "a quick run, with few rounds: not to be quoted";
+        circumstances.push(("Note", note.to_owned()));
+    }
+    let mut sections = Vec::new();
+    for measure in &settings.measures {
+        eprintln!("measuring: {}", measure.name());
+        sections.push(measure.run(settings.quick)?);
+    }
+    let text = report::markdown(&circumstances, &sections);
+    println!("{text}");
+    if settings.write {
+        report::keep(Path::new("docs/performance.md"), &text)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! A real `redial serve`: keeper and front, on a socket of their own.
+
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::Daemon;
+use crate::memory::Memory;
+use crate::patience::{until, wait_for};
+use crate::process;
+
+const START_LIMIT: Duration = Duration::from_secs(10);
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// The server; ended when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    daemon: Daemon,
+    front: u32,
+    program: PathBuf,
+    dir: TempDir,
+}
+
+impl Server {
+    /// Starts the program beside our own, and waits until it accepts.
+    ///
+    /// # Errors
+    /// It is not there, or does not accept.
+    pub(crate) fn start(options: &[&str]) -> anyhow::Result<Self> {
+        let program = program()?;
+        let dir = tempfile::tempdir().context("cannot make a directory")?;
+        let socket = socket_in(dir.path());
+        let mut command = Command::new(&program);
+        command
+            .args(["serve", "--listen", &format!("unix:{}", socket.display())])
+            .args(options)
+            .env("XDG_STATE_HOME", dir.path())
+            .stdin(Stdio::null());
+        let mut daemon = Daemon::spawn(&mut command)?;
+        let keeper = daemon.pid();
+        let accepts = || UnixStream::connect(&socket).is_ok();
+        let mut ended = Ok(());
+        let came = until(START_LIMIT, || {
+            ended = daemon.check();
+            ended.is_err() || accepts()
+        });
+        ended.context("redial serve")?;
+        anyhow::ensure!(came, "redial serve does not accept");
+        let front = front_of(keeper)?;
+        Ok(Server {
+            daemon,
+            front,
+            program,
+            dir,
+        })
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        socket_in(self.dir.path())
+    }
+
+    pub(crate) fn keeper(&self) -> u32 {
+        self.daemon.pid()
+    }
+
+    /// Keeper and front.
+    pub(crate) fn pids(&self) -> [u32; 2] {
+        [self.keeper(), self.front]
+    }
+
+    /// `redial run` against this server, without its command.
+    pub(crate) fn run(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        let target = format!("unix:{}", self.socket().display());
+        command.args(["run", &target, "--"]);
+        command
+    }
+
+    pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
+        Memory::of(&self.pids())
+    }
+
+    /// Memory once what is not needed has gone back.
+    pub(crate) fn settled_memory(&self) -> anyhow::Result<Memory> {
+        Memory::settled(&self.pids(), Duration::from_secs(10))
+    }
+
+    /// CPU time of keeper, front and all commands that have ended.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        let keeper = process::stat(self.keeper())?;
+        let front = process::stat(self.front)?;
+        Ok(keeper.cpu + keeper.cpu_of_children + front.cpu + front.cpu_of_children)
+    }
+
+    /// Waits until no command is left, not even a zombie.
+    pub(crate) fn wait_for_no_job(&self) -> anyhow::Result<()> {
+        let alone = || self.jobs().is_ok_and(|jobs| jobs.is_empty());
+        wait_for("the server has no child but its front", STOP_LIMIT, alone)
+    }
+
+    /// Children of keeper and front, but for the front.
+    pub(crate) fn jobs(&self) -> anyhow::Result<Vec<(u32, process::Stat)>> {
+        let mut found = process::children(self.keeper())?;
+        found.extend(process::children(self.front)?);
+        found.retain(|(pid, _)| *pid != self.front);
+        Ok(found)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let keeper = i32::try_from(self.keeper()).ok().and_then(Pid::from_raw);
+        // It may have ended; what does not end by TERM is killed by the daemon's drop.
+        let _ = keeper.map(|keeper| kill_process(keeper, Signal::TERM));
+        let child = self.daemon.child();
+        until(STOP_LIMIT, || !matches!(child.try_wait(), Ok(None)));
+    }
+}
+
+/// What `redial --version` says.
+pub(crate) fn version() -> anyhow::Result<String> {
+    let output = Command::new(program()?).arg("--version").output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn socket_in(dir: &Path) -> PathBuf {
+    dir.join("run").join("redial.sock")
+}
+
+fn program() -> anyhow::Result<PathBuf> {
+    let ours = std::env::current_exe().context("our own program")?;
+    let program = ours.with_file_name("redial");
+    let advice = "build it first: cargo xtask bench does";
+    anyhow::ensure!(program.exists(), "{}: {advice}", program.display());
+    Ok(program)
+}
+
+fn front_of(keeper: u32) -> anyhow::Result<u32> {
+    let mut found = None;
+    until(START_LIMIT, || {
+        let children = process::children(keeper).unwrap_or_default();
+        let fronts = children.into_iter().map(|(pid, _)| pid);
+        found = fronts
+            .into_iter()
+            .find(|&pid| process::has_argument(pid, "--front"));
+        found.is_some()
+    });
+    found.context("the keeper has no front")
+}

@@ -1,0 +1,156 @@
+//! What is printed, and where it is kept: sections, goals, Markdown.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::table::Table;
+
+const BEGIN: &str = "<!-- bench:begin -->";
+const END: &str = "<!-- bench:end -->";
+
+/// One thing measured.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) title: &'static str,
+    /// How it was measured, in a sentence or two.
+    pub(crate) how: String,
+    /// The figures: tables, or a program's own text in a fence.
+    pub(crate) figures: String,
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// What is to be reached.
+#[derive(Debug)]
+pub(crate) struct Goal {
+    pub(crate) what: String,
+    pub(crate) wanted: String,
+    pub(crate) measured: String,
+    pub(crate) verdict: Verdict,
+}
+
+/// Whether it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Reached,
+    Missed,
+    /// A peer is not installed here, or could not be started.
+    Skipped,
+}
+
+impl Goal {
+    /// A goal that was measured.
+    pub(crate) fn measured(what: &str, wanted: &str, measured: String, reached: bool) -> Self {
+        let verdict = match reached {
+            true => Verdict::Reached,
+            false => Verdict::Missed,
+        };
+        Goal {
+            what: what.to_owned(),
+            wanted: wanted.to_owned(),
+            measured,
+            verdict,
+        }
+    }
+
+    /// A goal that could not be measured here.
+    pub(crate) fn skipped(what: &str, wanted: &str, reason: &str) -> Self {
+        Goal {
+            what: what.to_owned(),
+            wanted: wanted.to_owned(),
+            measured: reason.to_owned(),
+            verdict: Verdict::Skipped,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verdict::Reached => "reached",
+            Verdict::Missed => "**missed**",
+            Verdict::Skipped => "skipped",
+        })
+    }
+}
+
+/// The whole text: the circumstances, the goals, then each section.
+pub(crate) fn markdown(circumstances: &[(&str, String)], sections: &[Section]) -> String {
+    let mut text = String::new();
+    for (name, value) in circumstances {
+        text += &format!("- {name}: {value}\n");
+    }
+    let mut goals = Table::new(["Goal", "wanted", "measured", "verdict"]);
+    for goal in sections.iter().flat_map(|section| &section.goals) {
+        goals.row([
+            goal.what.clone(),
+            goal.wanted.clone(),
+            goal.measured.clone(),
+            goal.verdict.to_string(),
+        ]);
+    }
+    text += &format!("\n{goals}");
+    for section in sections {
+        let Section {
+            title,
+            how,
+            figures,
+            ..
+        } = section;
+        text += &format!("\n### {title}\n\n{how}\n\n{figures}");
+    }
+    text
+}
+
+/// Puts `text` between the markers of a page, in place of what was there.
+///
+/// # Errors
+/// The page cannot be read or written, or has no markers.
+pub(crate) fn keep(page: &Path, text: &str) -> anyhow::Result<()> {
+    let place = || page.display().to_string();
+    let before = fs::read_to_string(page).with_context(place)?;
+    let after = between_markers(&before, text)
+        .with_context(|| format!("{}: lacks {BEGIN} or {END}", place()))?;
+    fs::write(page, after).with_context(place)
+}
+
+fn between_markers(page: &str, text: &str) -> Option<String> {
+    let (head, rest) = page.split_once(BEGIN)?;
+    let (_, tail) = rest.split_once(END)?;
+    Some(format!("{head}{BEGIN}\n\n{}\n\n{END}{tail}", text.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_markers_changes() {
+        let page = format!("a\n{BEGIN}\nold\n{END}\nb\n");
+        let new = between_markers(&page, "new\n").unwrap();
+        assert_eq!(new, format!("a\n{BEGIN}\n\nnew\n\n{END}\nb\n"));
+        assert_eq!(between_markers(&new, "new\n"), Some(new.clone()));
+        assert_eq!(between_markers("a", "new"), None);
+    }
+
+    #[test]
+    fn goals_stand_before_figures_and_say_their_verdict() {
+        let section = Section {
+            title: "Speed",
+            how: "Ten runs.".to_owned(),
+            figures: "| a |\n".to_owned(),
+            goals: vec![
+                Goal::measured("fast", "≤ 1", "2".to_owned(), false),
+                Goal::skipped("than ssh", "≤ 1", "no ssh here"),
+            ],
+        };
+        let text = markdown(&[("CPU", "one".to_owned())], &[section]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "- CPU: one");
+        assert!(lines[4].contains("fast") && lines[4].contains("**missed**"));
+        assert!(lines[5].contains("no ssh here") && lines[5].contains("skipped"));
+        assert_eq!(lines[7..], ["### Speed", "", "Ten runs.", "", "| a |"]);
+    }
+}
