@@ -39,7 +39,7 @@ impl Server {
         command
             .args(["serve", "--listen", &format!("unix:{}", socket.display())])
             .args(options)
-            .env("XDG_STATE_HOME", dir.path())
+            .env("REDIAL_LOG", "warn")
             .stdin(Stdio::null());
         let mut daemon = Daemon::spawn(&mut command)?;
         let keeper = daemon.pid();
