@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::command::{Command, OnDrop};
-use crate::connect;
+use crate::connect::{self, Line};
 use crate::error::{ConnectError, Lost, StartError};
 use crate::job::{Job, JobCell};
 use crate::options::ConnectOptions;
@@ -65,12 +65,16 @@ impl Client {
     /// [`ConnectError`] says where, what, and what to do.
     pub async fn connect(target: &Target, options: ConnectOptions) -> Result<Self, ConnectError> {
         let line = connect::open(target, &options).await?;
+        Ok(Client::on(line, target, &options))
+    }
+
+    pub(crate) fn on(line: Line, target: &Target, options: &ConnectOptions) -> Self {
         let channels = usize::try_from(line.hello.limits.channels).unwrap_or(usize::MAX);
         let slots = options
             .jobs_at_once
             .min(channels)
             .clamp(1, Semaphore::MAX_PERMITS);
-        Ok(Client(Arc::new(Inner {
+        Client(Arc::new(Inner {
             lease: Arc::new(Lease(line.shared)),
             slots: Arc::new(Semaphore::new(slots)),
             window: options.window_bytes,
@@ -81,7 +85,7 @@ impl Client {
             cannot_keep: AtomicBool::new(false),
             instance: line.hello.instance.into(),
             driver: line.over,
-        })))
+        }))
     }
 
     /// The keeper behind this connection: the same as long as it remembers its jobs.

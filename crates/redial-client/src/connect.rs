@@ -44,6 +44,16 @@ pub(crate) async fn open(target: &Target, options: &ConnectOptions) -> Result<Li
 
 async fn open_untimed(target: &Target, options: &ConnectOptions) -> Result<Line, ConnectError> {
     let (transport, program) = dial(target, options).await?;
+    shake_hands(target, options, transport, program).await
+}
+
+/// Starts the driver and waits for the server's hello.
+pub(crate) async fn shake_hands(
+    target: &Target,
+    options: &ConnectOptions,
+    transport: Transport,
+    program: Option<Program>,
+) -> Result<Line, ConnectError> {
     let mut config = Config::client();
     if matches!(target, Target::Exec(_)) {
         config.limits.keepalive_ms = KEEPALIVE_MS;
@@ -121,14 +131,15 @@ async fn dial(
     Ok((transport, Some(child)))
 }
 
-/// Why there was no hello: the program's end says more than the line's.
+/// Why there was no hello. Where the line just ended, the program's end says more.
 async fn no_hello(target: &Target, shared: &Shared, program: Option<Program>) -> ConnectError {
     let target = target.clone();
+    let reason = shared.lost().unwrap_or_else(Lost::closed_here);
     if let Some(mut program) = program
+        && reason.without_a_word
         && let Ok(Ok(status)) = timeout(STATUS_TIMEOUT, program.wait()).await
     {
         return ConnectError::Ended { target, status };
     }
-    let reason = shared.lost().unwrap_or_else(Lost::closed_here);
     ConnectError::Handshake { target, reason }
 }

@@ -78,25 +78,42 @@ fn advice(error: &io::Error) -> &'static str {
 
 /// Why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Lost(Arc<str>);
+#[error("{reason}")]
+pub struct Lost {
+    reason: Arc<str>,
+    /// The transport just ended: what is behind it may know more.
+    pub(crate) without_a_word: bool,
+}
 
 impl Lost {
     pub(crate) fn closed_here() -> Self {
-        Lost("the connection was closed on this side".into())
+        Lost::because("the connection was closed on this side")
     }
 
     pub(crate) fn of(end: &Result<(), DriveError>) -> Self {
         match end {
-            Ok(()) => Lost("the server closed the connection".into()),
+            Ok(()) => Lost::because("the server closed the connection"),
             Err(DriveError::Goodbye(goodbye)) => {
                 let (what, code) = (farewell(goodbye.code), goodbye.code);
                 match goodbye.text.as_str() {
-                    "" => Lost(format!("{what} (goodbye {code})").into()),
-                    text => Lost(format!("{what} (goodbye {code}: {text})").into()),
+                    "" => Lost::because(format!("{what} (goodbye {code})")),
+                    text => Lost::because(format!("{what} (goodbye {code}: {text})")),
                 }
             }
-            Err(error) => Lost(error.to_string().into()),
+            Err(DriveError::Protocol(error)) => Lost::because(format!(
+                "what the other side says is not redial's protocol: {error}"
+            )),
+            Err(error @ DriveError::Dropped { .. }) => Lost {
+                without_a_word: true,
+                ..Lost::because(error.to_string())
+            },
+        }
+    }
+
+    fn because(reason: impl Into<Arc<str>>) -> Self {
+        Lost {
+            reason: reason.into(),
+            without_a_word: false,
         }
     }
 }

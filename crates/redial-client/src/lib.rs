@@ -40,6 +40,8 @@ mod runtime_dir;
 mod session;
 mod shared;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use bytes::Bytes;
 pub use client::Client;
