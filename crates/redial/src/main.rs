@@ -1,3 +1,34 @@
-//! The redial binary.
+//! `redial`: arguments, settings, rendering, exit codes. What it does is in its libraries.
 
-fn main() {}
+mod args;
+mod commands;
+mod duration;
+mod exit_code;
+mod interrupt;
+mod report;
+mod settings;
+mod sinks;
+mod stdin;
+
+use settings::{RunSettings, ServeSettings, SettingsError};
+
+/// The only place that ends the process: a thread that reads our stdin may still hang
+/// there, and nothing it could read is wanted any more.
+fn main() {
+    let code = match args::parse() {
+        Ok(arguments) => dispatch(arguments).unwrap_or_else(|error| {
+            report::error(error);
+            exit_code::FAILED
+        }),
+        Err(code) => code,
+    };
+    std::process::exit(i32::from(code));
+}
+
+fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
+    let file = settings::load(arguments.config.as_deref())?;
+    match arguments.command {
+        args::Command::Run(args) => Ok(commands::run(&RunSettings::resolve(args, &file)?)),
+        args::Command::Serve(args) => Ok(commands::serve(ServeSettings::resolve(&args, &file)?)),
+    }
+}

@@ -1,0 +1,252 @@
+//! `redial run`: one command on one host.
+
+use std::io;
+use std::time::Duration;
+
+use redial_client::{
+    Client, ConnectOptions, Job, JobError, JobEvent, JobHandle, Outcome, Output, StartError, Target,
+};
+use tokio::task::JoinHandle;
+
+use super::log;
+use crate::args::LogFormat;
+use crate::exit_code::{self, FAILED, INTERRUPTED};
+use crate::interrupt::{Interrupts, Step};
+use crate::report;
+use crate::settings::{RunSettings, Verbosity};
+use crate::sinks::Sinks;
+use crate::stdin;
+
+/// From TERM to KILL at the second interrupt.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// SIGINT, as its number is everywhere.
+const SIGINT: u8 = 2;
+
+/// Runs it; the result is our exit code.
+pub(crate) fn run(settings: &RunSettings) -> u8 {
+    if std::env::var_os(log::VARIABLE).is_some() {
+        log::start(LogFormat::Human, "warn");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(execute(settings)),
+        Err(error) => Err(Failure::Here("cannot start", error)),
+    };
+    ended.unwrap_or_else(|failure| {
+        if let Failure::Interrupted = failure {
+            return INTERRUPTED;
+        }
+        report::error(format_args!("{failure}"));
+        FAILED
+    })
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Connect(#[from] redial_client::ConnectError),
+    #[error("{0}: {1}")]
+    Start(Target, StartError),
+    #[error("{0}: {1}")]
+    Here(&'static str, io::Error),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
+    let mut interrupts =
+        Interrupts::listen().map_err(|error| Failure::Here("cannot hear signals", error))?;
+    let options = ConnectOptions::default()
+        .connect_timeout(settings.connect_timeout)
+        // This very program, even if its file was replaced in the meantime.
+        .local_program("/proc/self/exe");
+    // Nothing runs yet, so whoever interrupts wants us to end.
+    let client = tokio::select! {
+        client = Client::connect(&settings.target, options) => client?,
+        _ = interrupts.next() => return Err(Failure::Interrupted),
+    };
+    let job = tokio::select! {
+        job = client.start(settings.command()) => {
+            job.map_err(|error| Failure::Start(settings.target.clone(), error))?
+        }
+        _ = interrupts.next() => return Err(Failure::Interrupted),
+    };
+    let handle = job.handle();
+    let sinks = Sinks::start(&handle).map_err(|error| Failure::Here("cannot write", error))?;
+    let feeder = settings
+        .stdin
+        .then(|| stdin::feed(handle.clone()))
+        .transpose();
+    let feeder = feeder.map_err(|error| Failure::Here("cannot read stdin", error))?;
+    let run = Run {
+        settings,
+        handle,
+        interrupts,
+        sinks,
+        feeder,
+        ended: None,
+        failed: false,
+    };
+    let (code, left) = run.follow(job).await;
+    if !left {
+        client.close().await;
+    }
+    Ok(code)
+}
+
+/// A job that is followed to its end.
+struct Run<'s> {
+    settings: &'s RunSettings,
+    handle: JobHandle,
+    interrupts: Interrupts,
+    sinks: Sinks,
+    /// What became of reading stdin.
+    feeder: Option<JoinHandle<io::Result<()>>>,
+    ended: Option<Result<Box<Outcome>, JobError>>,
+    /// An output could not be written, or stdin not read: the command's code would lie.
+    failed: bool,
+}
+
+impl Run<'_> {
+    /// The exit code, and whether we leave a job that may still run.
+    async fn follow(mut self, mut job: Job) -> (u8, bool) {
+        loop {
+            let done = self.ended.is_some();
+            tokio::select! {
+                event = job.next(), if !done => self.event(event),
+                failure = self.sinks.next_failure() => match failure {
+                    Some((stream, error)) => self.sink_failed(stream, &error),
+                    None => break,
+                },
+                step = self.interrupts.next() => {
+                    if self.interrupted(step) {
+                        return (INTERRUPTED, true);
+                    }
+                }
+                read = fed(&mut self.feeder) => self.stdin_ended(read),
+            }
+        }
+        let code = match self.ended.take() {
+            Some(Ok(outcome)) => self.conclude(&outcome),
+            Some(Err(error)) => {
+                report::error(format_args!("{}: {error}", self.settings.target));
+                FAILED
+            }
+            None => FAILED,
+        };
+        (if self.failed { FAILED } else { code }, false)
+    }
+
+    fn event(&mut self, event: Option<Result<JobEvent, JobError>>) {
+        match event {
+            Some(Ok(JobEvent::Data {
+                stream,
+                offset,
+                bytes,
+            })) => {
+                self.sinks.write(stream, offset, bytes);
+            }
+            Some(Ok(JobEvent::Attached { pid, exact })) => {
+                let reach = if exact {
+                    "exactly"
+                } else {
+                    "as far as it can be found"
+                };
+                self.say(format_args!(
+                    "job {} runs as pid {pid}; a cancel reaches its tree {reach}",
+                    self.handle.id()
+                ));
+            }
+            Some(Ok(JobEvent::StdinClosed)) => self.feeder = None,
+            Some(Ok(JobEvent::Ended(outcome))) => self.end(Ok(outcome)),
+            Some(Err(error)) => self.end(Err(error)),
+            Some(Ok(JobEvent::Eof { .. } | JobEvent::Exited(_))) => {}
+            None => self.sinks.finish(),
+        }
+    }
+
+    /// What has arrived is still written before we end.
+    fn end(&mut self, how: Result<Box<Outcome>, JobError>) {
+        self.ended = Some(how);
+        self.sinks.finish();
+    }
+
+    /// Nobody reads this output any more: the command learns it as it would here.
+    fn sink_failed(&mut self, stream: Output, error: &io::Error) {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            report::error(format_args!("cannot write {stream}: {error}"));
+            self.failed = true;
+        }
+        // If the job is over, there is nobody to tell.
+        let _ = self.handle.stop(stream);
+    }
+
+    fn stdin_ended(&mut self, read: io::Result<()>) {
+        self.feeder = None;
+        if let Err(error) = read {
+            report::error(format_args!("cannot read stdin: {error}"));
+            self.failed = true;
+        }
+    }
+
+    /// True if we leave.
+    fn interrupted(&mut self, step: Step) -> bool {
+        let job = self.handle.id();
+        // A control that cannot be sent any more is one for a job that is over.
+        match step {
+            Step::Interrupt => {
+                let _ = self.handle.signal(SIGINT);
+            }
+            Step::Cancel => {
+                let _ = self.handle.cancel(CANCEL_GRACE);
+            }
+            Step::Leave => report::error(format_args!(
+                "left job {job} on {}; it may still run, its --on-drop policy decides",
+                self.settings.target
+            )),
+        }
+        step == Step::Leave
+    }
+
+    fn conclude(&self, outcome: &Outcome) -> u8 {
+        let verdict = exit_code::verdict(outcome, self.interrupts.any(), self.settings.deadline);
+        if self.settings.verbosity > Verbosity::Quiet {
+            for holder in &outcome.holders {
+                report::note(format_args!(
+                    "pid {} ({}) still holds the output open; what it writes later is lost",
+                    holder.pid, holder.name
+                ));
+            }
+        }
+        self.say(format_args!(
+            "{} after {} ms, {} ms of CPU; {} processes live on",
+            outcome.status,
+            outcome.duration.as_millis(),
+            outcome.cpu.as_millis(),
+            outcome.lingering
+        ));
+        if let Some(reason) = verdict.reason {
+            report::error(reason);
+        }
+        verdict.code
+    }
+
+    fn say(&self, text: std::fmt::Arguments<'_>) {
+        if self.settings.verbosity == Verbosity::Verbose {
+            report::note(text);
+        }
+    }
+}
+
+/// The end of reading stdin; never, if there is no reading. Cancel-safe.
+async fn fed(feeder: &mut Option<JoinHandle<io::Result<()>>>) -> io::Result<()> {
+    match feeder {
+        Some(task) => task
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error))),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,107 @@
+//! Times as people write them: `500ms`, `30s`, `5m`, `1h30m`, or seconds.
+
+use std::time::Duration;
+
+const UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+
+/// Reads a time. A bare number is seconds; units go from large to small, each once.
+///
+/// # Errors
+///
+/// A text that says what is accepted.
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    let wrong = || {
+        format!("{text:?} is no time; write 500ms, 30s, 5m, 1h30m or 2d (a bare number is seconds)")
+    };
+    if let Ok(seconds) = text.parse::<u64>() {
+        let millis = seconds.checked_mul(1_000).ok_or_else(wrong)?;
+        return Ok(Duration::from_millis(millis));
+    }
+    let (mut rest, mut total, mut last) = (text, 0_u64, u64::MAX);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        let behind = &rest[digits..];
+        let letters = behind
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(behind.len());
+        let unit = UNITS.iter().find(|(name, _)| *name == &behind[..letters]);
+        let (_, millis) = unit
+            .filter(|(_, millis)| *millis < last)
+            .ok_or_else(wrong)?;
+        last = *millis;
+        let part = number.checked_mul(*millis).ok_or_else(wrong)?;
+        total = total.checked_add(part).ok_or_else(wrong)?;
+        rest = &behind[letters..];
+    }
+    if text.is_empty() {
+        Err(wrong())
+    } else {
+        Ok(Duration::from_millis(total))
+    }
+}
+
+/// Shows a time as [`parse`] reads it.
+pub(crate) fn show(time: Duration) -> String {
+    let mut left = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let mut shown = String::new();
+    for (unit, millis) in UNITS.iter().rev() {
+        if left >= *millis {
+            shown += &format!("{}{unit}", left / millis);
+            left %= millis;
+        }
+    }
+    if shown.is_empty() {
+        "0s".to_owned()
+    } else {
+        shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("5m", 300_000),
+            ("1h30m", 5_400_000),
+            ("2d", 172_800_000),
+            ("7", 7_000),
+            ("0", 0),
+            ("1s500ms", 1_500),
+        ] {
+            let time = Duration::from_millis(millis);
+            assert_eq!(parse(text), Ok(time), "{text}");
+            assert_eq!(parse(&show(time)), Ok(time), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_and_says_what_is_accepted() {
+        for text in [
+            "",
+            "s",
+            "5x",
+            "-1",
+            "1.5s",
+            "1s1h",
+            "1s1s",
+            " 1s",
+            "99999999999999999999",
+            "1µs",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains("30s"), "{text}: {error}");
+        }
+    }
+}

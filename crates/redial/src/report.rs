@@ -1,0 +1,62 @@
+//! Our own words on stderr: one line each, with everything foreign in them made harmless.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+
+/// What went wrong.
+pub(crate) fn error(text: impl fmt::Display) {
+    line(format_args!("redial: {}", Harmless(text)));
+}
+
+/// What should be known besides.
+pub(crate) fn note(text: impl fmt::Display) {
+    line(format_args!("redial: note: {}", Harmless(text)));
+}
+
+fn line(text: fmt::Arguments<'_>) {
+    // One write, so that lines of several processes do not mix. If stderr is closed,
+    // there is nobody to tell.
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// Shows a text with control and direction characters escaped, so that no host, error or
+/// process name can steer the terminal.
+pub(crate) struct Harmless<T>(pub(crate) T);
+
+impl<T: fmt::Display> fmt::Display for Harmless<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars()
+            .try_for_each(|character| match steers(character) {
+                true => write!(self.0, "{}", character.escape_default()),
+                false => self.0.write_char(character),
+            })
+    }
+}
+
+/// Control characters (C0, DEL, C1), line separators, and what changes the direction of
+/// writing (Unicode Standard Annex 9).
+fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_foreign_can_steer_the_terminal() {
+        let shown = Harmless("a\x1b]52;c;x\x07b\u{9b}c\u{202e}d\r\ne").to_string();
+        assert_eq!(shown, "a\\u{1b}]52;c;x\\u{7}b\\u{9b}c\\u{202e}d\\r\\ne");
+        assert_eq!(Harmless("ünïcode – stays").to_string(), "ünïcode – stays");
+    }
+}

@@ -1,0 +1,40 @@
+//! Settings: flags beat environment variables, these beat the file, that beats defaults.
+
+mod file;
+mod run;
+mod serve;
+
+pub(crate) use file::load;
+pub(crate) use run::{RunSettings, Verbosity};
+pub(crate) use serve::{Mode, ServeSettings};
+
+use std::env::VarError;
+
+/// A setting that cannot be used; says which and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct SettingsError(pub(crate) String);
+
+impl From<String> for SettingsError {
+    fn from(text: String) -> Self {
+        SettingsError(text)
+    }
+}
+
+/// The variable `name`, read by `parse`; an empty one counts as unset.
+fn from_env<T>(
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, SettingsError> {
+    match std::env::var(name) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => match parse(&text) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(format!("environment variable {name}: {error}").into()),
+        },
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            Err(format!("environment variable {name}: is not UTF-8").into())
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The settings file, TOML: `~/.config/redial/config.toml`, or what `--config` names.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::SettingsError;
+use crate::args::LogFormat;
+use crate::duration;
+
+/// The whole file. A key that is not known is an error.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct File {
+    pub(crate) run: RunTable,
+    pub(crate) serve: ServeTable,
+}
+
+/// `[run]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct RunTable {
+    pub(crate) deadline: Option<Time>,
+    pub(crate) drain: Option<Time>,
+    pub(crate) on_drop: Option<String>,
+    pub(crate) connect_timeout: Option<Time>,
+}
+
+/// `[serve]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct ServeTable {
+    pub(crate) listen: Vec<String>,
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) log_format: Option<LogFormat>,
+    pub(crate) max_connections: Option<u32>,
+    pub(crate) max_channels: Option<u32>,
+    pub(crate) max_jobs: Option<u32>,
+    pub(crate) log_pool: Option<u32>,
+    pub(crate) handshake_timeout: Option<Time>,
+}
+
+/// A time as on the command line, or a number of seconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time(pub(crate) Duration);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Seconds(u64),
+            Text(String),
+        }
+        let text = match Written::deserialize(from) {
+            Ok(Written::Seconds(seconds)) => seconds.to_string(),
+            Ok(Written::Text(text)) => text,
+            Err(_) => {
+                return Err(de::Error::custom(
+                    "a time is \"30s\" or a number of seconds",
+                ));
+            }
+        };
+        duration::parse(&text).map(Time).map_err(de::Error::custom)
+    }
+}
+
+/// Reads the file that was named, which must be there, or the usual one if there is one.
+///
+/// # Errors
+///
+/// Names the file and the line.
+pub(crate) fn load(named: Option<&Path>) -> Result<File, SettingsError> {
+    let path = match named {
+        Some(path) => path.to_path_buf(),
+        None => match usual_place() {
+            Some(path) => path,
+            None => return Ok(File::default()),
+        },
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => parse(&text, &path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
+            Ok(File::default())
+        }
+        Err(error) => Err(format!("settings file {}: {error}", path.display()).into()),
+    }
+}
+
+fn usual_place() -> Option<PathBuf> {
+    let dir = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|dir| dir.is_absolute())
+    };
+    let config = dir("XDG_CONFIG_HOME").or_else(|| Some(dir("HOME")?.join(".config")))?;
+    Some(config.join("redial/config.toml"))
+}
+
+fn parse(text: &str, path: &Path) -> Result<File, SettingsError> {
+    toml::from_str(text).map_err(|error| {
+        let before = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let what = error.message().replace('\n', " ");
+        format!("settings file {}, line {line}: {what}", path.display()).into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read() {
+        let text =
+            "[run]\ndrain = 3\ndeadline = \"1m\"\n[serve]\nmax-jobs = 7\nlog-format = \"json\"";
+        let file = parse(text, Path::new("x")).unwrap();
+        assert_eq!(file.run.drain.unwrap().0, Duration::from_secs(3));
+        assert_eq!(file.run.deadline.unwrap().0, Duration::from_secs(60));
+        assert_eq!(
+            (file.serve.max_jobs, file.serve.log_format),
+            (Some(7), Some(LogFormat::Json))
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_or_a_wrong_value_names_file_and_line() {
+        for (text, line, word) in [
+            ("[run]\n\ndran = 3\n", 3, "dran"),
+            ("[run]\ndrain = \"3x\"\n", 2, "3x"),
+            ("[run]\ndrain = 2.5\n", 2, "a time is"),
+            ("\n\n[ruin]\n", 3, "ruin"),
+            ("[run]\non-drop = 3\n", 2, "string"),
+            ("[run\n", 1, ""),
+        ] {
+            let error = parse(text, Path::new("/etc/x.toml"))
+                .unwrap_err()
+                .to_string();
+            let start = format!("settings file /etc/x.toml, line {line}: ");
+            assert!(
+                error.starts_with(&start) && error.contains(word),
+                "{text:?}: {error}"
+            );
+        }
+    }
+}

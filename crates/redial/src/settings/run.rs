@@ -1,0 +1,187 @@
+//! What `redial run` is to do.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::Duration;
+
+use redial_client::{Command, OnDrop, Target};
+
+use super::file::{File, Time};
+use super::{SettingsError, from_env};
+use crate::args::RunArgs;
+use crate::duration;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Settings of one run.
+#[derive(Debug, Clone)]
+pub(crate) struct RunSettings {
+    pub(crate) target: Target,
+    pub(crate) program: Program,
+    pub(crate) cwd: Option<OsString>,
+    pub(crate) env: Vec<(OsString, OsString)>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) drain: Option<Duration>,
+    pub(crate) on_drop: Option<OnDrop>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) stdin: bool,
+    pub(crate) verbosity: Verbosity,
+}
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub(crate) enum Program {
+    /// Without a shell.
+    Argv(Vec<OsString>),
+    /// By the remote login shell.
+    Shell(OsString),
+}
+
+/// How much to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+impl RunSettings {
+    /// Settings from all sources.
+    ///
+    /// # Errors
+    ///
+    /// Says which setting is wrong, and where it was made.
+    pub(crate) fn resolve(args: RunArgs, file: &File) -> Result<Self, SettingsError> {
+        let target = Target::parse(&args.host).map_err(|error| error.to_string())?;
+        let file = &file.run;
+        let on_drop = match args.on_drop {
+            Some(text) => Some(on_drop(&text).map_err(|error| format!("--on-drop: {error}"))?),
+            None => match from_env("REDIAL_ON_DROP", on_drop)? {
+                Some(policy) => Some(policy),
+                None => file.on_drop.as_deref().map(on_drop).transpose()?,
+            },
+        };
+        let connect_timeout = time(
+            args.connect_timeout,
+            "REDIAL_CONNECT_TIMEOUT",
+            file.connect_timeout,
+        )?;
+        Ok(RunSettings {
+            target,
+            program: match args.text {
+                Some(text) => Program::Shell(text),
+                None => Program::Argv(args.argv),
+            },
+            cwd: args.cwd,
+            env: args
+                .env
+                .into_iter()
+                .filter_map(|asked| variable(asked).transpose())
+                .collect::<Result<_, _>>()?,
+            deadline: time(args.deadline, "REDIAL_DEADLINE", file.deadline)?,
+            drain: time(args.drain, "REDIAL_DRAIN", file.drain)?,
+            on_drop,
+            connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            stdin: !args.no_stdin,
+            verbosity: match (args.quiet, args.verbose) {
+                (true, _) => Verbosity::Quiet,
+                (_, true) => Verbosity::Verbose,
+                _ => Verbosity::Normal,
+            },
+        })
+    }
+
+    /// The request for the client.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = match &self.program {
+            Program::Argv(argv) => Command::new(argv),
+            Program::Shell(text) => Command::shell(text),
+        };
+        if let Some(dir) = &self.cwd {
+            command = command.cwd(dir);
+        }
+        for (name, value) in &self.env {
+            command = command.env(name, value);
+        }
+        if let Some(deadline) = self.deadline {
+            command = command.deadline(deadline);
+        }
+        if let Some(drain) = self.drain {
+            command = command.drain(drain);
+        }
+        if let Some(policy) = self.on_drop {
+            command = command.on_drop(policy);
+        }
+        command.stdin(self.stdin).manual_acknowledge(true)
+    }
+}
+
+fn time(
+    flag: Option<Duration>,
+    variable: &str,
+    file: Option<Time>,
+) -> Result<Option<Duration>, SettingsError> {
+    Ok(match flag {
+        Some(time) => Some(time),
+        None => from_env(variable, duration::parse)?.or(file.map(|time| time.0)),
+    })
+}
+
+/// `kill`, `keep` or `keep:TIME`.
+fn on_drop(text: &str) -> Result<OnDrop, String> {
+    match text.split_once(':') {
+        None if text == "kill" => Ok(OnDrop::Kill),
+        None if text == "keep" => Ok(OnDrop::Keep),
+        Some(("keep", time)) => duration::parse(time).map(OnDrop::KeepFor),
+        _ => Err(format!(
+            "{text:?} is no policy for a dropped line; it is kill, keep or keep:TIME"
+        )),
+    }
+}
+
+/// `NAME=VALUE`; `NAME` alone is ours, or nothing if we have none.
+fn variable(asked: OsString) -> Result<Option<(OsString, OsString)>, SettingsError> {
+    let bytes = asked.as_bytes();
+    let equals = bytes.iter().position(|&byte| byte == b'=');
+    let name = &bytes[..equals.unwrap_or(bytes.len())];
+    if name.is_empty() {
+        return Err(format!("--env {}: the name is empty", asked.display()).into());
+    }
+    let name = OsStr::from_bytes(name).to_os_string();
+    let value = match equals {
+        Some(at) => Some(OsString::from_vec(bytes[at + 1..].to_vec())),
+        None => std::env::var_os(&name),
+    };
+    Ok(value.map(|value| (name, value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_for_a_dropped_line_are_read() {
+        assert_eq!(on_drop("kill"), Ok(OnDrop::Kill));
+        assert_eq!(on_drop("keep"), Ok(OnDrop::Keep));
+        assert_eq!(
+            on_drop("keep:90s"),
+            Ok(OnDrop::KeepFor(Duration::from_secs(90)))
+        );
+        for wrong in ["", "kil", "keep:", "keep:x", "kill:1s"] {
+            assert!(on_drop(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn variables_are_given_or_copied() {
+        let given = |text: &str| variable(text.into()).unwrap();
+        assert_eq!(given("A=b=c"), Some(("A".into(), "b=c".into())));
+        assert_eq!(given("A="), Some(("A".into(), "".into())));
+        assert_eq!(
+            given("PATH").map(|(_, value)| value),
+            std::env::var_os("PATH")
+        );
+        assert_eq!(given("REDIAL_TEST_UNSET_VARIABLE"), None);
+        assert!(variable("=x".into()).is_err());
+    }
+}
