@@ -1,6 +1,7 @@
 //! The process that holds the children.
 
 pub mod account;
+pub mod keeper;
 mod log;
 pub mod outcome;
 pub mod pool;

@@ -14,7 +14,9 @@ mod to_keeper;
 pub use link::{Link, MAX_PACKET_FDS, Received};
 pub use packet::{Outbox, WireError, decode_packet};
 pub use to_front::{Chunk, ConnectionKind, FrontSettings, Piece, Snapshot, StreamState, ToFront};
-pub use to_keeper::{Command, Drop as DropPolicy, Program, PtyRequest, Resent, ToKeeper};
+pub use to_keeper::{
+    Command, Drop as DropPolicy, MAX_COMMAND_ITEMS, Program, PtyRequest, Resent, ToKeeper,
+};
 
 /// Changes whenever a message does.
 pub const VERSION: u32 = 1;

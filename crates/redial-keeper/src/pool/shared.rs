@@ -16,6 +16,8 @@ pub(crate) struct Pool {
     mapping: Mapping,
     slots: Slots,
     chunks: u32,
+    /// A chunk has come back since somebody last asked whether it is idle.
+    is_busy: bool,
 }
 
 impl Pool {
@@ -31,6 +33,7 @@ impl Pool {
             mapping: Mapping::create(name, chunks)?,
             slots: Slots::new(chunks),
             chunks,
+            is_busy: false,
         })
     }
 
@@ -71,6 +74,7 @@ impl Pool {
     /// A chunk comes back.
     pub(crate) fn give_back(&mut self, slot: u32) {
         self.slots.give_back(slot);
+        self.is_busy = true;
         if self.slots.warm() * CHUNK_BYTES > WARM_BYTES {
             self.cool_one();
         }
@@ -81,8 +85,12 @@ impl Pool {
         self.slots.warm() > 0
     }
 
-    /// Gives the memory of all free chunks back to the system.
-    pub(crate) fn cool(&mut self) {
+    /// Gives the memory of all free chunks back to the system, unless some have come
+    /// back since this was last called: then they will be wanted again.
+    pub(crate) fn cool_if_idle(&mut self) {
+        if std::mem::take(&mut self.is_busy) {
+            return;
+        }
         while self.slots.warm() > 0 {
             self.cool_one();
         }

@@ -119,3 +119,9 @@ impl AsFd for Link {
         self.socket.as_fd()
     }
 }
+
+impl From<Link> for OwnedFd {
+    fn from(link: Link) -> Self {
+        link.socket
+    }
+}

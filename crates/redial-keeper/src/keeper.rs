@@ -1,0 +1,35 @@
+//! The keeper itself: one thread, one loop, no async.
+//!
+//! Each turn waits for events, handles them, runs what is due, and tells the front
+//! everything that is new in as few packets as hold it. What can take long happens
+//! elsewhere: starting processes and looking up accounts on two threads, walking
+//! /proc and signalling trees on a third (`workers`). This thread only reads and
+//! writes pipes and shared memory.
+//!
+//! - `config`: settings, limits, errors. `poll`, `time`: events and clocks.
+//! - `turn`: the loop. `requests`: what the front may ask. `start`: at most once.
+//! - `job`: one job; `streams`, `ending`: its bytes, its end. `records`: ended jobs.
+//! - `front`, `listener`, `shutdown`: the front's life, new connections, the end.
+
+mod command;
+mod config;
+mod ending;
+mod front;
+mod front_program;
+mod ground;
+mod job;
+mod listener;
+mod poll;
+mod records;
+mod report;
+mod requests;
+mod shutdown;
+mod start;
+mod streams;
+mod time;
+mod turn;
+mod workers;
+
+pub use config::{FrontProgram, KeeperConfig, KeeperError, Limits};
+pub use front::FrontHandle;
+pub use turn::{run, run_with};

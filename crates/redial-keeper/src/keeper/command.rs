@@ -1,0 +1,146 @@
+//! What a command must be like, and when two are the same.
+
+use minicbor::bytes::ByteVec;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::outcome::RefusedCode;
+use crate::wire::{Command, DropPolicy, JobId, Program};
+
+/// Argv and environment together, names, values and a NUL for each, in bytes.
+const MAX_TEXT_BYTES: usize = 2 * 1024 * 1024;
+
+/// Why a start or attach is refused, in words for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) code: RefusedCode,
+    pub(super) text: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: RefusedCode, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+        }
+    }
+}
+
+/// Decodes a command and checks all that does not depend on where we are.
+pub(super) fn parse(bytes: &[u8], private: bool) -> Result<Command, Refusal> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let command: Command = decoder
+        .decode()
+        .map_err(|error| malformed(format!("not a command: {error}")))?;
+    if decoder.position() != bytes.len() {
+        return Err(malformed("bytes follow the command"));
+    }
+    check_program(&command.program)?;
+    check_environment(&command.env)?;
+    check_cwd(command.cwd.as_ref())?;
+    let total = text_bytes(&command);
+    if total > MAX_TEXT_BYTES {
+        let text =
+            format!("arguments and environment have {total} bytes; at most {MAX_TEXT_BYTES} go");
+        return Err(malformed(text));
+    }
+    check_supported(&command, private)?;
+    Ok(command)
+}
+
+fn malformed(text: impl Into<String>) -> Refusal {
+    Refusal::new(RefusedCode::Malformed, text)
+}
+
+fn check_program(program: &Program) -> Result<(), Refusal> {
+    match program {
+        Program::Argv(argv) => {
+            if argv.first().is_none_or(|program| program.is_empty()) {
+                return Err(malformed(
+                    "no program: the argument list or its first item is empty",
+                ));
+            }
+            if let Some(at) = argv.iter().position(|argument| argument.contains(&0)) {
+                return Err(malformed(format!("argument {at} holds a NUL byte")));
+            }
+        }
+        Program::Shell(text) if text.contains(&0) => {
+            return Err(malformed("the text for the shell holds a NUL byte"));
+        }
+        Program::Shell(_) => {}
+    }
+    Ok(())
+}
+
+/// Values are never named: they may be secrets.
+fn check_environment(env: &[(ByteVec, ByteVec)]) -> Result<(), Refusal> {
+    for (at, (name, value)) in env.iter().enumerate() {
+        let bad = if name.is_empty() {
+            "has no name"
+        } else if name.contains(&b'=') {
+            "has a '=' in its name"
+        } else if name.contains(&0) || value.contains(&0) {
+            "holds a NUL byte"
+        } else {
+            continue;
+        };
+        return Err(malformed(format!("environment variable {at} {bad}")));
+    }
+    Ok(())
+}
+
+fn check_cwd(cwd: Option<&ByteVec>) -> Result<(), Refusal> {
+    match cwd {
+        Some(cwd) if cwd.is_empty() => Err(malformed("the directory is empty")),
+        Some(cwd) if cwd.contains(&0) => Err(malformed("the directory holds a NUL byte")),
+        _ => Ok(()),
+    }
+}
+
+fn text_bytes(command: &Command) -> usize {
+    let program: usize = match &command.program {
+        Program::Argv(argv) => argv.iter().map(|argument| argument.len() + 1).sum(),
+        Program::Shell(text) => text.len() + 1,
+    };
+    let env: usize = command
+        .env
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 2)
+        .sum();
+    program + env + command.cwd.as_ref().map_or(0, |cwd| cwd.len() + 1)
+}
+
+fn check_supported(command: &Command, private: bool) -> Result<(), Refusal> {
+    let unsupported = |text: &str| Err(Refusal::new(RefusedCode::Unsupported, text));
+    if command.detach {
+        return unsupported("--detach is not supported in this version");
+    }
+    if command.pty.is_some() {
+        return unsupported("terminals are not supported in this version");
+    }
+    if private && command.on_drop != DropPolicy::Kill {
+        return unsupported("a private server ends with its connection: only --on-drop kill");
+    }
+    Ok(())
+}
+
+/// Equal for equal commands: keys 1 to 6 of PROTOCOL.md's `start`, that is all but
+/// the id and how the job is to be treated.
+pub(super) fn hash(command: &Command) -> u128 {
+    let Command {
+        program,
+        cwd,
+        env,
+        stdin,
+        pty,
+        ..
+    } = command;
+    let mut bytes = Vec::new();
+    // Writing to a `Vec` cannot fail.
+    let _ = minicbor::encode((program, cwd, env, stdin, pty), &mut bytes);
+    xxh3_128(&bytes)
+}
+
+/// The id as the value of REDIAL_JOB and in logs.
+pub(super) fn hex(id: &JobId) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}

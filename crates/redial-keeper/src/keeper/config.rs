@@ -1,0 +1,137 @@
+//! Settings, limits and errors of the keeper.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+/// Every bound of the keeper, and what it stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once; stops descriptors from running out. 256.
+    pub connections: u32,
+    /// Channels a connection, enforced by the front; slots without end. 1,024.
+    pub channels: u32,
+    /// Milliseconds for a handshake, enforced by the front; half-open
+    /// connections. 10,000.
+    pub handshake_ms: u32,
+    /// Jobs that run or have output nobody has read; processes without end. 512.
+    pub jobs: u32,
+    /// Shared memory for output, in bytes, of which only touched pages cost. 64 MiB.
+    pub output_pool_bytes: u64,
+    /// Shared memory for stdin, in bytes. 32 MiB.
+    pub stdin_pool_bytes: u64,
+    /// Log of one stream, in bytes; one job that takes all the pool. 1 MiB.
+    pub stream_bytes: u64,
+    /// Commands that wait to be started, all together, in bytes; large starts sent
+    /// while the spawning threads hang on a dead file system. 64 MiB.
+    pub waiting_bytes: usize,
+    /// Ended jobs remembered; memory that grows with every job. 16,384.
+    pub ended_records: usize,
+    /// Milliseconds for which an ended job is remembered. One hour.
+    pub ended_ms: u64,
+    /// Milliseconds between TERM and KILL at a deadline and at the server's end. 5,000.
+    pub kill_after_ms: u64,
+    /// Milliseconds to dial again after a front has died, for jobs that are to be
+    /// killed when their line drops. 30,000.
+    pub front_grace_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            channels: 1_024,
+            handshake_ms: 10_000,
+            jobs: 512,
+            output_pool_bytes: 64 * 1024 * 1024,
+            stdin_pool_bytes: 32 * 1024 * 1024,
+            stream_bytes: 1024 * 1024,
+            waiting_bytes: 64 * 1024 * 1024,
+            ended_records: 16_384,
+            ended_ms: 60 * 60 * 1_000,
+            kill_after_ms: 5_000,
+            front_grace_ms: 30_000,
+        }
+    }
+}
+
+/// How a front is started: this very executable, with these arguments.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FrontProgram {
+    /// Arguments behind the program's name.
+    pub args: Vec<OsString>,
+    /// Variables set on top of our own environment.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+/// What [`crate::keeper::run`] is to do.
+#[derive(Debug)]
+pub struct KeeperConfig {
+    /// Bounds.
+    pub limits: Limits,
+    /// Unix sockets to listen on. Their directories are made, mode 0700.
+    pub listen: Vec<PathBuf>,
+    /// Serve one client on these two (its input, its output), and end with it.
+    pub stdio: Option<(OwnedFd, OwnedFd)>,
+    /// The front.
+    pub front: FrontProgram,
+    /// Readable when the server is to end, as [`crate::signals::termination`]; once
+    /// more, and everything is killed.
+    pub shutdown: OwnedFd,
+}
+
+/// Why the keeper could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum KeeperError {
+    /// Something the keeper cannot do without.
+    #[error("cannot {what}: {source}")]
+    Setup {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Neither a socket to listen on nor a client on stdio.
+    #[error("nothing to serve: neither a socket to listen on nor a client on stdio")]
+    NothingToServe,
+    /// Another server holds this socket.
+    #[error(
+        "{} is already served by another process; end that one first or choose another --listen",
+        path.display()
+    )]
+    AlreadyServed {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The directory of a socket is not ours alone, so others could take its place.
+    #[error(
+        "the directory {} must belong to this user and be writable by nobody else (chmod 0700)",
+        path.display()
+    )]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A socket could not be made.
+    #[error("cannot listen on {}: {source}", path.display())]
+    Listen {
+        /// The socket.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A private server's front has died; its jobs were ended.
+    #[error("the front has died, and with it the only client's connection")]
+    FrontDied,
+}
+
+impl KeeperError {
+    /// For `map_err`, with what was being done.
+    pub(super) fn setup<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Setup {
+            what,
+            source: source.into(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Starting a front: this very executable, by a descriptor of it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, PidfdFlags};
+
+use super::config::FrontProgram;
+use super::front::{FrontHandle, FrontProcess};
+use crate::wire::Link;
+
+/// Keeps the executable open, so that a front is of our own version also when the
+/// file has been replaced meanwhile.
+pub(super) struct ProgramStarter {
+    executable: File,
+    program: FrontProgram,
+}
+
+impl ProgramStarter {
+    pub(super) fn new(program: FrontProgram) -> io::Result<Self> {
+        Ok(Self {
+            executable: File::open("/proc/self/exe")?,
+            program,
+        })
+    }
+
+    /// Starts a front with its end of a link as stdin. It is in a process group of
+    /// its own, so that a Ctrl-C at our terminal reaches only the keeper.
+    pub(super) fn start(&self) -> io::Result<FrontHandle> {
+        let (link, theirs) = Link::pair()?;
+        let mut command = Command::new(format!("/proc/self/fd/{}", self.executable.as_raw_fd()));
+        command
+            .arg0("redial")
+            .args(&self.program.args)
+            .envs(self.program.env.iter().map(|(name, value)| (name, value)))
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .process_group(0);
+        let mut child = command.spawn()?;
+        let pid = Pid::from_child(&child);
+        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(FrontHandle {
+                link,
+                process: Some(FrontProcess { child, pidfd }),
+            }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error.into())
+            }
+        }
+    }
+}

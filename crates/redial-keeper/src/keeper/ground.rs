@@ -1,0 +1,46 @@
+//! What every job stands on: events, clocks, pools, threads.
+
+use std::io;
+
+use super::config::Limits;
+use super::poll::{Poll, Serial};
+use super::time::{Millis, Timers, now};
+use super::workers::Workers;
+use crate::pool::{CHUNK_BYTES, Pool};
+
+/// Handed to jobs with every event.
+pub(super) struct Ground {
+    pub(super) limits: Limits,
+    pub(super) poll: Poll,
+    pub(super) timers: Timers,
+    pub(super) workers: Workers,
+    pub(super) output: Pool,
+    pub(super) stdin: Pool,
+    /// Stdin on its way, see `InputLog`.
+    pub(super) scratch: Vec<u8>,
+    /// The time of this turn.
+    pub(super) now: Millis,
+    /// Jobs that have something to tell, or to be removed.
+    pub(super) dirty: Vec<Serial>,
+}
+
+impl Ground {
+    pub(super) fn new(limits: Limits, workers: Workers) -> io::Result<Self> {
+        Ok(Self {
+            output: Pool::create("redial-output", limits.output_pool_bytes)?,
+            stdin: Pool::create("redial-stdin", limits.stdin_pool_bytes)?,
+            limits,
+            poll: Poll::new()?,
+            timers: Timers::new()?,
+            workers,
+            scratch: vec![0; CHUNK_BYTES],
+            now: now(),
+            dirty: Vec::new(),
+        })
+    }
+
+    /// Most chunks of one stream.
+    pub(super) fn stream_chunks(&self) -> usize {
+        usize::try_from(self.limits.stream_bytes / CHUNK_BYTES as u64).unwrap_or(1)
+    }
+}

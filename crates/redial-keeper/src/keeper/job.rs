@@ -1,0 +1,327 @@
+//! One job, from its process's start until its output is read.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::ending::{Ending, Sweep};
+use super::ground::Ground;
+use super::poll::{Interest, Serial, Token};
+use super::streams::{Input, Output};
+use super::time::Millis;
+use super::workers::{Started, Walk};
+use crate::log::{InputLog, Journal, OutputLog};
+use crate::outcome::{ControlKind, Exit, Outcome};
+use crate::tree::Tree;
+use crate::wire::{Capability, DropPolicy, JobId};
+
+/// What a start asks for besides the command itself.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
+    pub(super) id: JobId,
+    pub(super) owner: u32,
+    pub(super) hash: u128,
+    pub(super) deadline_ms: Option<u64>,
+    pub(super) drain_ms: u32,
+    pub(super) on_drop: DropPolicy,
+    pub(super) reap: bool,
+}
+
+/// The first chunks of a job's streams, taken before it is started.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) stdin: Option<u32>,
+    pub(super) stdout: u32,
+    pub(super) stderr: u32,
+}
+
+impl Share {
+    /// All or nothing.
+    pub(super) fn take(ground: &mut Ground, stdin: bool) -> Option<Self> {
+        if ground.output.free() < 2 || (stdin && ground.stdin.free() < 1) {
+            return None;
+        }
+        let stdin = if stdin {
+            Some(ground.stdin.take_own()?)
+        } else {
+            None
+        };
+        let (stdout, stderr) = (ground.output.take_own()?, ground.output.take_own()?);
+        Some(Self {
+            stdin,
+            stdout,
+            stderr,
+        })
+    }
+
+    pub(super) fn give_back(self, ground: &mut Ground) {
+        self.stdin
+            .into_iter()
+            .for_each(|slot| ground.stdin.give_back(slot));
+        ground.output.give_back(self.stdout);
+        ground.output.give_back(self.stderr);
+    }
+}
+
+/// A job with a process, or with output that nobody has read yet.
+pub(super) struct Job {
+    pub(super) serial: Serial,
+    pub(super) terms: Terms,
+    pub(super) pid: i32,
+    pub(super) started_at: Millis,
+    /// Whose acknowledgements count.
+    pub(super) holder: Option<Capability>,
+    /// Connections that are told about it, the holder's among them.
+    pub(super) readers: Vec<Capability>,
+    pub(super) input: Option<Input>,
+    pub(super) outputs: [Output; 2],
+    pub(super) journal: Journal,
+    /// Number of the last control applied.
+    pub(super) applied: u64,
+    pub(super) ending: Ending,
+    pub(super) outcome: Option<Box<Outcome>>,
+    /// The drop policy strikes then, if nobody takes the job.
+    pub(super) drop_at: Option<Millis>,
+    /// It has struck: nobody will read this any more.
+    pub(super) is_abandoned: bool,
+    /// The front is to be told these anew.
+    pub(super) tell: Tell,
+    pub(super) is_dirty: bool,
+    /// When it is registered to be due.
+    due: Option<Millis>,
+}
+
+/// Facts that wait to be told.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Tell {
+    pub(super) applied: bool,
+    pub(super) exited: bool,
+    pub(super) ended: bool,
+}
+
+impl Job {
+    /// Takes over a started process: from now on its pipes and its end are watched.
+    pub(super) fn new(
+        ground: &mut Ground,
+        serial: Serial,
+        terms: Terms,
+        share: Share,
+        started: Started,
+    ) -> Self {
+        let Started {
+            process,
+            tree,
+            outputs: inodes,
+            at,
+        } = started;
+        let chunks = ground.stream_chunks();
+        let log = |stream, slot| OutputLog::new(stream, slot, chunks);
+        let outputs = [
+            Output::new(
+                1,
+                Token::Stdout(serial),
+                process.stdout,
+                log(1, share.stdout),
+            ),
+            Output::new(
+                2,
+                Token::Stderr(serial),
+                process.stderr,
+                log(2, share.stderr),
+            ),
+        ];
+        let input = share.stdin.zip(process.stdin).map(|(slot, pipe)| {
+            Input::new(
+                ground,
+                Token::Stdin(serial),
+                pipe,
+                InputLog::new(slot, chunks),
+            )
+        });
+        let deadline_at = terms.deadline_ms.map(|ms| at.saturating_add(ms));
+        let mut job = Self {
+            serial,
+            pid: process.pid,
+            started_at: at,
+            holder: None,
+            readers: Vec::new(),
+            input,
+            outputs,
+            journal: Journal::default(),
+            applied: 0,
+            ending: Ending::new(Arc::new(tree), process.pidfd, inodes, deadline_at),
+            outcome: None,
+            drop_at: None,
+            is_abandoned: false,
+            tell: Tell::default(),
+            is_dirty: false,
+            due: None,
+            terms,
+        };
+        job.watch(ground);
+        job
+    }
+
+    fn watch(&mut self, ground: &mut Ground) {
+        for output in &mut self.outputs {
+            output.watch(ground);
+        }
+        let token = Token::Exit(self.serial);
+        let pidfd: Option<&OwnedFd> = self.ending.pidfd();
+        if let Some(Err(error)) = pidfd.map(|it| ground.poll.add(it, token, Interest::Read)) {
+            // Its exit would never be seen. It cannot be: watches are limited per
+            // user, far above what the limit on jobs lets us have.
+            tracing::error!(%error, "cannot watch a job's process; it is killed");
+            self.ending.queue(Walk::Signal(libc::SIGKILL));
+        }
+    }
+
+    /// Somebody reads along; with `take` as the holder. Returns who held it before.
+    pub(super) fn attach(&mut self, who: Capability, take: bool) -> Option<Capability> {
+        if !self.readers.contains(&who) {
+            self.readers.push(who);
+        }
+        if !take {
+            return None;
+        }
+        self.drop_at = None;
+        self.holder.replace(who).filter(|before| *before != who)
+    }
+
+    /// The front was told that outputs are acknowledged up to these offsets.
+    pub(super) fn acknowledge(&mut self, ground: &mut Ground, offsets: [u64; 2]) {
+        for ((output, offset), stream) in self.outputs.iter_mut().zip(offsets).zip([1, 2]) {
+            let freed = output.log.acknowledge(&mut ground.output, offset);
+            self.journal.forget(stream, freed);
+        }
+        self.resume(ground);
+    }
+
+    /// Goes on reading where there is room again.
+    pub(super) fn resume(&mut self, ground: &mut Ground) {
+        for output in &mut self.outputs {
+            output.resume(ground, &mut self.journal);
+        }
+    }
+
+    /// Stdin has arrived up to `offset`; it ends there if that is its `end`.
+    pub(super) fn stdin(&mut self, ground: &mut Ground, offset: u64, end: bool) {
+        let Some(input) = &mut self.input else { return };
+        if end {
+            input.log.finish(offset);
+        } else {
+            input.log.arrive(offset);
+        }
+        input.write(ground);
+    }
+
+    /// Applies a control unless that was done before. `by` is for the outcome.
+    pub(super) fn control(
+        &mut self,
+        ground: &mut Ground,
+        number: u64,
+        control: ControlKind,
+        by: String,
+    ) {
+        self.tell.applied = true;
+        if number <= self.applied {
+            return;
+        }
+        self.applied = number;
+        match control {
+            ControlKind::Signal(signal) => self.signal(i32::from(signal)),
+            // Without a terminal there is nothing to resize.
+            ControlKind::Resize(..) => {}
+            ControlKind::Stop(stream) => {
+                let index = usize::from(stream).wrapping_sub(1);
+                if let Some(output) = self.outputs.get_mut(index) {
+                    output.drop_all(ground, &mut self.journal);
+                }
+            }
+            ControlKind::Cancel(grace_ms) => self.cancel(ground.now, u64::from(grace_ms), by),
+        }
+    }
+
+    fn signal(&mut self, signal: i32) {
+        if !(1..=64).contains(&signal) || self.outcome.is_some() {
+            return;
+        }
+        if self.ending.signal_group(signal).is_err() {
+            self.ending.queue(Walk::Signal(signal));
+        }
+    }
+
+    /// Who reads this job leaves. True if that was the holder.
+    pub(super) fn leave(&mut self, who: Capability) -> bool {
+        self.readers.retain(|reader| *reader != who);
+        if self.holder != Some(who) {
+            return false;
+        }
+        self.holder = None;
+        true
+    }
+
+    /// Nobody holds the job any more: when does its policy strike? `grace_ms` is
+    /// given to those that are to be killed.
+    pub(super) fn let_drop(&mut self, now: Millis, grace_ms: u64) {
+        self.drop_at = match self.terms.on_drop {
+            DropPolicy::Kill => Some(now.saturating_add(grace_ms)),
+            DropPolicy::KeepFor(ms) => Some(now.saturating_add(ms)),
+            DropPolicy::Keep => None,
+        };
+    }
+
+    /// The exit, once it is known.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        self.ending.exit()
+    }
+
+    /// Puts it on the list of those that have something to tell.
+    pub(super) fn mark(&mut self, ground: &mut Ground) {
+        if !self.is_dirty {
+            self.is_dirty = true;
+            ground.dirty.push(self.serial);
+        }
+        let ending = if self.outcome.is_some() {
+            None
+        } else {
+            self.ending.due()
+        };
+        let due = [ending, self.drop_at].into_iter().flatten().min();
+        ground.timers.set(self.serial, self.due, due);
+        self.due = due;
+    }
+
+    /// The time it was registered for has come, and is taken from the list.
+    pub(super) fn on_due(&mut self) {
+        self.due = None;
+    }
+
+    /// Gives back all that it holds; what nobody has read is lost, and the outcome
+    /// says so.
+    pub(super) fn release(mut self, ground: &mut Ground) -> (Terms, Option<Box<Outcome>>) {
+        ground.timers.set(self.serial, self.due, None);
+        let lost = self
+            .outputs
+            .each_mut()
+            .map(|it| it.drop_all(ground, &mut self.journal));
+        if let Some(input) = &mut self.input {
+            input.close(ground);
+        }
+        if let Some(outcome) = &mut self.outcome {
+            outcome.stdout.complete &= lost[0] == 0;
+            outcome.stderr.complete &= lost[1] == 0;
+        }
+        ground.workers.release(self.ending.into_tree());
+        (self.terms, self.outcome)
+    }
+
+    /// The tree, for a walk.
+    pub(super) fn tree(&self) -> &Arc<Tree> {
+        self.ending.tree()
+    }
+
+    /// Ends the tree: TERM, and KILL after `grace_ms`.
+    pub(super) fn end_tree(&mut self, now: Millis, grace_ms: u64, cause: crate::outcome::Cause) {
+        self.ending.sweep(Sweep::new(now, grace_ms), cause);
+    }
+}

@@ -1,0 +1,181 @@
+//! Unix sockets: made so that only their owner gets in, accepted without reading.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+
+use super::config::KeeperError;
+
+/// A socket that is listened on; removed when dropped.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: UnixListener,
+    path: PathBuf,
+    /// Held as long as we serve: says that the socket is not a dead server's.
+    _lock: File,
+}
+
+/// Who connected, as the kernel says (unix(7), SO_PEERCRED).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Peer {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) pid: u32,
+}
+
+/// What one accept came to.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    Connection(OwnedFd, Peer),
+    /// A stranger, or one for whom there was no descriptor: closed.
+    Dropped,
+    /// Nobody waits.
+    Nobody,
+    /// Out of descriptors, and no way to turn anyone away: come again later.
+    Exhausted,
+}
+
+impl Listener {
+    /// Makes the socket's directory, takes its lock, replaces a dead server's socket.
+    pub(super) fn bind(path: &Path) -> Result<Self, KeeperError> {
+        let failed = |source| KeeperError::Listen {
+            path: path.to_owned(),
+            source,
+        };
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(failed)?;
+        let about = fs::metadata(directory).map_err(failed)?;
+        if about.uid() != own_uid() || about.mode() & 0o022 != 0 {
+            return Err(KeeperError::Directory {
+                path: directory.to_owned(),
+            });
+        }
+        let lock = lock_beside(path).map_err(failed)?;
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(KeeperError::AlreadyServed {
+                    path: path.to_owned(),
+                });
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+        if fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket()) {
+            fs::remove_file(path).map_err(failed)?;
+        }
+        let socket = UnixListener::bind(path).map_err(failed)?;
+        let listener = Self {
+            socket,
+            path: path.to_owned(),
+            _lock: lock,
+        };
+        // The directory keeps others out until this is done.
+        fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
+        listener.socket.set_nonblocking(true).map_err(failed)?;
+        Ok(listener)
+    }
+
+    /// Takes the next who waits. Nothing is read from it.
+    pub(super) fn accept(&self, reserve: &mut Reserve) -> Accepted {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        match rustix::net::accept_with(&self.socket, flags) {
+            Ok(socket) => check_peer(socket),
+            Err(Errno::AGAIN) => Accepted::Nobody,
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                reserve.turn_away(&self.socket)
+            }
+            // Who had gone before we came; accept(2) names many more such errors.
+            Err(_) => Accepted::Dropped,
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // The lock's file stays: to remove it would let two servers hold "the" lock.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn lock_beside(path: &Path) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    options.custom_flags(libc::O_NOFOLLOW).open(name)
+}
+
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn check_peer(socket: OwnedFd) -> Accepted {
+    let Ok(credentials) = rustix::net::sockopt::socket_peercred(&socket) else {
+        return Accepted::Dropped;
+    };
+    let uid = credentials.uid.as_raw();
+    if uid != own_uid() && uid != 0 {
+        tracing::warn!(uid, "a connection of another user is refused");
+        return Accepted::Dropped;
+    }
+    let pid = credentials.pid.as_raw_nonzero().get().unsigned_abs();
+    Accepted::Connection(
+        socket,
+        Peer {
+            uid,
+            gid: credentials.gid.as_raw(),
+            pid,
+        },
+    )
+}
+
+/// A descriptor kept for the day when there is none: given up to accept a
+/// connection and close it, for else it would wait, and wake us, for ever.
+#[derive(Debug, Default)]
+pub(super) struct Reserve {
+    spare: Option<File>,
+}
+
+impl Reserve {
+    pub(super) fn new() -> Self {
+        Self {
+            spare: File::open("/dev/null").ok(),
+        }
+    }
+
+    fn turn_away(&mut self, socket: &UnixListener) -> Accepted {
+        if self.spare.take().is_none() {
+            *self = Self::new();
+            return Accepted::Exhausted;
+        }
+        let accepted = rustix::net::accept_with(socket, SocketFlags::CLOEXEC);
+        let is_done = accepted.is_ok();
+        drop(accepted);
+        *self = Self::new();
+        if !is_done {
+            return Accepted::Exhausted;
+        }
+        tracing::warn!("out of descriptors: a connection is turned away");
+        Accepted::Dropped
+    }
+}

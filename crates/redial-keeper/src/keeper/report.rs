@@ -1,0 +1,121 @@
+//! What the front is told about a job.
+//!
+//! Nothing is queued: what is to be told is found by comparing where the job
+//! stands with what was told. So a front that does not listen costs no memory.
+
+use super::ground::Ground;
+use super::job::Job;
+use crate::wire::{Capability, Chunk, Outbox, Piece, Snapshot, ToFront, WireError};
+
+impl Job {
+    /// Tells the front all that is new, if one of its connections reads this job.
+    pub(super) fn report(&mut self, ground: &mut Ground, out: &mut Outbox<ToFront>) {
+        self.is_dirty = false;
+        let was_full = self.journal.is_full();
+        let news = self.take_news();
+        if !self.readers.is_empty() {
+            for message in news {
+                tell(out, &message);
+            }
+        }
+        if was_full {
+            self.resume(ground);
+            if self.journal.has_news() {
+                self.mark(ground);
+            }
+        }
+    }
+
+    /// Everything that was not told yet, in order; after this it counts as told.
+    fn take_news(&mut self) -> Vec<ToFront> {
+        let job = self.terms.id.into();
+        let mut news = Vec::with_capacity(5);
+        if self.journal.has_news() {
+            let chunks = self
+                .outputs
+                .iter_mut()
+                .flat_map(|output| output.log.take_new_chunks())
+                .collect();
+            news.push(ToFront::Output(job, chunks, self.journal.take_news()));
+        }
+        self.take_stdin_news(&mut news);
+        let tell = std::mem::take(&mut self.tell);
+        if tell.applied {
+            news.push(ToFront::Applied(job, self.applied));
+        }
+        if let Some(exit) = self.exit().filter(|_| tell.exited) {
+            news.push(ToFront::Exited(job, exit));
+        }
+        for (output, stream) in self.outputs.iter_mut().zip([1, 2]) {
+            if output.has_ended() && !output.end_told {
+                output.end_told = true;
+                news.push(ToFront::OutputEnd(job, stream, output.log.end()));
+            }
+        }
+        if let Some(outcome) = self.outcome.as_ref().filter(|_| tell.ended) {
+            news.push(ToFront::Ended(job, outcome.clone()));
+        }
+        news
+    }
+
+    fn take_stdin_news(&mut self, news: &mut Vec<ToFront>) {
+        let job = self.terms.id.into();
+        let Some(input) = &mut self.input else { return };
+        if input.told_taken < input.log.taken() {
+            input.told_taken = input.log.taken();
+            news.push(ToFront::StdinTaken(job, input.told_taken));
+        }
+        // Behind what was taken: the slot of a new chunk may be that of an old one.
+        news.extend(
+            input
+                .log
+                .take_new_chunks()
+                .into_iter()
+                .map(|chunk| ToFront::StdinChunk(job, chunk)),
+        );
+        if input.closed_early && !input.closed_told {
+            input.closed_told = true;
+            news.push(ToFront::StdinClosed(job));
+        }
+    }
+
+    /// Where the job stands, for `who`. All of it counts as told: readers who are
+    /// there already have to be told what is new before.
+    pub(super) fn snapshot(&mut self, who: Capability) -> Snapshot {
+        drop(self.take_news());
+        let pieces: Vec<Piece> = self.journal.pieces();
+        let mut chunks: Vec<Chunk> = self
+            .outputs
+            .iter()
+            .flat_map(|output| output.log.chunks())
+            .collect();
+        chunks.extend(self.input.iter().flat_map(|input| input.log.chunks()));
+        let [stdout, stderr] = self
+            .outputs
+            .each_ref()
+            .map(|it| it.log.state(it.has_ended()));
+        Snapshot {
+            pid: self.pid.unsigned_abs(),
+            exact: self.ending.is_exact(),
+            holder: self.holder == Some(who),
+            stdin_arrived: self.input.as_ref().map_or(0, |input| input.log.arrived()),
+            applied: self.applied,
+            stdout,
+            stderr,
+            chunks,
+            pieces,
+            stdin_closed: self.input.as_ref().is_none_or(|input| input.is_closed()),
+            exit: self.exit(),
+            outcome: self.outcome.as_deref().cloned(),
+        }
+    }
+}
+
+/// Puts a message into the outbox. All of them fit a packet: lists are bounded.
+pub(super) fn tell(out: &mut Outbox<ToFront>, message: &ToFront) {
+    if let Err(error @ (WireError::TooLong(_) | WireError::TooManyDescriptors(_))) =
+        out.push(message)
+    {
+        tracing::error!(%error, "a message to the front was left out");
+    }
+}

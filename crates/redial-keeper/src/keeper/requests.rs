@@ -1,0 +1,399 @@
+//! What the front asks for. None of it is trusted.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use super::command::{Refusal, hex};
+use super::config::KeeperError;
+use super::poll::Serial;
+use super::report::tell;
+use super::start::Answer;
+use super::turn::{Keeper, MAX_OUTBOX_BYTES};
+use crate::outcome::{ControlKind, Outcome, RefusedCode};
+use crate::wire::{
+    Capability, ConnectionKind, FrontSettings, JobId, MAX_COMMAND_BYTES, Snapshot, StreamState,
+    ToFront, ToKeeper, VERSION, decode_packet,
+};
+
+/// Packets taken in one turn: the jobs want to be served as well.
+const MAX_PACKETS: usize = 64;
+
+/// Who is behind a capability.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client {
+    pub(super) uid: u32,
+}
+
+impl Client {
+    /// For outcomes: who cancelled a job.
+    fn name(self) -> String {
+        format!("uid {}", self.uid)
+    }
+}
+
+/// The command whose pieces are coming in.
+#[derive(Debug, Default)]
+pub(super) struct PendingCommand {
+    from: Option<Capability>,
+    bytes: Vec<u8>,
+}
+
+/// What the front has done that no front of ours does.
+type Broken = &'static str;
+
+impl Keeper<'_> {
+    /// The first words to a new front.
+    pub(super) fn welcome(&mut self) -> io::Result<()> {
+        let (ground, limits) = (&self.ground, &self.ground.limits);
+        let settings = FrontSettings {
+            connections: limits.connections,
+            channels: limits.channels,
+            handshake_ms: limits.handshake_ms,
+            output_chunks: ground.output.chunks(),
+            stdin_chunks: ground.stdin.chunks(),
+            private: self.private,
+        };
+        let welcome = ToFront::Welcome(VERSION, self.instance.into(), settings);
+        let pools = vec![ground.output.share(false)?, ground.stdin.share(true)?];
+        self.front
+            .out
+            .push_with(&welcome, pools)
+            .map_err(io::Error::other)
+    }
+
+    /// Takes what the front has sent.
+    pub(super) fn on_front_packets(&mut self) -> Result<(), KeeperError> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut result = Ok(());
+        for _ in 0..MAX_PACKETS {
+            if self.front.out.len_bytes() > MAX_OUTBOX_BYTES {
+                break;
+            }
+            let Some(link) = self.front.link() else { break };
+            let broken = match link.receive(&mut buffer) {
+                Ok(received) if received.len == 0 => Err("it has closed its end"),
+                Ok(received) if !received.fds.is_empty() => Err("it has sent descriptors"),
+                Ok(received) => self.handle_packet(&buffer[..received.len]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => Err("its packets cannot be read"),
+            };
+            if let Err(reason) = broken {
+                result = self.front_is_lost(reason);
+                break;
+            }
+        }
+        self.buffer = buffer;
+        result
+    }
+
+    fn handle_packet(&mut self, packet: &[u8]) -> Result<(), Broken> {
+        for message in decode_packet(packet) {
+            self.handle(message.map_err(|_| "it has sent what is no message")?)?;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, message: ToKeeper) -> Result<(), Broken> {
+        if !self.front.is_ready && !matches!(message, ToKeeper::Ready(_)) {
+            return Err("it has not said that it is ready");
+        }
+        match message {
+            ToKeeper::Ready(version) => return self.on_ready(version),
+            ToKeeper::StartPiece(who, piece) => return self.on_piece(who, &piece),
+            ToKeeper::Start(who, number, piece) => {
+                self.on_piece(who, &piece)?;
+                let bytes = std::mem::take(&mut self.pending).bytes;
+                let result = self.start(who, number, &bytes);
+                self.refuse_unless(number, result);
+            }
+            ToKeeper::Attach(who, number, job, take) => {
+                let result = self.attach(
+                    Answer {
+                        who,
+                        number,
+                        take,
+                        is_start: false,
+                    },
+                    &job,
+                );
+                self.refuse_unless(number, result);
+            }
+            ToKeeper::Acknowledge(who, job, stdout, stderr) => {
+                self.if_holder(who, &job, |job, ground| {
+                    job.acknowledge(ground, [stdout, stderr])
+                });
+            }
+            ToKeeper::Stdin(who, job, offset) => {
+                self.if_holder(who, &job, |job, ground| job.stdin(ground, offset, false));
+            }
+            ToKeeper::StdinEnd(who, job, offset) => {
+                self.if_holder(who, &job, |job, ground| job.stdin(ground, offset, true));
+            }
+            ToKeeper::Control(who, job, number, control) => {
+                self.on_control(who, &job, number, control);
+            }
+            ToKeeper::Leave(who, job, seen) => self.on_leave(who, &job, seen),
+            ToKeeper::Closed(who) => self.on_closed(who),
+        }
+        Ok(())
+    }
+
+    fn on_ready(&mut self, version: u32) -> Result<(), Broken> {
+        if version != VERSION {
+            return Err("it is of another version");
+        }
+        if self.front.is_ready {
+            return Err("it has said twice that it is ready");
+        }
+        self.front.ready();
+        if !self.phase.is_serving() {
+            tell(&mut self.front.out, &ToFront::ShuttingDown);
+        } else if let Some((input, output)) = self.stdio.take() {
+            let uid = rustix::process::geteuid().as_raw();
+            self.connect(Client { uid }, ConnectionKind::Stdio, vec![input, output]);
+        }
+        Ok(())
+    }
+
+    /// Hands a connection to the front, with a capability of its own.
+    pub(super) fn connect(&mut self, client: Client, kind: ConnectionKind, fds: Vec<OwnedFd>) {
+        while self.clients.contains_key(&self.next_capability) {
+            self.next_capability = self.next_capability.wrapping_add(1);
+        }
+        let capability = self.next_capability;
+        self.next_capability = capability.wrapping_add(1);
+        match self
+            .front
+            .out
+            .push_with(&ToFront::Connection(capability, kind), fds)
+        {
+            Ok(()) => drop(self.clients.insert(capability, client)),
+            Err(error) => tracing::error!(%error, "a connection cannot be handed over"),
+        }
+    }
+
+    fn on_piece(&mut self, who: Capability, piece: &[u8]) -> Result<(), Broken> {
+        let from = *self.pending.from.get_or_insert(who);
+        if from != who {
+            return Err("it has mixed the pieces of two commands");
+        }
+        if self.pending.bytes.len() + piece.len() > MAX_COMMAND_BYTES {
+            return Err("it has sent a command over the limit");
+        }
+        self.pending.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    pub(super) fn client(&self, who: Capability) -> Result<Client, Refusal> {
+        let unknown = || Refusal::new(RefusedCode::NotAllowed, "this connection is not known");
+        self.clients.get(&who).copied().ok_or_else(unknown)
+    }
+
+    fn refuse_unless(&mut self, number: u32, result: Result<(), Refusal>) {
+        if let Err(Refusal { code, text }) = result {
+            tell(&mut self.front.out, &ToFront::Refused(number, code, text));
+        }
+    }
+
+    /// Attaches to a job that is starting, running, or has ended.
+    pub(super) fn attach(&mut self, answer: Answer, id: &JobId) -> Result<(), Refusal> {
+        let client = self.client(answer.who)?;
+        let unknown = || Refusal::new(RefusedCode::NoSuchJob, "no such job");
+        if let Some(&serial) = self.ids.get(id) {
+            if let Some(starting) = self.starting.get_mut(&serial) {
+                return if starting.terms.owner == client.uid {
+                    starting.add(answer)
+                } else {
+                    Err(unknown())
+                };
+            }
+            let job = self
+                .jobs
+                .get(&serial)
+                .filter(|job| job.terms.owner == client.uid);
+            job.ok_or_else(unknown)?;
+            self.attach_to_job(serial, answer, false);
+            return Ok(());
+        }
+        let record = self
+            .records
+            .find(id)
+            .filter(|record| record.owner == client.uid);
+        let outcome = record.ok_or_else(unknown)?.outcome();
+        self.answer_with_outcome(answer, *id, outcome, false);
+        Ok(())
+    }
+
+    /// Tells where the job stands; with `take`, whose it was before.
+    pub(super) fn attach_to_job(&mut self, serial: Serial, answer: Answer, started: bool) {
+        let Some(job) = self.jobs.get_mut(&serial) else {
+            return;
+        };
+        let out = &mut self.front.out;
+        // Who reads already must not miss what the snapshot takes for told.
+        job.report(&mut self.ground, out);
+        let before = job.attach(answer.who, answer.take);
+        let id = job.terms.id.into();
+        let snapshot = Box::new(job.snapshot(answer.who));
+        tell(
+            out,
+            &ToFront::Attached(answer.number, id, started, snapshot),
+        );
+        if let Some(before) = before {
+            tell(out, &ToFront::HolderLost(before, id));
+        }
+        job.mark(&mut self.ground);
+    }
+
+    /// Of a job that is gone, only its outcome can be told.
+    pub(super) fn answer_with_outcome(
+        &mut self,
+        answer: Answer,
+        id: JobId,
+        outcome: Outcome,
+        started: bool,
+    ) {
+        let gone = |bytes| StreamState {
+            oldest: bytes,
+            end: bytes,
+            ended: true,
+        };
+        let snapshot = Snapshot {
+            holder: answer.take,
+            stdin_arrived: outcome.stdin.bytes,
+            stdout: gone(outcome.stdout.bytes),
+            stderr: gone(outcome.stderr.bytes),
+            stdin_closed: true,
+            outcome: Some(outcome),
+            ..Snapshot::default()
+        };
+        let message = ToFront::Attached(answer.number, id.into(), started, Box::new(snapshot));
+        tell(&mut self.front.out, &message);
+    }
+
+    fn if_holder(
+        &mut self,
+        who: Capability,
+        id: &JobId,
+        change: impl FnOnce(&mut super::job::Job, &mut super::ground::Ground),
+    ) {
+        let Some(&serial) = self.ids.get(id) else {
+            return;
+        };
+        if self
+            .jobs
+            .get(&serial)
+            .is_some_and(|job| job.holder == Some(who))
+        {
+            self.with_job(serial, change);
+        } else {
+            tracing::debug!(capability = who, "a request from who does not hold the job");
+        }
+    }
+
+    fn on_control(&mut self, who: Capability, id: &JobId, number: u64, control: ControlKind) {
+        let Ok(client) = self.client(who) else { return };
+        self.if_holder(who, id, |job, ground| {
+            tracing::info!(job = hex(id), ?control, by = client.name(), "control");
+            job.control(ground, number, control, client.name());
+        });
+    }
+
+    fn on_leave(&mut self, who: Capability, id: &JobId, seen: bool) {
+        let Ok(client) = self.client(who) else { return };
+        let Some(&serial) = self.ids.get(id) else {
+            if seen {
+                self.records.mark_read(self.ground.now, id, client.uid);
+            }
+            return;
+        };
+        if let Some(starting) = self.starting.get_mut(&serial) {
+            starting.leave(who);
+        } else if self
+            .jobs
+            .get(&serial)
+            .is_some_and(|job| seen && job.holder == Some(who) && job.outcome.is_some())
+        {
+            self.let_go(serial, true);
+        } else {
+            self.leave(serial, who, 0);
+        }
+    }
+
+    fn leave(&mut self, serial: Serial, who: Capability, grace_ms: u64) {
+        self.with_job(serial, |job, ground| {
+            if job.leave(who) {
+                job.let_drop(ground.now, grace_ms);
+            }
+        });
+    }
+
+    fn on_closed(&mut self, who: Capability) {
+        if self.clients.remove(&who).is_none() {
+            return;
+        }
+        if self.pending.from == Some(who) {
+            self.pending = PendingCommand::default();
+        }
+        self.starting
+            .values_mut()
+            .for_each(|starting| starting.leave(who));
+        let reads = |job: &super::job::Job| job.readers.contains(&who) || job.holder == Some(who);
+        let serials: Vec<Serial> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| reads(job))
+            .map(|(serial, _)| *serial)
+            .collect();
+        for serial in serials {
+            self.leave(serial, who, 0);
+        }
+    }
+
+    /// The front is gone or broken. Its connections are void; what they held goes by
+    /// its policy, but clients get time to dial again.
+    pub(super) fn front_is_lost(&mut self, reason: Broken) -> Result<(), KeeperError> {
+        if !self.front.is_there() {
+            return Ok(());
+        }
+        if self.phase.is_serving() {
+            tracing::error!(reason, "the front is lost");
+        }
+        self.front.lose();
+        self.pending = PendingCommand::default();
+        let clients: Vec<Capability> = self.clients.drain().map(|(who, _)| who).collect();
+        let grace_ms = if self.private {
+            0
+        } else {
+            self.ground.limits.front_grace_ms
+        };
+        for starting in self.starting.values_mut() {
+            clients.iter().for_each(|who| starting.leave(*who));
+            starting.grace_ms = grace_ms;
+        }
+        let serials: Vec<Serial> = self.jobs.keys().copied().collect();
+        for serial in serials {
+            clients
+                .iter()
+                .for_each(|who| self.leave(serial, *who, grace_ms));
+        }
+        if self.private && self.phase.is_serving() {
+            self.end_after_front();
+        }
+        Ok(())
+    }
+
+    /// A job is done with: its outcome was `read`, or its output given up.
+    pub(super) fn let_go(&mut self, serial: Serial, read: bool) {
+        let Some(job) = self.jobs.remove(&serial) else {
+            return;
+        };
+        let (terms, outcome) = job.release(&mut self.ground);
+        self.ids.remove(&terms.id);
+        if let Some(outcome) = outcome {
+            let whose = (terms.owner, terms.hash);
+            self.records
+                .add(self.ground.now, terms.id, whose, outcome, read);
+        }
+    }
+}

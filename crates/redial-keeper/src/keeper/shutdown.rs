@@ -1,0 +1,222 @@
+//! New connections, and the end.
+
+use super::listener::Accepted;
+use super::poll::{Interest, Serial, Token};
+use super::report::tell;
+use super::requests::Client;
+use super::time::Millis;
+use super::turn::Keeper;
+use crate::outcome::Cause;
+use crate::wire::{ConnectionKind, ToFront};
+
+/// Connections accepted in one turn.
+const MAX_ACCEPTS: usize = 16;
+/// Above the limit on connections, so many more go to the front, which tells them
+/// why they cannot stay; what comes beyond is closed without a word.
+const SPARE_CONNECTIONS: usize = 8;
+/// Without descriptors, new connections wait this long.
+const EXHAUSTED_MS: u64 = 100;
+/// After KILL, so long for outputs to be read before they are given up.
+const GIVE_UP_MS: u64 = 2_000;
+/// When all jobs have ended, so long for the front to tell its clients.
+const LEAVE_MS: u64 = 2_000;
+
+/// Where the server is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Serving,
+    /// No more starts; jobs are being ended.
+    Ending {
+        give_up_at: Millis,
+        hurried: bool,
+    },
+    /// All jobs have ended. The front may say goodbye.
+    Leaving {
+        until: Millis,
+    },
+}
+
+impl Phase {
+    pub(super) fn is_serving(self) -> bool {
+        self == Self::Serving
+    }
+
+    pub(super) fn wants_front(self) -> bool {
+        self.is_serving()
+    }
+
+    pub(super) fn due(self) -> Option<Millis> {
+        match self {
+            Self::Serving => None,
+            Self::Ending { give_up_at, .. } => Some(give_up_at),
+            Self::Leaving { until } => Some(until),
+        }
+    }
+}
+
+impl Keeper<'_> {
+    /// Somebody waits at a socket.
+    pub(super) fn on_connections(&mut self, number: u64) {
+        for _ in 0..MAX_ACCEPTS {
+            let index = usize::try_from(number).unwrap_or(usize::MAX);
+            let Some(listener) = self.listeners.get(index) else {
+                return;
+            };
+            match listener.accept(&mut self.reserve) {
+                Accepted::Connection(socket, peer) => {
+                    let max = self.ground.limits.connections as usize + SPARE_CONNECTIONS;
+                    if self.clients.len() < max {
+                        let kind = ConnectionKind::Unix(peer.uid, peer.gid, peer.pid);
+                        self.connect(Client { uid: peer.uid }, kind, vec![socket]);
+                    }
+                }
+                Accepted::Dropped => {}
+                Accepted::Nobody => return,
+                Accepted::Exhausted => {
+                    self.listen_at = Some(self.ground.now + EXHAUSTED_MS);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Connections are accepted while there is a front to take them; else they wait
+    /// in the kernel's queue.
+    pub(super) fn listen_if_possible(&mut self) {
+        if self.listen_at.is_some_and(|at| at <= self.ground.now) {
+            self.listen_at = None;
+        }
+        let possible = self.front.is_ready && self.phase.is_serving() && self.listen_at.is_none();
+        if possible == self.listening {
+            return;
+        }
+        let interest = if possible {
+            Interest::Read
+        } else {
+            Interest::Hangup
+        };
+        for (number, listener) in (0..).zip(&self.listeners) {
+            if let Err(error) = self
+                .ground
+                .poll
+                .change(listener, Token::Listener(number), interest)
+            {
+                tracing::error!(%error, "cannot watch a listening socket");
+            }
+        }
+        self.listening = possible;
+    }
+
+    /// The server is told to end; the second time, at once.
+    pub(super) fn on_shutdown_signal(&mut self) {
+        // One record of a signalfd; of anything else, all there is.
+        let mut record = [0_u8; size_of::<libc::signalfd_siginfo>()];
+        match rustix::io::read(&self.shutdown, &mut record) {
+            // Its other end is closed, which it will say for ever.
+            Ok(0) => drop(self.ground.poll.remove(&self.shutdown)),
+            Ok(_) => {}
+            Err(_) => return,
+        }
+        match self.phase {
+            Phase::Serving => self.begin_to_end(self.ground.limits.kill_after_ms),
+            Phase::Ending { hurried: false, .. } => self.hurry(),
+            Phase::Ending { .. } | Phase::Leaving { .. } => {}
+        }
+    }
+
+    /// A private server has lost its front, and with that its only client.
+    pub(super) fn end_after_front(&mut self) {
+        self.front_died = true;
+        self.begin_to_end(0);
+    }
+
+    fn begin_to_end(&mut self, kill_after_ms: u64) {
+        tracing::info!(jobs = self.jobs.len(), "shutting down");
+        let give_up_at = self.ground.now + kill_after_ms + GIVE_UP_MS;
+        self.phase = Phase::Ending {
+            give_up_at,
+            hurried: kill_after_ms == 0,
+        };
+        self.listeners.clear();
+        if self.front.is_ready {
+            tell(&mut self.front.out, &ToFront::ShuttingDown);
+        }
+        self.end_all_jobs(kill_after_ms);
+    }
+
+    fn hurry(&mut self) {
+        self.phase = Phase::Ending {
+            give_up_at: self.ground.now + GIVE_UP_MS,
+            hurried: true,
+        };
+        self.end_all_jobs(0);
+    }
+
+    fn end_all_jobs(&mut self, kill_after_ms: u64) {
+        for serial in self.unfinished() {
+            self.with_job(serial, |job, ground| {
+                job.end_tree(ground.now, kill_after_ms, Cause::ServerEnded);
+            });
+        }
+    }
+
+    fn unfinished(&self) -> Vec<Serial> {
+        let unfinished = self.jobs.iter().filter(|(_, job)| job.outcome.is_none());
+        unfinished.map(|(serial, _)| *serial).collect()
+    }
+
+    /// Goes on towards the end when the time has come.
+    pub(super) fn advance_phase(&mut self) {
+        let now = self.ground.now;
+        match self.phase {
+            Phase::Serving => {
+                let is_over = self.private
+                    && self.stdio.is_none()
+                    && self.clients.is_empty()
+                    && self.jobs.is_empty()
+                    && self.starting.is_empty();
+                if is_over {
+                    tell(&mut self.front.out, &ToFront::ShuttingDown);
+                    self.phase = Phase::Leaving {
+                        until: now + LEAVE_MS,
+                    };
+                }
+            }
+            Phase::Ending {
+                give_up_at,
+                hurried,
+            } => {
+                let unfinished = self.unfinished();
+                if unfinished.is_empty() && self.starting.is_empty() {
+                    self.phase = Phase::Leaving {
+                        until: now + LEAVE_MS,
+                    };
+                } else if give_up_at <= now && self.gave_up {
+                    let left = unfinished.len() + self.starting.len();
+                    tracing::error!(left, "jobs could not be ended");
+                    self.phase = Phase::Leaving {
+                        until: now + LEAVE_MS,
+                    };
+                } else if give_up_at <= now {
+                    self.gave_up = true;
+                    self.phase = Phase::Ending {
+                        give_up_at: now + GIVE_UP_MS,
+                        hurried,
+                    };
+                    for serial in unfinished {
+                        self.with_job(serial, |job, ground| job.give_up(ground));
+                    }
+                }
+            }
+            Phase::Leaving { .. } => {}
+        }
+    }
+
+    /// Whether there is nothing left to do or to wait for.
+    pub(super) fn has_ended(&self) -> bool {
+        let Phase::Leaving { until } = self.phase else {
+            return false;
+        };
+        !self.front.is_there() || until <= self.ground.now
+    }
+}

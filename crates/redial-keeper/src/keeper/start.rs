@@ -1,0 +1,266 @@
+//! Starts: at most once, however often one is sent.
+
+use super::command::{self, Refusal, hex};
+use super::job::{Job, Share, Terms};
+use super::poll::Serial;
+use super::records::bare;
+use super::turn::Keeper;
+use super::workers::{Start, Started};
+use crate::outcome::{Cause, RefusedCode, Status};
+use crate::spawn::SpawnError;
+use crate::wire::{Capability, Command, Program};
+
+/// Waiting answers for one start; more are sent by no client of ours.
+const MAX_ANSWERS: usize = 64;
+/// Of the path of a failed start, for the outcome.
+const MAX_PATH_BYTES: usize = 4_096;
+
+/// To whom, and how, a start or attach is to be answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answer {
+    pub(super) who: Capability,
+    /// The front's own number.
+    pub(super) number: u32,
+    /// Becomes the holder.
+    pub(super) take: bool,
+    /// The very request that starts the job.
+    pub(super) is_start: bool,
+}
+
+/// A job whose process is being started.
+pub(super) struct Starting {
+    pub(super) terms: Terms,
+    share: Share,
+    answers: Vec<Answer>,
+    bytes: usize,
+    /// Time to dial again, if its connection goes before the process is there.
+    pub(super) grace_ms: u64,
+}
+
+impl Starting {
+    /// One more waits for the answer.
+    pub(super) fn add(&mut self, answer: Answer) -> Result<(), Refusal> {
+        if self.answers.len() >= MAX_ANSWERS {
+            let text = "too many wait for this job to start";
+            return Err(Refusal::new(RefusedCode::Failure, text));
+        }
+        self.answers.push(answer);
+        Ok(())
+    }
+
+    /// One less.
+    pub(super) fn leave(&mut self, who: Capability) {
+        self.answers.retain(|answer| answer.who != who);
+    }
+}
+
+impl Keeper<'_> {
+    /// Starts a command, or attaches to what it started before.
+    pub(super) fn start(
+        &mut self,
+        who: Capability,
+        number: u32,
+        bytes: &[u8],
+    ) -> Result<(), Refusal> {
+        let client = self.client(who)?;
+        if !self.phase.is_serving() {
+            return Err(Refusal::new(
+                RefusedCode::ShuttingDown,
+                "the server is shutting down",
+            ));
+        }
+        let command = command::parse(bytes, self.private)?;
+        let terms = Terms {
+            id: *command.job,
+            owner: client.uid,
+            hash: command::hash(&command),
+            deadline_ms: command.deadline_ms,
+            drain_ms: command.drain_ms,
+            on_drop: command.on_drop,
+            reap: command.reap,
+        };
+        if let Some(same) = self.is_same_as_known(&terms) {
+            if !same {
+                let text = "this job id was given to another command";
+                return Err(Refusal::new(RefusedCode::OtherCommand, text));
+            }
+            return self.attach(
+                Answer {
+                    who,
+                    number,
+                    take: true,
+                    is_start: false,
+                },
+                &terms.id,
+            );
+        }
+        if let Some(resent) = &command.resent
+            && self
+                .records
+                .may_have_run(self.ground.now, resent, &self.instance)
+        {
+            let text = "the job may have run before; its outcome is not known any more";
+            return Err(Refusal::new(RefusedCode::Unknown, text));
+        }
+        self.check_room(bytes.len())?;
+        let answer = Answer {
+            who,
+            number,
+            take: true,
+            is_start: true,
+        };
+        self.hand_over(terms, command, answer, bytes.len())
+    }
+
+    /// Whether the id is known, and if so, with this command.
+    fn is_same_as_known(&self, terms: &Terms) -> Option<bool> {
+        let known = match self.ids.get(&terms.id) {
+            Some(serial) => {
+                let job = self.jobs.get(serial).map(|job| &job.terms);
+                let known = job.or_else(|| self.starting.get(serial).map(|it| &it.terms))?;
+                (known.owner, known.hash)
+            }
+            None => {
+                let record = self.records.find(&terms.id)?;
+                (record.owner, record.hash)
+            }
+        };
+        Some(known == (terms.owner, terms.hash))
+    }
+
+    fn check_room(&self, bytes: usize) -> Result<(), Refusal> {
+        let limits = &self.ground.limits;
+        if self.jobs.len() + self.starting.len() >= limits.jobs as usize {
+            let text = format!(
+                "{} jobs run or wait to be read; that is the limit",
+                limits.jobs
+            );
+            return Err(Refusal::new(RefusedCode::Jobs, text));
+        }
+        if self.waiting_bytes + bytes > limits.waiting_bytes {
+            let text = "too many commands wait to be started";
+            return Err(Refusal::new(RefusedCode::Jobs, text));
+        }
+        Ok(())
+    }
+
+    fn hand_over(
+        &mut self,
+        terms: Terms,
+        command: Command,
+        answer: Answer,
+        bytes: usize,
+    ) -> Result<(), Refusal> {
+        let Some(share) = Share::take(&mut self.ground, command.stdin) else {
+            let text = "no room for the job's output; try again when other jobs have ended";
+            return Err(Refusal::new(RefusedCode::LogPool, text));
+        };
+        let (serial, mark) = (self.next_serial, hex(&terms.id));
+        tracing::info!(
+            job = mark,
+            uid = terms.owner,
+            program = program_name(&command),
+            "start"
+        );
+        let start = Start {
+            serial,
+            mark: mark.into_bytes(),
+            command,
+        };
+        if !self.ground.workers.start(start) {
+            share.give_back(&mut self.ground);
+            return Err(Refusal::new(
+                RefusedCode::Jobs,
+                "too many commands wait to be started",
+            ));
+        }
+        self.next_serial += 1;
+        self.waiting_bytes += bytes;
+        self.ids.insert(terms.id, serial);
+        let starting = Starting {
+            terms,
+            share,
+            answers: vec![answer],
+            bytes,
+            grace_ms: 0,
+        };
+        self.starting.insert(serial, starting);
+        Ok(())
+    }
+
+    /// The process is there, or could not be started.
+    pub(super) fn on_started(&mut self, serial: Serial, result: Result<Box<Started>, SpawnError>) {
+        let Some(starting) = self.starting.remove(&serial) else {
+            return;
+        };
+        self.waiting_bytes -= starting.bytes;
+        match result {
+            Ok(started) => self.on_process(serial, starting, *started),
+            Err(error) => self.on_failure(starting, error),
+        }
+    }
+
+    fn on_process(&mut self, serial: Serial, starting: Starting, started: Started) {
+        let Starting {
+            terms,
+            share,
+            answers,
+            grace_ms,
+            ..
+        } = starting;
+        let job = Job::new(&mut self.ground, serial, terms, share, started);
+        self.jobs.insert(serial, job);
+        for answer in answers {
+            self.attach_to_job(serial, answer, answer.is_start);
+        }
+        let kill_after_ms = self.ground.limits.kill_after_ms;
+        let is_serving = self.phase.is_serving();
+        self.with_job(serial, |job, ground| {
+            if job.holder.is_none() {
+                job.let_drop(ground.now, grace_ms);
+            }
+            if !is_serving {
+                job.end_tree(ground.now, kill_after_ms, Cause::ServerEnded);
+            }
+        });
+    }
+
+    fn on_failure(&mut self, starting: Starting, error: SpawnError) {
+        let Starting {
+            terms,
+            share,
+            answers,
+            ..
+        } = starting;
+        share.give_back(&mut self.ground);
+        self.ids.remove(&terms.id);
+        let SpawnError {
+            stage,
+            errno,
+            mut path,
+        } = error;
+        path.truncate(MAX_PATH_BYTES);
+        let mut outcome = bare(Status::NotStarted(stage.to_string(), errno, path.into()));
+        // Nothing was ever there, so nothing is missing.
+        for digest in [&mut outcome.stdin, &mut outcome.stdout, &mut outcome.stderr] {
+            digest.complete = true;
+        }
+        for answer in answers {
+            self.answer_with_outcome(answer, terms.id, outcome.clone(), answer.is_start);
+        }
+        let whose = (terms.owner, terms.hash);
+        self.records
+            .add(self.ground.now, terms.id, whose, Box::new(outcome), false);
+    }
+}
+
+/// For the log: arguments may be secrets, the program's name is not.
+fn program_name(command: &Command) -> String {
+    match &command.program {
+        Program::Argv(argv) => {
+            let name = argv.first().map(|name| &name[..name.len().min(256)]);
+            String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
+        }
+        Program::Shell(_) => "(shell)".to_owned(),
+    }
+}

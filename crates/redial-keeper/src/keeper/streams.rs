@@ -1,0 +1,234 @@
+//! A job's three streams: pipes on one side, logs on the other.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::ground::Ground;
+use super::poll::{Interest, Token};
+use crate::log::{Filled, InputLog, Journal, OutputLog, Written};
+use crate::outcome::Digest;
+use crate::pool::CHUNK_BYTES;
+
+/// A pipe that is found full is made this large, once (fcntl(2), F_SETPIPE_SZ).
+const BUSY_PIPE_BYTES: usize = 256 * 1024;
+/// Reads in a row from one stream, when it is to be emptied.
+const MAX_READS: usize = 16;
+
+/// Stdout or stderr.
+pub(super) struct Output {
+    pub(super) log: OutputLog,
+    stream: u8,
+    token: Token,
+    /// Gone when nothing will follow.
+    pipe: Option<OwnedFd>,
+    watched: bool,
+    enlarged: bool,
+    /// After the drain: what lay in the pipe then, and is still to be read.
+    owed: Option<u64>,
+    complete: bool,
+    /// The front knows that it has ended.
+    pub(super) end_told: bool,
+}
+
+impl Output {
+    pub(super) fn new(stream: u8, token: Token, pipe: Option<OwnedFd>, log: OutputLog) -> Self {
+        let complete = pipe.is_none();
+        Self {
+            log,
+            stream,
+            token,
+            pipe,
+            watched: false,
+            enlarged: false,
+            owed: None,
+            complete,
+            end_told: false,
+        }
+    }
+
+    /// Nothing will follow.
+    pub(super) fn has_ended(&self) -> bool {
+        self.pipe.is_none()
+    }
+
+    /// Reads what there is: one piece, or until the pipe is empty if it is to be `emptied`.
+    pub(super) fn read(&mut self, ground: &mut Ground, journal: &mut Journal, emptied: bool) {
+        for _ in 0..if emptied { MAX_READS } else { 1 } {
+            let Some(pipe) = &self.pipe else { return };
+            if self.owed == Some(0) {
+                return self.close(false);
+            }
+            if journal.is_full() {
+                return self.unwatch(ground);
+            }
+            let at_most = self.owed.unwrap_or(u64::MAX);
+            match self.log.fill(&mut ground.output, pipe.as_fd(), at_most) {
+                Filled::Bytes(len) => {
+                    journal.push(self.stream, len as u64);
+                    self.owed = self.owed.map(|owed| owed - len as u64);
+                    self.enlarge(len);
+                }
+                Filled::End => return self.close(true),
+                Filled::Full => return self.unwatch(ground),
+                // What was owed is no longer there: a holder of the pipe's other
+                // end has read it. There is nothing left to wait for.
+                Filled::Empty if self.owed.is_some() => return self.close(false),
+                Filled::Empty => break,
+            }
+        }
+        if self.owed == Some(0) {
+            return self.close(false);
+        }
+        self.watch(ground);
+    }
+
+    fn enlarge(&mut self, read: usize) {
+        if read >= CHUNK_BYTES
+            && !self.enlarged
+            && let Some(pipe) = &self.pipe
+        {
+            self.enlarged = true;
+            // Refused when the user has many large pipes: then it stays as it is.
+            let _ = rustix::pipe::fcntl_setpipe_size(pipe, BUSY_PIPE_BYTES);
+        }
+    }
+
+    /// From now on told when there is more.
+    pub(super) fn watch(&mut self, ground: &Ground) {
+        if self.watched {
+            return;
+        }
+        let Some(pipe) = &self.pipe else { return };
+        match ground.poll.add(pipe, self.token, Interest::Read) {
+            Ok(()) => self.watched = true,
+            Err(error) => {
+                tracing::error!(%error, "cannot watch a job's output; it is given up");
+                self.close(false);
+            }
+        }
+    }
+
+    /// Not told until there is room again: the child will block.
+    fn unwatch(&mut self, ground: &Ground) {
+        if let Some(pipe) = &self.pipe
+            && self.watched
+        {
+            self.watched = ground.poll.remove(pipe).is_err();
+        }
+    }
+
+    /// There is room again.
+    pub(super) fn resume(&mut self, ground: &mut Ground, journal: &mut Journal) {
+        if self.pipe.is_some() && !self.watched {
+            self.read(ground, journal, false);
+        }
+    }
+
+    /// The time for draining is over: only what lies in the pipe now is still read.
+    pub(super) fn limit_to_what_is_there(&mut self) {
+        if let Some(pipe) = &self.pipe {
+            self.owed
+                .get_or_insert(rustix::io::ioctl_fionread(pipe).unwrap_or(0));
+        }
+    }
+
+    /// Nobody reads this any more: the child gets SIGPIPE, what is logged goes.
+    /// Says how many bytes are lost.
+    pub(super) fn drop_all(&mut self, ground: &mut Ground, journal: &mut Journal) -> u64 {
+        if self.pipe.is_some() {
+            self.close(false);
+        }
+        let lost = self.log.close(&mut ground.output);
+        journal.forget(self.stream, lost);
+        self.complete &= lost == 0;
+        lost
+    }
+
+    /// Closing ends the watch as well: nobody else has this descriptor.
+    fn close(&mut self, complete: bool) {
+        self.pipe = None;
+        self.watched = false;
+        self.complete = complete;
+    }
+
+    pub(super) fn digest(&self) -> Digest {
+        self.log.digest(self.complete && self.pipe.is_none())
+    }
+}
+
+/// Stdin.
+pub(super) struct Input {
+    pub(super) log: InputLog,
+    token: Token,
+    pipe: Option<OwnedFd>,
+    interest: Interest,
+    /// The front knows that the child took this much.
+    pub(super) told_taken: u64,
+    /// The child stopped reading before the end.
+    pub(super) closed_early: bool,
+    /// The front knows that.
+    pub(super) closed_told: bool,
+}
+
+impl Input {
+    /// Watched from the start, for the child may close it at any time.
+    pub(super) fn new(ground: &Ground, token: Token, pipe: OwnedFd, log: InputLog) -> Self {
+        let watched = ground.poll.add(&pipe, token, Interest::Hangup);
+        if let Err(error) = &watched {
+            tracing::error!(%error, "cannot watch a job's stdin; it is closed");
+        }
+        Self {
+            log,
+            token,
+            closed_early: watched.is_err(),
+            pipe: watched.is_ok().then_some(pipe),
+            interest: Interest::Hangup,
+            told_taken: 0,
+            closed_told: false,
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.pipe.is_none()
+    }
+
+    /// The pipe has room, or nobody reads it any more.
+    pub(super) fn on_event(&mut self, ground: &mut Ground) {
+        if self.interest == Interest::Hangup {
+            self.close_early(ground);
+        } else {
+            self.write(ground);
+        }
+    }
+
+    /// Gives the child what has arrived, as far as it takes it.
+    pub(super) fn write(&mut self, ground: &mut Ground) {
+        let Some(pipe) = &self.pipe else { return };
+        let written = self
+            .log
+            .write_to(&mut ground.stdin, pipe.as_fd(), &mut ground.scratch);
+        let wanted = match written {
+            Written::All => Interest::Hangup,
+            Written::Blocked => Interest::Write,
+            Written::End => return self.close(ground),
+            Written::Closed => return self.close_early(ground),
+        };
+        self.log.grant(&mut ground.stdin);
+        if wanted != self.interest {
+            match ground.poll.change(pipe, self.token, wanted) {
+                Ok(()) => self.interest = wanted,
+                Err(_) => self.close_early(ground),
+            }
+        }
+    }
+
+    fn close_early(&mut self, ground: &mut Ground) {
+        self.closed_early = true;
+        self.close(ground);
+    }
+
+    /// Closes the child's stdin; the rest is dropped.
+    pub(super) fn close(&mut self, ground: &mut Ground) {
+        self.pipe = None;
+        self.log.close(&mut ground.stdin);
+    }
+}

@@ -1,0 +1,399 @@
+//! The keeper's state, and its loop.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use super::config::{KeeperConfig, KeeperError, Limits};
+use super::front::{Front, FrontHandle};
+use super::front_program::ProgramStarter;
+use super::ground::Ground;
+use super::job::Job;
+use super::listener::{Listener, Reserve};
+use super::poll::{Interest, Serial, Token};
+use super::records::Records;
+use super::requests::{Client, PendingCommand};
+use super::shutdown::Phase;
+use super::start::Starting;
+use super::time::{Millis, now};
+use super::workers::{Done, Workers};
+use crate::signals;
+use crate::tree::{CgroupRoot, Next, OrphanReaper, SpawnTickets, become_subreaper};
+use crate::wire::{Capability, JobId};
+
+/// Waits in the outbox at most, before jobs are told no more and requests wait.
+pub(super) const MAX_OUTBOX_BYTES: usize = 256 * 1024;
+/// Idle for this long, and the free memory of the pools goes back.
+const COOL_AFTER_MS: u64 = 1_000;
+/// Between two looks at children that may belong to a start under way.
+const ORPHANS_MS: u64 = 100;
+
+/// All that the keeper holds.
+pub(super) struct Keeper<'a> {
+    pub(super) ground: Ground,
+    /// Names this keeper; a start that went to another may have run there.
+    pub(super) instance: [u8; 16],
+    pub(super) jobs: HashMap<Serial, Job>,
+    pub(super) starting: HashMap<Serial, Starting>,
+    /// Jobs that are starting, running or not read.
+    pub(super) ids: HashMap<JobId, Serial>,
+    pub(super) records: Records,
+    pub(super) next_serial: Serial,
+    pub(super) waiting_bytes: usize,
+    pub(super) clients: HashMap<Capability, Client>,
+    pub(super) next_capability: Capability,
+    pub(super) pending: PendingCommand,
+    pub(super) front: Front,
+    start_front: &'a mut dyn FnMut() -> io::Result<FrontHandle>,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) listening: bool,
+    pub(super) reserve: Reserve,
+    /// Listening again then, after running out of descriptors.
+    pub(super) listen_at: Option<Millis>,
+    pub(super) stdio: Option<(OwnedFd, OwnedFd)>,
+    /// One client on stdio, and the end with it.
+    pub(super) private: bool,
+    pub(super) phase: Phase,
+    /// Outputs that nobody read were given up, to come to an end.
+    pub(super) gave_up: bool,
+    /// A private server ends because of that, with an error.
+    pub(super) front_died: bool,
+    pub(super) shutdown: OwnedFd,
+    children: OwnedFd,
+    orphans: OrphanReaper,
+    /// Children wait to be reaped behind one that is a job's.
+    orphans_hidden: bool,
+    orphans_at: Option<Millis>,
+    cool_at: Option<Millis>,
+    house_due: Option<Millis>,
+    pub(super) buffer: Vec<u8>,
+}
+
+/// Serves until told to end. Blocks; one per process, for it reaps its children and
+/// takes SIGCHLD, and should be the first thread.
+///
+/// # Errors
+/// It could not be set up, or a private server's front died.
+pub fn run(mut config: KeeperConfig) -> Result<(), KeeperError> {
+    let program = std::mem::take(&mut config.front);
+    let starter =
+        ProgramStarter::new(program).map_err(KeeperError::setup("open our executable"))?;
+    run_with(config, &mut || starter.start())
+}
+
+/// As [`run`], with fronts from elsewhere: called for the first and whenever one has
+/// died; an error is tried again after a while.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(
+    config: KeeperConfig,
+    start_front: &mut dyn FnMut() -> io::Result<FrontHandle>,
+) -> Result<(), KeeperError> {
+    let mut keeper = Keeper::new(config, start_front)?;
+    let result = keeper.serve();
+    keeper.ground.workers.remove_cgroups();
+    result
+}
+
+impl<'a> Keeper<'a> {
+    fn new(
+        config: KeeperConfig,
+        start_front: &'a mut dyn FnMut() -> io::Result<FrontHandle>,
+    ) -> Result<Self, KeeperError> {
+        let KeeperConfig {
+            limits,
+            listen,
+            stdio,
+            front: _,
+            shutdown,
+        } = config;
+        if listen.is_empty() && stdio.is_none() {
+            return Err(KeeperError::NothingToServe);
+        }
+        let private = listen.is_empty();
+        // Before any thread: they inherit the mask.
+        let children = signals::child_exits().map_err(KeeperError::setup("take SIGCHLD"))?;
+        become_subreaper().map_err(KeeperError::setup("become a subreaper"))?;
+        if let Err(error) = crate::spawn::raise_descriptor_limit() {
+            tracing::warn!(%error, "the limit on open files stays as it is");
+        }
+        let instance = random_instance().map_err(KeeperError::setup("get random bytes"))?;
+        let tickets = SpawnTickets::new();
+        let ground = set_up(limits, &instance, &tickets).map_err(KeeperError::setup("set up"))?;
+        let listeners = listen
+            .iter()
+            .map(|path| Listener::bind(path))
+            .collect::<Result<_, _>>()?;
+        let keeper = Self {
+            records: Records::new(ground.limits.ended_records, ground.limits.ended_ms),
+            ground,
+            instance,
+            jobs: HashMap::new(),
+            starting: HashMap::new(),
+            ids: HashMap::new(),
+            next_serial: 1,
+            waiting_bytes: 0,
+            clients: HashMap::new(),
+            next_capability: 1,
+            pending: PendingCommand::default(),
+            front: Front::default(),
+            start_front,
+            listeners,
+            listening: false,
+            reserve: Reserve::new(),
+            listen_at: None,
+            stdio,
+            private,
+            phase: Phase::Serving,
+            gave_up: false,
+            front_died: false,
+            shutdown,
+            children,
+            orphans: OrphanReaper::new(tickets),
+            orphans_hidden: false,
+            orphans_at: None,
+            cool_at: None,
+            house_due: None,
+            buffer: vec![0; crate::wire::MAX_PACKET_BYTES],
+        };
+        keeper
+            .watch()
+            .map_err(KeeperError::setup("watch for events"))?;
+        Ok(keeper)
+    }
+
+    fn watch(&self) -> io::Result<()> {
+        let ground = &self.ground;
+        ground
+            .poll
+            .add(&self.shutdown, Token::Shutdown, Interest::Read)?;
+        ground
+            .poll
+            .add(&self.children, Token::Children, Interest::Read)?;
+        ground
+            .poll
+            .add(&ground.timers, Token::Timer, Interest::Read)?;
+        ground
+            .poll
+            .add(&ground.workers, Token::Workers, Interest::Read)?;
+        for (number, listener) in (0..).zip(&self.listeners) {
+            ground
+                .poll
+                .add(listener, Token::Listener(number), Interest::Hangup)?;
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self) -> Result<(), KeeperError> {
+        let mut tokens = Vec::new();
+        loop {
+            self.ground.now = now();
+            self.keep_house()?;
+            self.report();
+            if self.has_ended() {
+                return if self.front_died {
+                    Err(KeeperError::FrontDied)
+                } else {
+                    Ok(())
+                };
+            }
+            self.ground
+                .timers
+                .arm()
+                .map_err(KeeperError::setup("set the timer"))?;
+            self.ground
+                .poll
+                .wait(&mut tokens)
+                .map_err(KeeperError::setup("wait for events"))?;
+            self.ground.now = now();
+            for token in tokens.drain(..) {
+                self.on_event(token)?;
+            }
+        }
+    }
+
+    fn on_event(&mut self, token: Token) -> Result<(), KeeperError> {
+        match token {
+            Token::Shutdown => self.on_shutdown_signal(),
+            Token::Timer => self.on_timer(),
+            Token::Children => {
+                signals::drain(&self.children);
+                self.orphans_hidden = true;
+            }
+            Token::Workers => self.on_workers(),
+            Token::Front => self.on_front_packets()?,
+            Token::FrontProcess => self.front_is_lost("its process has ended")?,
+            Token::Listener(number) => self.on_connections(number),
+            Token::Exit(serial) => self.with_job(serial, Job::on_exit),
+            Token::Stdin(serial) => self.with_job(serial, |job, ground| {
+                if let Some(input) = &mut job.input {
+                    input.on_event(ground);
+                }
+            }),
+            Token::Stdout(serial) => self.on_output(serial, 0),
+            Token::Stderr(serial) => self.on_output(serial, 1),
+        }
+        Ok(())
+    }
+
+    fn on_output(&mut self, serial: Serial, index: usize) {
+        self.with_job(serial, |job, ground| {
+            job.outputs[index].read(ground, &mut job.journal, false);
+        });
+    }
+
+    /// Lets something happen to a job, and then whatever follows from it.
+    pub(super) fn with_job(&mut self, serial: Serial, change: impl FnOnce(&mut Job, &mut Ground)) {
+        if let Some(job) = self.jobs.get_mut(&serial) {
+            change(job, &mut self.ground);
+            job.advance(&mut self.ground);
+        }
+    }
+
+    fn on_timer(&mut self) {
+        self.ground.timers.acknowledge();
+        for serial in self.ground.timers.take_due(self.ground.now) {
+            if serial == 0 {
+                self.house_due = None;
+            }
+            self.with_job(serial, |job, _| job.on_due());
+        }
+    }
+
+    fn on_workers(&mut self) {
+        for done in self.ground.workers.take_done() {
+            match done {
+                Done::Started(serial, result, ticket) => {
+                    self.on_started(serial, result);
+                    drop(ticket);
+                }
+                Done::Walked(serial, walked) => {
+                    self.with_job(serial, |job, ground| job.on_walked(walked, ground.now));
+                }
+            }
+        }
+    }
+
+    /// What is nobody's in particular.
+    fn keep_house(&mut self) -> Result<(), KeeperError> {
+        let now = self.ground.now;
+        if self.front.start_at().is_some_and(|at| at <= now) && self.phase.wants_front() {
+            self.start_front()?;
+        }
+        if self.orphans_hidden || self.orphans_at.is_some_and(|at| at <= now) {
+            self.reap_orphans();
+        }
+        self.cool_pools();
+        self.listen_if_possible();
+        self.advance_phase();
+        let due = [
+            self.front.start_at().filter(|_| self.phase.wants_front()),
+            self.orphans_at,
+            self.cool_at,
+            self.listen_at,
+            self.phase.due(),
+        ];
+        let due = due.into_iter().flatten().min();
+        self.ground.timers.set(0, self.house_due, due);
+        self.house_due = due;
+        Ok(())
+    }
+
+    fn start_front(&mut self) -> Result<(), KeeperError> {
+        self.front.begin(self.ground.now);
+        let started =
+            (self.start_front)().and_then(|handle| self.front.take(handle, &self.ground.poll));
+        match started.and_then(|()| self.welcome()) {
+            Ok(()) => Ok(()),
+            Err(error) if self.private => Err(KeeperError::Setup {
+                what: "start the front",
+                source: error,
+            }),
+            Err(error) => {
+                tracing::error!(%error, "cannot start a front");
+                self.front.failed();
+                Ok(())
+            }
+        }
+    }
+
+    fn reap_orphans(&mut self) {
+        self.orphans_at = None;
+        let (jobs, front) = (&self.jobs, self.front.pid());
+        let is_ours = |pid| {
+            front == Some(pid)
+                || jobs
+                    .values()
+                    .any(|job| job.pid == pid && !job.ending.is_reaped())
+        };
+        let next = match self.orphans.reap(is_ours) {
+            Ok(orphans) => orphans.next,
+            Err(error) => {
+                tracing::error!(%error, "cannot reap orphans");
+                Next::Deferred
+            }
+        };
+        self.orphans_hidden = matches!(next, Next::Job(_));
+        if next == Next::Deferred {
+            self.orphans_at = Some(self.ground.now + ORPHANS_MS);
+        }
+    }
+
+    fn cool_pools(&mut self) {
+        let ground = &mut self.ground;
+        if self.cool_at.is_some_and(|at| at <= ground.now) {
+            self.cool_at = None;
+            ground.output.cool_if_idle();
+            ground.stdin.cool_if_idle();
+        }
+        if self.cool_at.is_none() && (ground.output.is_warm() || ground.stdin.is_warm()) {
+            self.cool_at = Some(ground.now + COOL_AFTER_MS);
+        }
+    }
+
+    /// Tells the front what is new, and lets go of jobs that are done with.
+    fn report(&mut self) {
+        for serial in std::mem::take(&mut self.ground.dirty) {
+            if self.front.out.len_bytes() > MAX_OUTBOX_BYTES {
+                // Its time comes when the front listens again.
+                self.ground.dirty.push(serial);
+                continue;
+            }
+            let Some(job) = self.jobs.get_mut(&serial) else {
+                continue;
+            };
+            job.report(&mut self.ground, &mut self.front.out);
+            if job.is_abandoned && job.outcome.is_some() {
+                self.let_go(serial, false);
+            }
+        }
+        if !self.front.flush(&self.ground.poll) {
+            // Seen as its end in the next turn.
+            tracing::debug!("the front does not take messages any more");
+        }
+    }
+}
+
+fn set_up(
+    limits: Limits,
+    instance: &[u8; 16],
+    tickets: &std::sync::Arc<SpawnTickets>,
+) -> io::Result<Ground> {
+    let cgroups = CgroupRoot::discover(&super::command::hex(instance))
+        .inspect_err(|reason| tracing::info!(%reason, "no cgroups: ending a job is best effort"))
+        .ok();
+    let workers = Workers::new(limits.jobs as usize, tickets, cgroups)?;
+    Ground::new(limits, workers)
+}
+
+fn random_instance() -> io::Result<[u8; 16]> {
+    let mut instance = [0; 16];
+    let flags = rustix::rand::GetRandomFlags::empty();
+    let len = rustix::io::retry_on_intr(|| rustix::rand::getrandom(&mut instance, flags))?;
+    if len == instance.len() {
+        Ok(instance)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
