@@ -179,3 +179,6 @@ impl Nesting {
         self.depth == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,3 +53,6 @@ pub(crate) fn cut(mut text: String, limit: usize) -> String {
     text.truncate(text.floor_char_boundary(limit));
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,6 +139,9 @@ impl Connection {
             }
             let bytes = core::mem::take(&mut assembly.bytes);
             self.assembly = None;
+            if self.is_closing() {
+                return Ok(None);
+            }
             return self.open_start(id, &bytes).map(Some);
         }
         if id <= self.highest {
@@ -152,6 +155,10 @@ impl Connection {
             return Err(Fault::state("another start is not complete"));
         }
         self.highest = id;
+        if self.is_closing() {
+            // It cannot be answered any more; goodbye says so.
+            return Ok(None);
+        }
         let taken = self.channels.len() + usize::from(self.assembly.is_some());
         if taken >= self.config.limits.channels as usize {
             self.refuse(id, RefusedCode::Channels, "too many channels");

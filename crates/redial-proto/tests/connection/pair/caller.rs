@@ -11,20 +11,20 @@ use super::wire::{Rng, Source, byte_at};
 
 /// A command to be run: how much it reads and writes.
 #[derive(Debug, Clone, Copy)]
-pub struct Errand {
-    pub stdin: u64,
-    pub stdout: u64,
-    pub stderr: u64,
+pub(crate) struct Errand {
+    pub(crate) stdin: u64,
+    pub(crate) stdout: u64,
+    pub(crate) stderr: u64,
     /// This much may be under way of each output.
-    pub window: u64,
+    pub(crate) window: u64,
     /// Bytes to pad the start with.
-    pub padding: usize,
+    pub(crate) padding: usize,
     /// The reader takes nothing at all.
-    pub stalled: bool,
+    pub(crate) stalled: bool,
 }
 
 impl Errand {
-    pub const SMALL: Self = Self {
+    pub(crate) const SMALL: Self = Self {
         stdin: 0,
         stdout: 3,
         stderr: 0,
@@ -36,31 +36,31 @@ impl Errand {
 
 /// What has become of an errand.
 #[derive(Debug, Clone)]
-pub struct Progress {
+pub(crate) struct Progress {
     errand: Errand,
     number: u64,
     sent_before: bool,
     channel: Option<ChannelId>,
     /// Offsets behind the last byte of each stream that came.
-    pub received: [u64; 3],
+    pub(crate) received: [u64; 3],
     ended: [bool; 3],
     signalled: bool,
     exited: bool,
-    pub done: bool,
+    pub(crate) done: bool,
 }
 
 /// All errands, and which channels they are on.
 #[derive(Debug)]
-pub struct Caller {
-    pub errands: Vec<Progress>,
+pub(crate) struct Caller {
+    pub(crate) errands: Vec<Progress>,
     channels: BTreeMap<ChannelId, usize>,
     goodbye_said: bool,
     /// The order in which errands were done.
-    pub finished: Vec<usize>,
+    pub(crate) finished: Vec<usize>,
 }
 
 impl Caller {
-    pub fn new(errands: Vec<Errand>) -> Self {
+    pub(crate) fn new(errands: Vec<Errand>) -> Self {
         let errands = errands
             .into_iter()
             .zip(1..)
@@ -83,14 +83,14 @@ impl Caller {
         }
     }
 
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.errands
             .iter()
             .all(|progress| progress.done || progress.errand.stalled)
     }
 
     /// A new line is there.
-    pub fn dialled(&mut self, client: &mut Connection) {
+    pub(crate) fn dialled(&mut self, client: &mut Connection) {
         self.channels.clear();
         self.goodbye_said = false;
         for progress in &mut self.errands {
@@ -127,7 +127,7 @@ impl Caller {
         }
     }
 
-    pub fn on_event(&mut self, client: &mut Connection, event: Event<'_>) {
+    pub(crate) fn on_event(&mut self, client: &mut Connection, event: Event<'_>) {
         match event {
             Event::Data {
                 channel,
@@ -186,7 +186,7 @@ impl Caller {
     }
 
     /// Grants, acknowledges, signals; says goodbye in the end.
-    pub fn work(&mut self, client: &mut Connection, rng: &mut Rng) {
+    pub(crate) fn work(&mut self, client: &mut Connection, rng: &mut Rng) {
         self.start_what_can_be(client);
         for (&channel, &index) in &self.channels {
             let progress = &mut self.errands[index];

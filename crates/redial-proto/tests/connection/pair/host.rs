@@ -11,32 +11,32 @@ use super::wire::{Rng, Source, byte_at};
 
 /// Jobs by id, and which of them the present connection is about.
 #[derive(Default, Debug)]
-pub struct Host {
-    pub jobs: BTreeMap<[u8; 16], Job>,
+pub(crate) struct Host {
+    pub(crate) jobs: BTreeMap<[u8; 16], Job>,
     channels: BTreeMap<ChannelId, [u8; 16]>,
     /// Events that told of a start, by job: how often it was run is `jobs`' affair.
-    pub starts: u64,
+    pub(crate) starts: u64,
 }
 
 /// A job that writes what its argv says, in small pieces of both outputs.
 #[derive(Debug, Default)]
-pub struct Job {
-    pub number: u64,
+pub(crate) struct Job {
+    pub(crate) number: u64,
     /// Lengths of stdin, stdout and stderr, as argv says.
     lengths: [u64; 3],
     /// What was written, in order.
     written: Vec<(Stream, u64)>,
     /// Bytes written of each stream.
     produced: [u64; 3],
-    pub stdin_arrived: u64,
+    pub(crate) stdin_arrived: u64,
     stdin_ended: bool,
-    pub acknowledged: [u64; 3],
-    pub controls_applied: u64,
-    pub signals: Vec<u8>,
-    pub runs: u64,
+    pub(crate) acknowledged: [u64; 3],
+    pub(crate) controls_applied: u64,
+    pub(crate) signals: Vec<u8>,
+    pub(crate) runs: u64,
     exit_said: bool,
     ended_said: bool,
-    pub outcome_seen: bool,
+    pub(crate) outcome_seen: bool,
 }
 
 const STDIN_WINDOW: u64 = 100_000;
@@ -49,7 +49,7 @@ impl Job {
 
 impl Host {
     /// The connection is gone; jobs stay.
-    pub fn line_dropped(&mut self) {
+    pub(crate) fn line_dropped(&mut self) {
         self.channels.clear();
         for job in self.jobs.values_mut() {
             job.exit_said = false;
@@ -57,7 +57,7 @@ impl Host {
         }
     }
 
-    pub fn on_event(&mut self, server: &mut Connection, event: Event<'_>) {
+    pub(crate) fn on_event(&mut self, server: &mut Connection, event: Event<'_>) {
         match event {
             Event::Start { channel, start } => self.on_start(server, channel, &start),
             Event::Data {
@@ -160,7 +160,7 @@ impl Host {
     }
 
     /// Lets some job write, read, or end.
-    pub fn work(&mut self, server: &mut Connection, rng: &mut Rng) {
+    pub(crate) fn work(&mut self, server: &mut Connection, rng: &mut Rng) {
         for (&channel, id) in &self.channels {
             let job = self.jobs.get_mut(id).expect("a job for each channel");
             let from = job.stdin_arrived;
@@ -168,12 +168,14 @@ impl Host {
             server.acknowledge(channel, Stream::Stdin, from);
             for stream in [Stream::Stdout, Stream::Stderr] {
                 let left = job.lengths[stream.index()] - job.produced[stream.index()];
-                let most = if rng.below(4) == 0 { 200_000 } else { 300 };
+                let most = if rng.below(3) == 0 { 100_000 } else { 300 };
                 let len = rng.below(most + 1).min(left);
-                job.produced[stream.index()] += len;
-                job.written.push((stream, len));
-                // Nobody may be listening any more: the log keeps it all the same.
-                let _ = server.data_ready(channel, stream, len);
+                if len > 0 {
+                    job.produced[stream.index()] += len;
+                    job.written.push((stream, len));
+                    // Nobody may be listening any more: the log keeps it all the same.
+                    let _ = server.data_ready(channel, stream, len);
+                }
                 if left == len {
                     server.eof(channel, stream);
                 }

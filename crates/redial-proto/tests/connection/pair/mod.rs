@@ -4,29 +4,29 @@
 
 mod caller;
 mod host;
-pub mod wire;
+pub(crate) mod wire;
 
 use std::time::Duration;
 
 use redial_proto::{Config, Connection, ProtocolError, Time};
 
-pub use caller::{Caller, Errand};
-pub use host::Host;
-pub use wire::{Rng, Wire, byte_at};
+pub(crate) use caller::{Caller, Errand};
+pub(crate) use host::Host;
+pub(crate) use wire::{Rng, Wire};
 
 /// How the network behaves.
 #[derive(Clone, Copy, Debug)]
-pub struct Weather {
+pub(crate) struct Weather {
     /// Bytes that one direction holds before the sender has to wait.
-    pub pipe: usize,
+    pub(crate) pipe: usize,
     /// The longest piece delivered at once.
-    pub piece: usize,
+    pub(crate) piece: usize,
     /// Cuts the line about once in so many bytes carried; 0 for never.
-    pub cut_every: u64,
+    pub(crate) cut_every: u64,
 }
 
 impl Weather {
-    pub const FAIR: Self = Self {
+    pub(crate) const FAIR: Self = Self {
         pipe: 1 << 20,
         piece: 1 << 20,
         cut_every: 0,
@@ -34,22 +34,22 @@ impl Weather {
 }
 
 /// Both ends, and what lies between.
-pub struct Pair {
-    pub rng: Rng,
-    pub now: Time,
-    pub weather: Weather,
-    pub host: Host,
-    pub caller: Caller,
-    pub client: Connection,
-    pub server: Connection,
-    pub up: Wire,
-    pub down: Wire,
+pub(crate) struct Pair {
+    pub(crate) rng: Rng,
+    pub(crate) now: Time,
+    pub(crate) weather: Weather,
+    pub(crate) host: Host,
+    pub(crate) caller: Caller,
+    pub(crate) client: Connection,
+    pub(crate) server: Connection,
+    pub(crate) up: Wire,
+    pub(crate) down: Wire,
     /// Lines cut so far.
-    pub cuts: u64,
+    pub(crate) cuts: u64,
 }
 
 impl Pair {
-    pub fn new(seed: u64, weather: Weather, errands: Vec<Errand>) -> Self {
+    pub(crate) fn new(seed: u64, weather: Weather, errands: Vec<Errand>) -> Self {
         let mut pair = Self {
             rng: Rng::new(seed),
             now: Duration::from_secs(1_000),
@@ -67,7 +67,7 @@ impl Pair {
     }
 
     /// A fresh line between the same programs.
-    pub fn dial(&mut self) {
+    pub(crate) fn dial(&mut self) {
         self.client = Connection::client(Config::client(), self.now);
         self.server = Connection::server(Config::server([7; 16]), self.now);
         self.up = Wire::default();
@@ -77,7 +77,7 @@ impl Pair {
     }
 
     /// Goes on until every errand is done and both sides have said goodbye.
-    pub fn run(&mut self, seed: u64) {
+    pub(crate) fn run(&mut self, seed: u64) {
         for _ in 0..2_000_000 {
             if self.step(seed) {
                 return;
@@ -87,7 +87,7 @@ impl Pair {
     }
 
     /// One move of somebody. True when all is done.
-    pub fn step(&mut self, seed: u64) -> bool {
+    pub(crate) fn step(&mut self, seed: u64) -> bool {
         self.now += Duration::from_millis(self.rng.below(50));
         match self.rng.below(6) {
             0 => self.host.work(&mut self.server, &mut self.rng),

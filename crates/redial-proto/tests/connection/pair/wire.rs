@@ -4,16 +4,16 @@ use redial_proto::{Body, ChannelId, Connection, Event, ProtocolError, Stream, Ti
 
 /// xorshift64*: small, seeded, the same everywhere.
 #[derive(Debug, Clone)]
-pub struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         rng.next();
         rng
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -21,13 +21,13 @@ impl Rng {
     }
 
     /// A number below `end`; 0 if that is 0.
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
 }
 
 /// The byte that stands at an offset of a job's stream.
-pub fn byte_at(job: u64, stream: Stream, offset: u64) -> u8 {
+pub(crate) fn byte_at(job: u64, stream: Stream, offset: u64) -> u8 {
     let mixed = (offset + 1)
         .wrapping_mul(0x9e37_79b9_7f4a_7c15)
         .wrapping_add(job * 3 + stream as u64);
@@ -35,25 +35,29 @@ pub fn byte_at(job: u64, stream: Stream, offset: u64) -> u8 {
 }
 
 /// A program that has the bytes of its streams.
-pub trait Source {
+pub(crate) trait Source {
     /// Which job a channel is about.
     fn job_of(&self, channel: ChannelId) -> u64;
 }
 
 /// Bytes under way, and bytes arrived but not taken.
 #[derive(Default)]
-pub struct Wire {
+pub(crate) struct Wire {
+    /// Sent; the first `gone` bytes of it have arrived.
     under_way: Vec<u8>,
+    gone: usize,
     arrived: Vec<u8>,
     /// Everything ever delivered, for tests that cut it elsewhere.
-    pub record: Vec<u8>,
+    pub(crate) record: Vec<u8>,
     carried: u64,
+    /// There is no use in asking before so much has arrived.
+    needed: usize,
 }
 
 impl Wire {
     /// Takes frames from a connection while the pipe has room.
-    pub fn fill(&mut self, from: &mut Connection, source: &dyn Source, pipe: usize) {
-        while self.under_way.len() < pipe {
+    pub(crate) fn fill(&mut self, from: &mut Connection, source: &dyn Source, pipe: usize) {
+        while self.under_way.len() - self.gone < pipe {
             let Some(transmit) = from.poll_transmit() else {
                 return;
             };
@@ -78,22 +82,33 @@ impl Wire {
     }
 
     /// Lets up to `piece` bytes arrive, and the connection take what it can.
-    pub fn deliver(
+    pub(crate) fn deliver(
         &mut self,
         piece: usize,
         to: &mut Connection,
         now: Time,
         on_event: &mut dyn FnMut(&mut Connection, Event<'_>),
     ) -> Result<(), ProtocolError> {
-        let piece = piece.min(self.under_way.len());
+        let piece = piece.min(self.under_way.len() - self.gone);
         self.carried += piece as u64;
-        self.record.extend(&self.under_way[..piece]);
-        self.arrived.extend(self.under_way.drain(..piece));
+        let piece = &self.under_way[self.gone..self.gone + piece];
+        self.arrived.extend_from_slice(piece);
+        self.record.extend_from_slice(piece);
+        self.gone += piece.len();
+        if self.gone == self.under_way.len() {
+            self.under_way.clear();
+            self.gone = 0;
+        }
+        if self.arrived.len() < self.needed {
+            return Ok(());
+        }
         let mut taken = 0;
+        self.needed = 0;
         while to.wants_input() {
             let input = to.handle_input(now, &self.arrived[taken..])?;
             if input.consumed == 0 {
                 assert!(input.needed > 0 && input.event.is_none());
+                self.needed = self.arrived.len() - taken + input.needed;
                 break;
             }
             taken += input.consumed;
@@ -106,12 +121,12 @@ impl Wire {
     }
 
     /// What arrived and was not taken.
-    pub fn unread(&self) -> &[u8] {
+    pub(crate) fn unread(&self) -> &[u8] {
         &self.arrived
     }
 
     /// Bytes carried since the last call.
-    pub fn take_carried(&mut self) -> u64 {
+    pub(crate) fn take_carried(&mut self) -> u64 {
         std::mem::take(&mut self.carried)
     }
 }

@@ -1,0 +1,186 @@
+//! Every kind of frame, in every state, on both sides.
+
+use redial_proto::message::GoodbyeCode;
+use redial_proto::{ChannelId, Config, Connection, Kind, Side};
+
+use crate::frames::{
+    NOW, authenticate, client_hello, frame, hear, message, outcome, sample, server_hello, start,
+};
+
+/// What a server does with a frame about channel 1 (start and attach: about a channel above all
+/// used so far). `event`: taken, and told. `quiet`: taken or skipped, and nothing told. Else the
+/// code of the protocol error.
+const SERVER: &str = "
+              hello        authenticate deciding     ready        pieces       opening      open         ended        closed       leaving      left
+ hello        event        state        state        state        state        state        state        state        state        state        state
+ authenticate state        event        state        state        state        state        state        state        state        state        state
+ authenticated kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ ping         state        state        state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
+ pong         state        state        state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
+ goodbye      state        state        state        event        event        event        event        event        event        event        state
+ start        state        state        state        event        state        event        event        event        event        quiet        state
+ attach       state        state        state        event        event        event        event        event        event        quiet        state
+ control      state        state        state        channel      state        event        event        event        quiet        event        state
+ close        state        state        state        channel      state        event        event        event        quiet        event        state
+ data         state        state        state        channel      state        event        event        quiet        quiet        event        state
+ eof          state        state        state        channel      state        event        event        quiet        quiet        event        state
+ credit       state        state        state        channel      state        quiet        quiet        quiet        quiet        quiet        state
+ acknowledge  state        state        state        channel      state        quiet        quiet        quiet        quiet        quiet        state
+ stdin-closed kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ missed       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ attached     kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ refused      kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ applied      kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ exited       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ ended        kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ holder       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+";
+
+/// The same for a client.
+const CLIENT: &str = "
+              hello        authenticate deciding     ready        opening      open         ended        closed       left
+ hello        event        state        state        state        state        state        state        state        state
+ authenticate kind         kind         kind         kind         kind         kind         kind         kind         state
+ authenticated state        state        event        state        state        state        state        state        state
+ ping         state        state        state        quiet        quiet        quiet        quiet        quiet        state
+ pong         state        state        state        quiet        quiet        quiet        quiet        quiet        state
+ goodbye      event        event        event        event        event        event        event        event        state
+ start        kind         kind         kind         kind         kind         kind         kind         kind         state
+ attach       kind         kind         kind         kind         kind         kind         kind         kind         state
+ control      kind         kind         kind         kind         kind         kind         kind         kind         state
+ close        kind         kind         kind         kind         kind         kind         kind         kind         state
+ data         state        state        state        channel      state        event        state        quiet        state
+ eof          state        state        state        channel      state        event        state        quiet        state
+ credit       state        state        state        channel      state        quiet        state        quiet        state
+ acknowledge  state        state        state        channel      state        quiet        state        quiet        state
+ stdin-closed state        state        state        channel      state        event        state        quiet        state
+ missed       state        state        state        channel      state        event        state        quiet        state
+ attached     state        state        state        channel      event        state        state        quiet        state
+ refused      state        state        state        channel      event        state        state        quiet        state
+ applied      state        state        state        channel      state        event        state        quiet        state
+ exited       state        state        state        channel      state        event        state        quiet        state
+ ended        state        state        state        channel      event        event        state        quiet        state
+ holder       state        state        state        channel      state        event        state        quiet        state
+";
+
+fn server_states() -> Vec<(&'static str, Connection)> {
+    let auth = Config {
+        auth: true,
+        ..Config::server([7; 16])
+    };
+    let hello = message(Kind::Hello, 0, &client_hello());
+    let new = |config: &Config, frames: &[Vec<u8>]| {
+        let mut server = Connection::server(config.clone(), NOW);
+        for frame in frames {
+            hear(&mut server, frame).expect("a good frame");
+        }
+        server
+    };
+    let open = Config::server([7; 16]);
+    let ask = message(Kind::Authenticate, 0, &authenticate());
+    let piece = frame(Kind::Start, 2, 0, 1, b"\xaf");
+    let request = message(Kind::Start, 1, &start());
+    let request = [hello.clone(), request];
+    let mut attached = new(&open, &request);
+    attached.attached(ChannelId(1), crate::frames::attached());
+    let mut ended = new(&open, &request);
+    ended.attached(ChannelId(1), crate::frames::attached());
+    ended.ended(ChannelId(1), outcome());
+    let mut refused = new(&open, &request);
+    refused.refused(ChannelId(1), redial_proto::message::RefusedCode::Jobs, "");
+    let mut left = new(&open, &request);
+    left.goodbye(GoodbyeCode::ShuttingDown, "");
+    vec![
+        ("hello", new(&open, &[])),
+        ("authenticate", new(&auth, &[hello.clone()])),
+        ("deciding", new(&auth, &[hello.clone(), ask])),
+        ("ready", new(&open, &[hello.clone()])),
+        ("pieces", new(&open, &[hello.clone(), piece])),
+        ("opening", new(&open, &request)),
+        ("open", attached),
+        ("ended", ended),
+        ("closed", refused),
+        ("leaving", left),
+        (
+            "left",
+            new(&open, &[hello, sample(Kind::Goodbye, Side::Server, 0)]),
+        ),
+    ]
+}
+
+fn client_states() -> Vec<(&'static str, Connection)> {
+    let new = |auth: bool, opened: bool, frames: &[Kind]| {
+        let mut client = Connection::client(Config::client(), NOW);
+        if auth {
+            hear(&mut client, &message(Kind::Hello, 0, &server_hello(true))).expect("hello");
+        }
+        if opened {
+            client.start(&start()).expect("allowed");
+        }
+        for &kind in frames {
+            hear(&mut client, &sample(kind, Side::Client, 1)).expect("a good frame");
+        }
+        client
+    };
+    use Kind::{Attached, Ended, Goodbye, Hello};
+    let mut deciding = new(true, false, &[]);
+    deciding.authenticate(&authenticate()).expect("asked for");
+    let mut closed = new(false, true, &[Hello, Attached]);
+    closed.close(ChannelId(1), false);
+    vec![
+        ("hello", new(false, true, &[])),
+        ("authenticate", new(true, false, &[])),
+        ("deciding", deciding),
+        ("ready", new(false, false, &[Hello])),
+        ("opening", new(false, true, &[Hello])),
+        ("open", new(false, true, &[Hello, Attached])),
+        ("ended", new(false, true, &[Hello, Attached, Ended])),
+        ("closed", closed),
+        ("left", new(false, true, &[Hello, Goodbye])),
+    ]
+}
+
+fn table(receiver: Side, states: fn() -> Vec<(&'static str, Connection)>) -> String {
+    let cell = |text: &str| format!(" {text:12}");
+    let mut table = cell("");
+    for (name, _) in states() {
+        table += &cell(name);
+    }
+    table.truncate(table.trim_end().len());
+    for &kind in Kind::ALL {
+        table += "\n";
+        table += &cell(kind.name());
+        for (name, mut side) in states() {
+            let channel = match kind {
+                Kind::Start | Kind::Attach => 2,
+                _ => 1,
+            };
+            let frame = sample(kind, receiver, channel);
+            let word = match hear(&mut side, &frame) {
+                Ok(Some(_)) => "event",
+                Ok(None) => "quiet",
+                Err(error) => {
+                    assert!(!side.wants_input(), "{kind} in {name}");
+                    let input = side.handle_input(NOW, &frame).expect("thrown away");
+                    assert_eq!((input.consumed, input.event), (frame.len(), None));
+                    error.code.name()
+                }
+            };
+            table += &cell(word);
+        }
+        table.truncate(table.trim_end().len());
+    }
+    table
+}
+
+#[test]
+fn a_server_takes_each_kind_in_its_states_only() {
+    let table = table(Side::Server, server_states);
+    assert_eq!(table, SERVER.trim_matches('\n'), "\n{table}");
+}
+
+#[test]
+fn a_client_takes_each_kind_in_its_states_only() {
+    let table = table(Side::Client, client_states);
+    assert_eq!(table, CLIENT.trim_matches('\n'), "\n{table}");
+}
