@@ -227,6 +227,9 @@ impl JobCgroup {
             if pids.is_empty() {
                 break;
             }
+            // The oldest first (but for a wrap of the numbers): a script must not see
+            // its commands die before it gets the signal itself.
+            pids.sort_unstable();
             for some in pids.chunks(PIDFDS_MAX) {
                 signalled += self.signal_some(some, signal)?;
             }

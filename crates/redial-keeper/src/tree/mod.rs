@@ -127,7 +127,7 @@ impl Tree {
             return pids;
         }
         let mut pids = Vec::new();
-        Walk::new(&self.seed).members(&mut |process| pids.push(process.pid));
+        Walk::new(&self.seed).members(&mut |member| pids.push(member.process.pid));
         pids
     }
 
@@ -153,13 +153,7 @@ impl Tree {
         let mut walk = Walk::new(&self.seed);
         let signalled = match signal {
             libc::SIGKILL => kill_rounds(&mut walk),
-            _ => spread(
-                &mut walk,
-                signal,
-                &mut HashSet::new(),
-                Instant::now() + TIME_MAX,
-            )
-            .len(),
+            _ => signal_rounds(&mut walk, signal),
         };
         Reached {
             exact: false,
@@ -182,7 +176,7 @@ fn kill_rounds(walk: &mut Walk<'_>) -> usize {
     for _ in 0..ROUNDS_MAX {
         // What is stopped forks no more and keeps its children, so the tree stands
         // still and whole before the first of it dies.
-        let found = spread(walk, libc::SIGSTOP, &mut done, deadline);
+        let found = stop_all(walk, &mut done, deadline);
         killed += kill(&found);
         if found.is_empty() {
             return killed;
@@ -193,54 +187,74 @@ fn kill_rounds(walk: &mut Walk<'_>) -> usize {
     }
     // A group may have been stopped with processes in it that no walk has shown.
     let mut missed = Vec::new();
-    walk.members(&mut |process| missed.push(process));
-    missed.retain(|process| !done.contains(&(process.pid, process.started)));
+    walk.members(&mut |member| {
+        missed.extend((!done.contains(&member.key())).then_some(member.process))
+    });
     killed + kill(&missed)
 }
 
-/// Signals members until a walk finds none that is not in `done`; returns the new.
-fn spread(
+/// Stops members until walks find none that is not in `done`; returns the new ones.
+fn stop_all(
     walk: &mut Walk<'_>,
-    signal: i32,
     done: &mut HashSet<(i32, u64)>,
     deadline: Instant,
 ) -> Vec<Process> {
-    let mut found = Vec::new();
+    let mut stopped = Vec::new();
     let mut quiet = 0;
     for _ in 0..ROUNDS_MAX {
-        let before = found.len();
         let mut is_new = false;
+        let mut groups = HashSet::new();
         let is_steady = walk.members(&mut |member| {
-            if done.insert((member.pid, member.started)) {
+            if done.insert(member.key()) {
                 is_new = true;
+                if member.owns_group && groups.insert(member.process.group) {
+                    stop_group(member.process.group);
+                }
                 // Gone, or not ours to signal: either way there is no more to try.
-                if process::signal(&member, signal).is_ok() {
-                    found.push(member);
+                if process::signal(&member.process, libc::SIGSTOP).is_ok() {
+                    stopped.push(member.process);
                 }
             }
         });
-        if signal == libc::SIGSTOP {
-            stop_groups(walk, &found[before..]);
-        }
         quiet = if is_new { 0 } else { quiet + 1 };
         let is_over = quiet > 0 && (is_steady || quiet >= QUIET_WALKS);
         if is_over || Instant::now() > deadline {
             break;
         }
     }
-    found
+    stopped
 }
 
-/// Stops the groups of members that were just stopped one by one, all at once: a
-/// process that forks and exits is gone before it can be signalled by its pid, but
-/// not even a fork slips through a signal to its group (fork(2) starts over).
-fn stop_groups(walk: &Walk<'_>, stopped: &[Process]) {
-    let ours = stopped.iter().filter(|member| walk.owns_group(member));
-    let groups: HashSet<i32> = ours.map(|member| member.group).collect();
-    for group in groups {
-        // SAFETY: takes numbers only. A stopped member holds the group's number.
-        let _ = unsafe { libc::kill(-group, libc::SIGSTOP) };
+/// Stops a group in which a member was seen a moment ago: who forks and exits is gone
+/// before a pidfd is opened, but not even a fork slips through a signal to its group
+/// (fork(2) starts over). The kernel hands numbers out in turn, so the group's cannot
+/// have come round to another in that moment.
+fn stop_group(group: i32) {
+    // SAFETY: takes numbers only.
+    let _ = unsafe { libc::kill(-group, libc::SIGSTOP) };
+}
+
+/// Signals members, the oldest first: a script must not see its commands die and go
+/// on to the next before it gets the signal itself.
+fn signal_rounds(walk: &mut Walk<'_>, signal: i32) -> usize {
+    let deadline = Instant::now() + TIME_MAX;
+    let mut done = HashSet::new();
+    let mut signalled = 0;
+    for _ in 0..ROUNDS_MAX {
+        let mut found = Vec::new();
+        walk.members(&mut |member| {
+            found.extend(done.insert(member.key()).then_some(member.process))
+        });
+        found.sort_by_key(|member| (member.started, member.pid));
+        signalled += found
+            .iter()
+            .filter(|it| process::signal(it, signal).is_ok())
+            .count();
+        if found.is_empty() || Instant::now() > deadline {
+            break;
+        }
     }
+    signalled
 }
 
 /// The inode by which /proc names a pipe, for [`Tree::with_pipes`] and [`holders`].

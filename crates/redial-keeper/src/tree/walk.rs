@@ -22,11 +22,26 @@ pub(super) struct Seed {
     pub(super) excluded: Vec<i32>,
 }
 
+/// A process of the job.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    pub(super) process: Process,
+    /// Whether its session, and so its process group, is the job's alone.
+    pub(super) owns_group: bool,
+}
+
+impl Member {
+    pub(super) fn key(&self) -> (i32, u64) {
+        (self.process.pid, self.process.started)
+    }
+}
+
 /// Walks /proc, once or in rounds; rounds remember what they have ruled out.
 pub(super) struct Walk<'a> {
     seed: &'a Seed,
     own_pid: i32,
     own_session: i32,
+    is_steady: bool,
     /// Sessions that are the job's.
     sessions: HashSet<i32>,
     /// Processes (pid, start) whose environment and descriptors said nothing.
@@ -44,6 +59,7 @@ impl<'a> Walk<'a> {
             seed,
             own_pid,
             own_session,
+            is_steady: true,
             sessions,
             silent,
             others,
@@ -53,7 +69,7 @@ impl<'a> Walk<'a> {
     /// Tells `found` of every member that is alive, each at once when it is seen.
     /// Says whether the view was steady: nobody left between being listed and being
     /// looked at, so no member can have hidden by leaving a child in its place.
-    pub(super) fn members(&mut self, found: &mut dyn FnMut(Process)) -> bool {
+    pub(super) fn members(&mut self, found: &mut dyn FnMut(Member)) -> bool {
         let pids = process::pids();
         let present: HashSet<i32> = pids.iter().copied().collect();
         // When the root has been reaped, its number may have been given to another;
@@ -64,10 +80,10 @@ impl<'a> Walk<'a> {
         let mut members = HashSet::new();
         let mut by_pipe = Vec::new();
         let mut silent = Vec::new();
-        let mut is_steady = true;
+        self.is_steady = true;
         for pid in pids {
             let Some(process) = process::read(pid) else {
-                is_steady = false;
+                self.is_steady = false;
                 continue;
             };
             if !self.may_be_ours(&process) {
@@ -77,8 +93,8 @@ impl<'a> Walk<'a> {
                 Evidence::Another => continue,
                 Evidence::Silent => silent.push(process),
                 Evidence::Root | Evidence::Mark => {
-                    self.take(process, &mut members, found);
                     self.take_session(&process, &present);
+                    self.take(process, &mut members, found);
                 }
                 Evidence::Pipe => {
                     self.take(process, &mut members, found);
@@ -100,20 +116,15 @@ impl<'a> Walk<'a> {
                 let ours =
                     members.contains(&process.parent) || self.sessions.contains(&process.session);
                 if ours {
-                    self.take(*process, &mut members, found);
                     self.take_session(process, &present);
+                    self.take(*process, &mut members, found);
                 }
                 !ours
             });
             if silent.len() == before {
-                return is_steady;
+                return self.is_steady;
             }
         }
-    }
-
-    /// Whether the group that this member is in consists of members only.
-    pub(super) fn owns_group(&self, member: &Process) -> bool {
-        member.group > 1 && self.sessions.contains(&member.session)
     }
 
     fn may_be_ours(&self, process: &Process) -> bool {
@@ -128,29 +139,44 @@ impl<'a> Walk<'a> {
             return Evidence::Root;
         }
         let key = (process.pid, process.started);
-        if self.silent.contains(&key) || process::owner(process.pid) != Some(self.seed.uid) {
+        if self.silent.contains(&key) {
             return Evidence::Silent;
         }
-        match process::mark(process.pid, &self.seed.mark) {
-            Mark::Ours => return Evidence::Mark,
-            Mark::Another => {
-                self.others.insert(key);
-                return Evidence::Another;
+        let evidence = self.look_at(process.pid);
+        match evidence {
+            Evidence::Another => _ = self.others.insert(key),
+            Evidence::Silent => {
+                self.silent.insert(key);
+                // Of who is dead by now there was nothing to be seen, and it may have
+                // left a child since the list was made.
+                self.is_steady &= process::read(process.pid).is_some_and(|now| !now.is_zombie);
             }
-            Mark::None => {}
+            Evidence::Root | Evidence::Mark | Evidence::Pipe => {}
         }
-        let has_pipes = !self.seed.pipes.is_empty();
-        if has_pipes && process::holds(process.pid, &self.seed.pipes, false) {
-            return Evidence::Pipe;
-        }
-        self.silent.insert(key);
-        Evidence::Silent
+        evidence
     }
 
-    fn take(&self, process: Process, members: &mut HashSet<i32>, found: &mut dyn FnMut(Process)) {
+    fn look_at(&self, pid: i32) -> Evidence {
+        if process::owner(pid) != Some(self.seed.uid) {
+            return Evidence::Silent;
+        }
+        match process::mark(pid, &self.seed.mark) {
+            Mark::Ours => Evidence::Mark,
+            Mark::Another => Evidence::Another,
+            Mark::None if self.seed.pipes.is_empty() => Evidence::Silent,
+            Mark::None if process::holds(pid, &self.seed.pipes, false) => Evidence::Pipe,
+            Mark::None => Evidence::Silent,
+        }
+    }
+
+    fn take(&self, process: Process, members: &mut HashSet<i32>, found: &mut dyn FnMut(Member)) {
         members.insert(process.pid);
         if !process.is_zombie {
-            found(process);
+            let owns_group = process.group > 1 && self.sessions.contains(&process.session);
+            found(Member {
+                process,
+                owns_group,
+            });
         }
     }
 
