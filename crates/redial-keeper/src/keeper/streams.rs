@@ -2,6 +2,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+
 use super::ground::Ground;
 use super::poll::{Interest, Token};
 use crate::log::{Filled, InputLog, Journal, OutputLog, Written};
@@ -193,11 +195,19 @@ impl Input {
 
     /// The pipe has room, or nobody reads it any more.
     pub(super) fn on_event(&mut self, ground: &mut Ground) {
-        if self.interest == Interest::Hangup {
-            self.close_early(ground);
-        } else {
+        if self.interest != Interest::Hangup {
             self.write(ground);
+        } else if self.nobody_reads() {
+            self.close_early(ground);
         }
+        // Else it was room in the pipe, reported together with what has filled it since.
+    }
+
+    fn nobody_reads(&self) -> bool {
+        let Some(pipe) = &self.pipe else { return false };
+        let mut asked = [PollFd::new(pipe, PollFlags::empty())];
+        let polled = rustix::event::poll(&mut asked, Some(&Timespec::default()));
+        polled.is_ok() && asked[0].revents().contains(PollFlags::ERR)
     }
 
     /// Gives the child what has arrived, as far as it takes it.
