@@ -1,7 +1,12 @@
 //! The connection as its peers see it: pairs of both sides, and frames written by hand.
 
+mod cuts;
 mod exact;
+mod fairness;
 mod frames;
+mod handshake;
 mod limits;
+mod order;
 mod pair;
 mod states;
+mod vectors;

@@ -63,10 +63,12 @@ const CLIENT: &str = "
  holder       state        state        state        channel      state        event        state        quiet        state
 ";
 
-fn server_states() -> Vec<(&'static str, Connection)> {
+pub(crate) fn server_states() -> Vec<(&'static str, Connection)> {
+    let mut open = Config::server([7; 16]);
+    open.limits.early_stdin = 16;
     let auth = Config {
         auth: true,
-        ..Config::server([7; 16])
+        ..open.clone()
     };
     let hello = message(Kind::Hello, 0, &client_hello());
     let new = |config: &Config, frames: &[Vec<u8>]| {
@@ -76,7 +78,6 @@ fn server_states() -> Vec<(&'static str, Connection)> {
         }
         server
     };
-    let open = Config::server([7; 16]);
     let ask = message(Kind::Authenticate, 0, &authenticate());
     let piece = frame(Kind::Start, 2, 0, 1, b"\xaf");
     let request = message(Kind::Start, 1, &start());
@@ -108,7 +109,7 @@ fn server_states() -> Vec<(&'static str, Connection)> {
     ]
 }
 
-fn client_states() -> Vec<(&'static str, Connection)> {
+pub(crate) fn client_states() -> Vec<(&'static str, Connection)> {
     let new = |auth: bool, opened: bool, frames: &[Kind]| {
         let mut client = Connection::client(Config::client(), NOW);
         if auth {
