@@ -283,13 +283,13 @@ impl Job {
     /// Does all that is due or has become possible. Called after every event.
     pub(super) fn advance(&mut self, ground: &mut Ground) {
         let now = ground.now;
+        if self.drop_at.is_some_and(|at| at <= now) {
+            self.abandon(now);
+        }
         if self.outcome.is_none() {
             if self.ending.exit.is_none() && self.ending.deadline_at.is_some_and(|at| at <= now) {
                 self.ending.deadline_at = None;
                 self.end_tree(now, ground.limits.kill_after_ms, Cause::Deadline);
-            }
-            if self.drop_at.is_some_and(|at| at <= now) {
-                self.abandon(now);
             }
             self.ending.kill_if_due(now);
             if self.ending.exit.is_some() {

@@ -326,6 +326,18 @@ impl Keeper<'_> {
                 job.let_drop(ground.now, grace_ms);
             }
         });
+        self.let_go_if_abandoned(serial);
+    }
+
+    /// It has ended, and nobody will read it any more.
+    pub(super) fn let_go_if_abandoned(&mut self, serial: Serial) {
+        if self
+            .jobs
+            .get(&serial)
+            .is_some_and(|job| job.is_abandoned && job.outcome.is_some())
+        {
+            self.let_go(serial, false);
+        }
     }
 
     fn on_closed(&mut self, who: Capability) {

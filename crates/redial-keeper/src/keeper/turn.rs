@@ -364,9 +364,7 @@ impl<'a> Keeper<'a> {
                 continue;
             };
             job.report(&mut self.ground, &mut self.front.out);
-            if job.is_abandoned && job.outcome.is_some() {
-                self.let_go(serial, false);
-            }
+            self.let_go_if_abandoned(serial);
         }
         if !self.front.flush(&self.ground.poll) {
             // Seen as its end in the next turn.

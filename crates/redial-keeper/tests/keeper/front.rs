@@ -1,0 +1,429 @@
+//! A front as simple as can be: it remembers what it was told.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use minicbor::bytes::{ByteArray, ByteVec};
+use redial_keeper::outcome::{ControlKind, Exit, Outcome, RefusedCode, Status};
+use redial_keeper::pool::{CHUNK_BYTES, OutputView, StdinView};
+use redial_keeper::wire::{
+    Capability, Chunk, Command, DropPolicy, JobId, Link, MAX_PACKET_BYTES, Outbox, Program,
+    Snapshot, ToFront, ToKeeper, VERSION, decode_packet,
+};
+
+use crate::harness::{PATIENCE, millis};
+
+pub(crate) struct Front {
+    link: Link,
+    buffer: Vec<u8>,
+    out: Outbox<ToKeeper>,
+    waiting: VecDeque<(ToFront, Vec<OwnedFd>)>,
+    output: Option<OutputView>,
+    stdin: Option<StdinView>,
+    pub(crate) instance: [u8; 16],
+    next_number: u32,
+    next_job: u32,
+    pub(crate) jobs: HashMap<JobId, Seen>,
+    /// The sockets of connections, so that they stay open.
+    sockets: Vec<OwnedFd>,
+    pub(crate) lost: Vec<(Capability, JobId)>,
+    pub(crate) shutting_down: bool,
+    pub(crate) is_gone: bool,
+}
+
+/// What was told of a job.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    chunks: HashMap<(u8, u64), u32>,
+    /// Offset of the first byte in `bytes`, then the bytes; stdout, stderr.
+    pub(crate) from: [u64; 2],
+    pub(crate) bytes: [Vec<u8>; 2],
+    pub(crate) order: Vec<(u8, u64)>,
+    pub(crate) ends: [Option<u64>; 2],
+    pub(crate) exit: Option<Exit>,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) applied: u64,
+    pub(crate) stdin_closed: bool,
+    pub(crate) stdin_taken: u64,
+    stdin_arrived: u64,
+}
+
+pub(crate) fn command(argv: &[&str]) -> Command {
+    let argv = argv
+        .iter()
+        .map(|argument| ByteVec::from(argument.as_bytes().to_vec()))
+        .collect();
+    Command {
+        job: ByteArray::from([0; 16]),
+        program: Program::Argv(argv),
+        cwd: Some(ByteVec::from(b"/".to_vec())),
+        env: Vec::new(),
+        stdin: false,
+        pty: None,
+        deadline_ms: None,
+        drain_ms: 2_000,
+        on_drop: DropPolicy::Kill,
+        reap: false,
+        detach: false,
+        resent: None,
+    }
+}
+
+pub(crate) fn shell(text: &str) -> Command {
+    command(&["/bin/sh", "-c", text])
+}
+
+impl Front {
+    pub(crate) fn new(link: Link) -> Self {
+        Self {
+            link,
+            buffer: vec![0; MAX_PACKET_BYTES],
+            out: Outbox::new(),
+            waiting: VecDeque::new(),
+            output: None,
+            stdin: None,
+            instance: [0; 16],
+            next_number: 1,
+            next_job: 1,
+            jobs: HashMap::new(),
+            sockets: Vec::new(),
+            lost: Vec::new(),
+            shutting_down: false,
+            is_gone: false,
+        }
+    }
+
+    /// Hears the welcome and says that it is ready.
+    pub(crate) fn begin(&mut self) {
+        self.hear_welcome();
+        self.say(&ToKeeper::Ready(VERSION));
+    }
+
+    pub(crate) fn hear_welcome(&mut self) {
+        let (welcome, mut fds) = self.next();
+        let ToFront::Welcome(VERSION, instance, settings) = welcome else {
+            panic!("{welcome:?}");
+        };
+        self.instance = *instance;
+        let stdin = fds.pop().unwrap();
+        let output = fds.pop().unwrap();
+        self.stdin = Some(StdinView::map(stdin, settings.stdin_chunks).unwrap());
+        self.output = Some(OutputView::map(output, settings.output_chunks).unwrap());
+    }
+
+    /// The capability of a connection that has been dialled.
+    pub(crate) fn connection(&mut self) -> Capability {
+        loop {
+            let (message, fds) = self.next();
+            if let ToFront::Connection(capability, _) = message {
+                self.sockets.extend(fds);
+                return capability;
+            }
+            self.remember(message);
+        }
+    }
+
+    pub(crate) fn say(&mut self, message: &ToKeeper) {
+        self.out.push(message).unwrap();
+        self.flush();
+    }
+
+    /// Sends without packing or checking.
+    pub(crate) fn say_raw(&mut self, packet: &[u8]) {
+        let _ = self.link.send(packet, &[]);
+    }
+
+    pub(crate) fn flush(&mut self) {
+        let start = Instant::now();
+        while !self.out.flush(&self.link).unwrap_or(true) {
+            assert!(start.elapsed() < PATIENCE, "the keeper does not listen");
+            // It may wait for us to listen.
+            self.read(20);
+        }
+    }
+
+    /// Takes in what there is; waits so long for something.
+    fn read(&mut self, wait_ms: i64) {
+        let mut fds = [rustix::event::PollFd::new(
+            &self.link,
+            rustix::event::PollFlags::IN,
+        )];
+        let _ = rustix::event::poll(&mut fds, Some(&millis(wait_ms)));
+        while let Ok(received) = self.link.receive(&mut self.buffer) {
+            if received.len == 0 {
+                self.is_gone = true;
+                return;
+            }
+            let mut fds = Some(received.fds);
+            for message in decode_packet(&self.buffer[..received.len]) {
+                self.waiting
+                    .push_back((message.unwrap(), fds.take().unwrap_or_default()));
+            }
+        }
+    }
+
+    fn next(&mut self) -> (ToFront, Vec<OwnedFd>) {
+        let start = Instant::now();
+        loop {
+            if let Some(next) = self.waiting.pop_front() {
+                return next;
+            }
+            assert!(start.elapsed() < PATIENCE, "the keeper says nothing more");
+            assert!(!self.is_gone, "the keeper has closed its end");
+            self.read(500);
+        }
+    }
+
+    pub(crate) fn new_id(&mut self) -> JobId {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&std::process::id().to_be_bytes());
+        id[4..8].copy_from_slice(&self.next_job.to_be_bytes());
+        // Tests run at the same time: the mark in the environment must be unique.
+        id[8..].copy_from_slice(&(self.instance[..8]));
+        self.next_job += 1;
+        id
+    }
+
+    pub(crate) fn send_start(&mut self, who: Capability, command: &Command) -> u32 {
+        let number = self.next_number;
+        self.next_number += 1;
+        let encoded = minicbor::to_vec(command).unwrap();
+        let mut pieces = encoded.chunks(60_000).peekable();
+        while let Some(piece) = pieces.next() {
+            let piece = ByteVec::from(piece.to_vec());
+            if pieces.peek().is_some() {
+                self.say(&ToKeeper::StartPiece(who, piece));
+            } else {
+                self.say(&ToKeeper::Start(who, number, piece));
+            }
+        }
+        number
+    }
+
+    /// Starts with a new id, and waits until it runs.
+    pub(crate) fn start(&mut self, who: Capability, mut command: Command) -> JobId {
+        let id = self.new_id();
+        command.job = id.into();
+        let (started, snapshot) = self.start_as(who, &command).unwrap();
+        assert!(started);
+        assert!(snapshot.holder);
+        id
+    }
+
+    /// Starts as it is, and waits for the answer.
+    pub(crate) fn start_as(
+        &mut self,
+        who: Capability,
+        command: &Command,
+    ) -> Result<(bool, Snapshot), RefusedCode> {
+        let number = self.send_start(who, command);
+        self.answer(number)
+    }
+
+    pub(crate) fn attach(
+        &mut self,
+        who: Capability,
+        id: JobId,
+        take: bool,
+    ) -> Result<(bool, Snapshot), RefusedCode> {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.say(&ToKeeper::Attach(who, number, id.into(), take));
+        self.answer(number)
+    }
+
+    pub(crate) fn answer(&mut self, wanted: u32) -> Result<(bool, Snapshot), RefusedCode> {
+        loop {
+            match self.next().0 {
+                ToFront::Attached(number, id, started, snapshot) if number == wanted => {
+                    self.see_snapshot(*id, &snapshot);
+                    return Ok((started, *snapshot));
+                }
+                ToFront::Refused(number, code, text) if number == wanted => {
+                    assert!(!text.is_empty());
+                    return Err(code);
+                }
+                other => self.remember(other),
+            }
+        }
+    }
+
+    fn see_snapshot(&mut self, id: JobId, snapshot: &Snapshot) {
+        let mut seen = Seen {
+            from: [snapshot.stdout.oldest, snapshot.stderr.oldest],
+            exit: snapshot.exit,
+            outcome: snapshot.outcome.clone(),
+            applied: snapshot.applied,
+            stdin_closed: snapshot.stdin_closed,
+            stdin_arrived: snapshot.stdin_arrived,
+            ..Seen::default()
+        };
+        for (end, state) in seen.ends.iter_mut().zip([snapshot.stdout, snapshot.stderr]) {
+            *end = state.ended.then_some(state.end);
+        }
+        self.jobs.insert(id, seen);
+        self.take_output(id, &snapshot.chunks, &snapshot.pieces);
+    }
+
+    fn take_output(&mut self, id: JobId, chunks: &[Chunk], pieces: &[redial_keeper::wire::Piece]) {
+        let seen = self.jobs.entry(id).or_default();
+        seen.chunks
+            .extend(chunks.iter().map(|it| ((it.stream, it.number), it.slot)));
+        for piece in pieces {
+            let index = usize::from(piece.stream) - 1;
+            let mut at = seen.from[index] + seen.bytes[index].len() as u64;
+            let until = at + piece.len;
+            while at < until {
+                let number = at / CHUNK_BYTES as u64;
+                let to = until.min((number + 1) * CHUNK_BYTES as u64);
+                let start = (at % CHUNK_BYTES as u64) as usize;
+                let slot = seen.chunks[&(piece.stream, number)];
+                let range = start..start + (to - at) as usize;
+                let bytes = self.output.as_ref().unwrap().slice(slot, range).unwrap();
+                seen.bytes[index].extend_from_slice(bytes);
+                at = to;
+            }
+            match seen.order.last_mut() {
+                Some(last) if last.0 == piece.stream => last.1 += piece.len,
+                _ => seen.order.push((piece.stream, piece.len)),
+            }
+        }
+    }
+
+    fn remember(&mut self, message: ToFront) {
+        match message {
+            ToFront::Output(id, chunks, pieces) => self.take_output(*id, &chunks, &pieces),
+            ToFront::OutputEnd(id, stream, at) => {
+                self.seen(&id).ends[usize::from(stream) - 1] = Some(at);
+            }
+            ToFront::StdinChunk(id, chunk) => {
+                self.seen(&id).chunks.insert((0, chunk.number), chunk.slot);
+            }
+            ToFront::StdinTaken(id, at) => self.seen(&id).stdin_taken = at,
+            ToFront::StdinClosed(id) => self.seen(&id).stdin_closed = true,
+            ToFront::Applied(id, number) => self.seen(&id).applied = number,
+            ToFront::Exited(id, exit) => self.seen(&id).exit = Some(exit),
+            ToFront::Ended(id, outcome) => self.seen(&id).outcome = Some(*outcome),
+            ToFront::HolderLost(who, id) => self.lost.push((who, *id)),
+            ToFront::ShuttingDown => self.shutting_down = true,
+            ToFront::Attached(_, id, _, snapshot) => self.see_snapshot(*id, &snapshot),
+            ToFront::Refused(..) => {}
+            other => panic!("not expected now: {other:?}"),
+        }
+    }
+
+    pub(crate) fn seen(&mut self, id: &JobId) -> &mut Seen {
+        self.jobs.entry(*id).or_default()
+    }
+
+    /// Takes in what comes until `check` says yes.
+    pub(crate) fn until(&mut self, what: &str, mut check: impl FnMut(&Self) -> bool) {
+        let start = Instant::now();
+        while !check(self) {
+            assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+            if self.waiting.is_empty() {
+                assert!(!self.is_gone, "the keeper has closed its end before {what}");
+                self.read(20);
+            }
+            if let Some((message, _)) = self.waiting.pop_front() {
+                self.remember(message);
+            }
+        }
+    }
+
+    /// Takes in what comes for so long.
+    pub(crate) fn listen_for(&mut self, wait_ms: u64) {
+        let start = Instant::now();
+        while start.elapsed().as_millis() < u128::from(wait_ms) {
+            self.read(5);
+            while let Some((message, _)) = self.waiting.pop_front() {
+                self.remember(message);
+            }
+        }
+    }
+
+    /// Acknowledges all that was seen until the job is over.
+    pub(crate) fn outcome(&mut self, who: Capability, id: JobId) -> Outcome {
+        loop {
+            self.acknowledge(who, id);
+            let before = self.seen(&id).bytes.each_ref().map(Vec::len);
+            self.until("there is more of the job", |front| {
+                let seen = &front.jobs[&id];
+                seen.outcome.is_some() || seen.bytes.each_ref().map(Vec::len) != before
+            });
+            let seen = self.seen(&id);
+            if let Some(outcome) = seen.outcome.clone() {
+                return outcome;
+            }
+        }
+    }
+
+    pub(crate) fn acknowledge(&mut self, who: Capability, id: JobId) {
+        let seen = self.seen(&id);
+        let [stdout, stderr] = [0, 1].map(|it| seen.from[it] + seen.bytes[it].len() as u64);
+        self.say(&ToKeeper::Acknowledge(who, id.into(), stdout, stderr));
+    }
+
+    /// Starts, reads to the end and leaves: stdout, stderr, outcome.
+    pub(crate) fn run(&mut self, who: Capability, command: Command) -> (Vec<u8>, Vec<u8>, Outcome) {
+        let id = self.start(who, command);
+        let outcome = self.outcome(who, id);
+        self.say(&ToKeeper::Leave(who, id.into(), true));
+        let [stdout, stderr] = self.jobs.remove(&id).unwrap().bytes;
+        (stdout, stderr, outcome)
+    }
+
+    /// Writes as much stdin as there are chunks for; says how much that was.
+    pub(crate) fn write_stdin(&mut self, who: Capability, id: JobId, bytes: &[u8]) -> usize {
+        let stdin = self.stdin.as_ref().unwrap();
+        let seen = self.jobs.get_mut(&id).unwrap();
+        let mut written = 0;
+        while written < bytes.len() {
+            let at = seen.stdin_arrived;
+            let Some(slot) = seen.chunks.get(&(0, at / CHUNK_BYTES as u64)) else {
+                break;
+            };
+            let start = (at % CHUNK_BYTES as u64) as usize;
+            let len = (CHUNK_BYTES - start).min(bytes.len() - written);
+            assert!(stdin.write(*slot, start, &bytes[written..written + len]));
+            seen.stdin_arrived += len as u64;
+            written += len;
+        }
+        let arrived = seen.stdin_arrived;
+        if written > 0 {
+            self.say(&ToKeeper::Stdin(who, id.into(), arrived));
+        }
+        written
+    }
+
+    pub(crate) fn end_stdin(&mut self, who: Capability, id: JobId) {
+        let at = self.seen(&id).stdin_arrived;
+        self.say(&ToKeeper::StdinEnd(who, id.into(), at));
+    }
+
+    pub(crate) fn control(&mut self, who: Capability, id: JobId, number: u64, what: ControlKind) {
+        self.say(&ToKeeper::Control(who, id.into(), number, what));
+    }
+
+    /// Until the keeper has had enough of us.
+    pub(crate) fn until_gone(&mut self) {
+        let start = Instant::now();
+        while !self.is_gone {
+            assert!(start.elapsed() < PATIENCE, "the keeper still speaks to us");
+            self.read(20);
+        }
+    }
+
+    /// As the death of a front looks.
+    pub(crate) fn die(self) {
+        drop(self);
+    }
+}
+
+pub(crate) fn code(outcome: &Outcome) -> Option<u8> {
+    match outcome.status {
+        Status::Ended(Exit::Code(code)) => Some(code),
+        _ => None,
+    }
+}

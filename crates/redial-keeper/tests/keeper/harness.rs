@@ -1,0 +1,231 @@
+//! A keeper in a process of its own.
+
+use std::io::{self, PipeWriter, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use redial_keeper::keeper::{FrontHandle, KeeperConfig, Limits, run_with};
+use redial_keeper::wire::Link;
+use tempfile::TempDir;
+
+use crate::front::Front;
+
+/// Set in the environment of a keeper; its value, limits as `name=number …`.
+pub(crate) const KEEPER: &str = "REDIAL_TEST_KEEPER";
+const SOCKET: &str = "REDIAL_TEST_SOCKET";
+
+/// Nothing here takes that long, unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Calls `check` until it says yes, for as long as there is patience.
+pub(crate) fn wait_until(what: &str, mut check: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !check() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::yield_now();
+        let _ = rustix::event::poll(&mut [], Some(&millis(2)));
+    }
+}
+
+pub(crate) fn millis(millis: i64) -> rustix::event::Timespec {
+    rustix::event::Timespec {
+        tv_sec: millis / 1_000,
+        tv_nsec: millis % 1_000 * 1_000_000,
+    }
+}
+
+pub(crate) struct Keeper {
+    process: Child,
+    supply: Link,
+    shutdown: Option<PipeWriter>,
+    pub(crate) directory: TempDir,
+}
+
+impl Keeper {
+    /// With limits as `name=number …`, see [`limits`].
+    pub(crate) fn start(limits: &str) -> (Self, Front) {
+        let directory = tempfile::tempdir().unwrap();
+        let (supply, theirs) = Link::pair().unwrap();
+        let (reader, shutdown) = io::pipe().unwrap();
+        supply.send(b"shutdown", &[reader.as_fd()]).unwrap();
+        let (ours, fronts) = Link::pair().unwrap();
+        supply.send(b"front", &[fronts.as_fd()]).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args([
+                "keeper_process",
+                "--exact",
+                "--nocapture",
+                "--test-threads=1",
+            ])
+            .env(KEEPER, limits)
+            .env(SOCKET, directory.path().join("run/socket"))
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null());
+        // As in the binary, where no other thread could take it either.
+        // SAFETY: only makes calls that are allowed after a fork.
+        unsafe { command.pre_exec(block_sigchld) };
+        let process = command.spawn().unwrap();
+        let mut front = Front::new(ours);
+        front.begin();
+        let keeper = Self {
+            process,
+            supply,
+            shutdown: Some(shutdown),
+            directory,
+        };
+        (keeper, front)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("run/socket")
+    }
+
+    /// A new connection, which the front will be told of.
+    pub(crate) fn dial(&self) -> UnixStream {
+        UnixStream::connect(self.socket()).unwrap()
+    }
+
+    /// A front for when the present one has died.
+    pub(crate) fn supply_front(&self) -> Front {
+        let (ours, fronts) = Link::pair().unwrap();
+        self.supply.send(b"front", &[fronts.as_fd()]).unwrap();
+        Front::new(ours)
+    }
+
+    /// Asks for the end, as SIGTERM would.
+    pub(crate) fn shut_down(&mut self) {
+        self.shutdown.as_mut().unwrap().write_all(b"x").unwrap();
+    }
+
+    /// Waits for the end; whether it was a good one.
+    pub(crate) fn ended(&mut self) -> bool {
+        let mut status = None;
+        wait_until("the keeper has ended", || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().success()
+    }
+
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .unwrap()
+            .count()
+    }
+
+    /// Private memory in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid()));
+        let rollup = rollup.unwrap();
+        let private = rollup.lines().filter(|line| line.starts_with("Private_"));
+        private
+            .map(|line| {
+                line.split_whitespace()
+                    .nth(1)
+                    .unwrap()
+                    .parse::<u64>()
+                    .unwrap()
+            })
+            .sum()
+    }
+
+    /// The keeper's children, with their states.
+    pub(crate) fn children(&self) -> Vec<(i32, char)> {
+        processes()
+            .into_iter()
+            .filter(|it| it.1 == self.pid() as i32)
+            .map(|it| (it.0, it.2))
+            .collect()
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if self.process.try_wait().is_ok_and(|status| status.is_none()) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+}
+
+/// Pid, parent and state of every process.
+pub(crate) fn processes() -> Vec<(i32, i32, char)> {
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut fields = stat.rsplit(')').next()?.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        Some((pid, fields.next()?.parse().ok()?, state))
+    })
+    .collect()
+}
+
+/// Whether a process runs (a zombie does not).
+pub(crate) fn is_alive(pid: i32) -> bool {
+    processes().iter().any(|it| it.0 == pid && it.2 != 'Z')
+}
+
+fn block_sigchld() -> io::Result<()> {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: initialised by the first call, valid for the others.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
+        libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+    }
+    Ok(())
+}
+
+fn limits(text: &str) -> Limits {
+    let mut limits = Limits::default();
+    for item in text.split_whitespace() {
+        let (name, number) = item.split_once('=').unwrap();
+        let number: u64 = number.parse().unwrap();
+        match name {
+            "jobs" => limits.jobs = number as u32,
+            "output_pool_bytes" => limits.output_pool_bytes = number,
+            "stdin_pool_bytes" => limits.stdin_pool_bytes = number,
+            "ended_records" => limits.ended_records = number as usize,
+            "kill_after_ms" => limits.kill_after_ms = number,
+            "front_grace_ms" => limits.front_grace_ms = number,
+            "connections" => limits.connections = number as u32,
+            _ => panic!("no such limit: {name}"),
+        }
+    }
+    limits
+}
+
+/// The other side of [`Keeper::start`].
+pub(crate) fn be_keeper() {
+    let supply = Link::from_fd(io::stdin().as_fd().try_clone_to_owned().unwrap()).unwrap();
+    let mut next = || {
+        let received = supply.receive(&mut [0; 16])?;
+        received
+            .fds
+            .into_iter()
+            .next()
+            .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    };
+    let shutdown: io::Result<OwnedFd> = next();
+    let config = KeeperConfig {
+        limits: limits(&std::env::var(KEEPER).unwrap()),
+        listen: vec![std::env::var_os(SOCKET).unwrap().into()],
+        stdio: None,
+        front: Default::default(),
+        shutdown: shutdown.unwrap(),
+    };
+    run_with(config, &mut || {
+        Ok(FrontHandle::from_link(Link::from_fd(next()?)?))
+    })
+    .unwrap();
+}

@@ -1,0 +1,190 @@
+//! Output, stdin, backpressure, readers.
+
+use redial_keeper::outcome::{ControlKind, Exit, Status};
+use redial_keeper::wire::ToKeeper;
+
+use crate::front::{code, command, shell};
+use crate::harness::Keeper;
+
+#[test]
+fn true_ends_well_without_a_byte() {
+    let (keeper, mut front) = Keeper::start("");
+    let _line = keeper.dial();
+    let who = front.connection();
+    let (stdout, stderr, outcome) = front.run(who, command(&["true"]));
+    assert_eq!((stdout.len(), stderr.len()), (0, 0));
+    assert_eq!(outcome.status, Status::Ended(Exit::Code(0)));
+    assert!(outcome.stdout.complete && outcome.stderr.complete && outcome.stdin.complete);
+    assert_eq!(*outcome.stdout.checksum, [0; 16]);
+    assert_eq!(outcome.lingering, 0);
+}
+
+#[test]
+fn both_outputs_are_exact_and_keep_their_order() {
+    let (keeper, mut front) = Keeper::start("");
+    let _line = keeper.dial();
+    let who = front.connection();
+    // Each write is waited for by the next process, so that the order is certain.
+    let text =
+        "for i in 1 2 3 4 5; do echo out$i; sleep 0.02; echo err$i >&2; sleep 0.02; done; exit 3";
+    let id = front.start(who, shell(text));
+    let outcome = front.outcome(who, id);
+    let seen = front.seen(&id);
+    assert_eq!(seen.bytes[0], b"out1\nout2\nout3\nout4\nout5\n");
+    assert_eq!(seen.bytes[1], b"err1\nerr2\nerr3\nerr4\nerr5\n");
+    assert_eq!(seen.order, [(1, 5), (2, 5)].repeat(5));
+    assert_eq!(seen.ends, [Some(25), Some(25)]);
+    assert_eq!(code(&outcome), Some(3));
+    assert_eq!(outcome.stdout.bytes, 25);
+}
+
+#[test]
+fn large_output_is_exact_and_its_checksum_true() {
+    let (keeper, mut front) = Keeper::start("");
+    let _line = keeper.dial();
+    let who = front.connection();
+    let (stdout, stderr, outcome) =
+        front.run(who, shell("seq 1 2000000; head -c 3000000 /dev/zero >&2"));
+    let expected: String = (1..=2_000_000)
+        .map(|number| format!("{number}\n"))
+        .collect();
+    assert!(stdout == expected.as_bytes());
+    assert!(stderr == vec![0; 3_000_000]);
+    let checksum = stdout
+        .chunks(65_536)
+        .fold([0; 16], |value: [u8; 16], block| {
+            xxhash_rust::xxh3::xxh3_128(&[&value[..], block].concat()).to_be_bytes()
+        });
+    assert_eq!(*outcome.stdout.checksum, checksum);
+    assert!(outcome.stdout.complete);
+}
+
+#[test]
+fn a_reader_that_does_not_acknowledge_stops_the_child_and_goes_on_where_it_was() {
+    let (keeper, mut front) = Keeper::start("");
+    let _line = keeper.dial();
+    let who = front.connection();
+    let id = front.start(who, command(&["head", "-c", "10000000", "/dev/zero"]));
+    front.listen_for(300);
+    let logged = front.seen(&id).bytes[0].len();
+    assert!(
+        logged > 500_000 && logged <= 1024 * 1024,
+        "{logged} bytes in the log"
+    );
+    assert!(front.seen(&id).exit.is_none());
+    // A neighbour does not notice.
+    let (stdout, _, _) = front.run(who, command(&["echo", "hello"]));
+    assert_eq!(stdout, b"hello\n");
+    front.acknowledge(who, id);
+    assert_eq!(code(&front.outcome(who, id)), Some(0));
+    assert_eq!(front.seen(&id).bytes[0].len(), 10_000_000);
+}
+
+#[test]
+fn what_a_job_wrote_before_its_exit_is_kept_for_a_slow_reader() {
+    let (keeper, mut front) = Keeper::start("");
+    let _line = keeper.dial();
+    let who = front.connection();
+    let mut command = shell("(sleep 60 &) ; head -c 1100000 /dev/zero; exit 4");
+    command.drain_ms = 50;
+    let id = front.start(who, command);
+    // The log is full, a pipe's worth waits, and the drain time is long over.
+    front.until("it has exited", |front| front.jobs[&id].exit.is_some());
+    front.listen_for(200);
+    assert!(front.seen(&id).outcome.is_none());
+    let outcome = front.outcome(who, id);
+    assert_eq!(front.seen(&id).bytes[0].len(), 1_100_000);
+    assert!(!outcome.stdout.complete);
+    assert_eq!(
+        outcome
+            .holders
+            .iter()
+            .filter(|(_, name)| name == "sleep")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn stdin_goes_through_cat_and_back() {
+    let (keeper, mut front) = Keeper::start("");
+    let _line = keeper.dial();
+    let who = front.connection();
+    let mut cat = command(&["cat"]);
+    cat.stdin = true;
+    let id = front.start(who, cat);
+    let bytes: Vec<u8> = (0_u32..1_000_000).flat_map(u32::to_le_bytes).collect();
+    let mut sent = 0;
+    while sent < bytes.len() {
+        sent += front.write_stdin(who, id, &bytes[sent..]);
+        let (taken, seen) = (front.seen(&id).stdin_taken, front.seen(&id).bytes[0].len());
+        if sent < bytes.len() {
+            front.until("something moves", |front| {
+                let now = &front.jobs[&id];
+                now.stdin_taken > taken || now.bytes[0].len() > seen
+            });
+        }
+        front.acknowledge(who, id);
+    }
+    front.end_stdin(who, id);
+    let outcome = front.outcome(who, id);
+    assert!(front.seen(&id).bytes[0] == bytes);
+    assert_eq!(outcome.stdin.bytes, bytes.len() as u64);
+    assert_eq!(outcome.stdin.checksum, outcome.stdout.checksum);
+    assert!(outcome.stdin.complete);
+}
+
+#[test]
+fn a_child_that_closes_its_stdin_is_told_of() {
+    let (keeper, mut front) = Keeper::start("");
+    let _line = keeper.dial();
+    let who = front.connection();
+    let mut command = shell("exec <&-; sleep 0.3; echo still here");
+    command.stdin = true;
+    let id = front.start(who, command);
+    front.until("stdin is closed", |front| front.jobs[&id].stdin_closed);
+    front.write_stdin(who, id, b"too late");
+    let outcome = front.outcome(who, id);
+    assert_eq!(front.seen(&id).bytes[0], b"still here\n");
+    assert_eq!(outcome.stdin.bytes, 0);
+}
+
+#[test]
+fn a_stopped_output_ends_the_writer_and_is_not_complete() {
+    let (keeper, mut front) = Keeper::start("");
+    let _line = keeper.dial();
+    let who = front.connection();
+    let id = front.start(who, command(&["yes"]));
+    front.until("there is output", |front| {
+        !front.jobs[&id].bytes[0].is_empty()
+    });
+    front.control(who, id, 1, ControlKind::Stop(1));
+    let outcome = front.outcome(who, id);
+    assert_eq!(outcome.status, Status::Ended(Exit::Signal(13, false)));
+    assert!(!outcome.stdout.complete && outcome.stderr.complete);
+    assert_eq!(front.seen(&id).applied, 1);
+}
+
+#[test]
+fn only_the_holder_writes_acknowledges_and_controls() {
+    let (keeper, mut front) = Keeper::start("");
+    let (_line, _other_line) = (keeper.dial(), keeper.dial());
+    let (who, other) = (front.connection(), front.connection());
+    let mut cat = command(&["cat"]);
+    cat.stdin = true;
+    let id = front.start(who, cat);
+    let (_, snapshot) = front.attach(other, id, false).unwrap();
+    assert!(!snapshot.holder);
+    front.control(other, id, 7, ControlKind::Cancel(0));
+    front.say(&ToKeeper::Stdin(other, id.into(), 5));
+    front.say(&ToKeeper::StdinEnd(other, id.into(), 0));
+    assert_eq!(front.write_stdin(who, id, b"mine"), 4);
+    front.until("cat answers", |front| front.jobs[&id].bytes[0] == b"mine");
+    assert!(front.attach(other, id, true).unwrap().1.holder);
+    front.until("the hold is lost", |front| front.lost == [(who, id)]);
+    front.control(who, id, 8, ControlKind::Cancel(0));
+    front.end_stdin(other, id);
+    let outcome = front.outcome(other, id);
+    assert_eq!(code(&outcome), Some(0));
+    assert_eq!(front.seen(&id).applied, 0);
+}
