@@ -141,6 +141,7 @@ impl Output {
         }
         let lost = self.log.close(&mut ground.output);
         journal.forget(self.stream, lost);
+        journal.drop_news(self.stream);
         self.complete &= lost == 0;
         lost
     }

@@ -68,6 +68,11 @@ impl Journal {
         self.pieces = kept;
     }
 
+    /// A stream is given up: what was not told of it never will be.
+    pub(crate) fn drop_news(&mut self, stream: u8) {
+        self.news.retain(|piece| piece.stream != stream);
+    }
+
     /// What has arrived since this was last asked.
     pub(crate) fn take_news(&mut self) -> Vec<Piece> {
         std::mem::take(&mut self.news)

@@ -39,8 +39,9 @@ pub(crate) struct OutputLog {
     end: u64,
     max_chunks: usize,
     chain: Chain,
-    /// The front knows the chunks before this one.
+    /// The front knows the chunks before this one, and the bytes before this offset.
     told_chunks: u64,
+    told: u64,
     busy: bool,
 }
 
@@ -56,6 +57,7 @@ impl OutputLog {
             max_chunks: max_chunks.max(1),
             chain: Chain::default(),
             told_chunks: 0,
+            told: 0,
             busy: false,
         }
     }
@@ -128,10 +130,10 @@ impl OutputLog {
         ranges
     }
 
-    /// Everything before `offset` is acknowledged; what cannot be true is clamped.
-    /// Says how many bytes that freed.
+    /// Everything before `offset` is acknowledged; what cannot be true is clamped, so
+    /// nothing goes that was not told of. Says how many bytes that freed.
     pub(crate) fn acknowledge(&mut self, pool: &mut Pool, offset: u64) -> u64 {
-        let offset = offset.clamp(self.oldest, self.end);
+        let offset = offset.clamp(self.oldest, self.told);
         let freed = offset - self.oldest;
         self.oldest = offset;
         while (self.first + 1) * CHUNK <= self.oldest && !self.slots.is_empty() {
@@ -167,13 +169,15 @@ impl OutputLog {
         self.slots.drain(..).for_each(|slot| pool.give_back(slot));
         self.first = self.end.div_ceil(CHUNK);
         let lost = self.end - self.oldest;
-        self.oldest = self.end;
+        (self.oldest, self.told) = (self.end, self.end);
         lost
     }
 
-    /// The chunks with bytes in them that the front has not been told of.
+    /// The chunks with bytes in them that the front has not been told of; from now
+    /// on it has, and of all bytes in them.
     pub(crate) fn take_new_chunks(&mut self) -> Vec<Chunk> {
         let from = self.told_chunks.max(self.first);
+        self.told = self.end;
         self.told_chunks = self.told_chunks.max(self.end.div_ceil(CHUNK));
         self.chunks_from(from)
     }

@@ -208,7 +208,7 @@ fn limits(text: &str) -> Limits {
 /// The other side of [`Keeper::start`].
 pub(crate) fn be_keeper() {
     let supply = Link::from_fd(io::stdin().as_fd().try_clone_to_owned().unwrap()).unwrap();
-    let mut next = || {
+    let next = || {
         let received = supply.receive(&mut [0; 16])?;
         received
             .fds
