@@ -170,12 +170,12 @@ pub(crate) struct ServeArgs {
     /// Listen on unix:PATH; repeatable. The network comes later
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<OsString>,
-    /// Carry the protocol between stdin and stdout and this user's server, which is started
-    /// if there is none
-    #[arg(long, conflicts_with = "listen")]
+    /// Carry the protocol between stdin and stdout and this user's server (the one on the
+    /// default socket, or on --listen), which is started if there is none
+    #[arg(long)]
     pub(crate) stdio: bool,
     /// With --stdio: serve the one client directly, and end with it
-    #[arg(long, requires = "stdio")]
+    #[arg(long, requires = "stdio", conflicts_with = "listen")]
     pub(crate) private: bool,
     /// Where kept jobs will be; this version keeps none, and writes nothing there
     #[arg(long, value_name = "DIR")]

@@ -64,7 +64,11 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
     }
     let default = || default_socket().map_err(|error| error.to_string());
     if args.stdio {
-        return Ok(Mode::Bridge(default()?));
+        return Ok(Mode::Bridge(match &args.listen[..] {
+            [] => default()?,
+            [address] => socket(address)?,
+            _ => return Err("--stdio: one --listen at most".to_owned().into()),
+        }));
     }
     let from_file = || file.serve.listen.iter().map(OsString::from).collect();
     let listen = if args.listen.is_empty() {

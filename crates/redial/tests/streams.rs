@@ -1,0 +1,250 @@
+//! Streams end when they should, hold nobody back, and say what was left.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use support::processes::{mark, marked};
+use support::server::{TestServer, terminate};
+use support::{Redial, eventually, finish, wait};
+
+#[test]
+fn a_command_that_stops_reading_ends_our_reading() {
+    let server = TestServer::start();
+    for target in ["local:".to_owned(), server.target()] {
+        let mut child = Redial::run(&target).args(["--", "head", "-1"]).spawn();
+        let mut stdin = child.stdin.take().unwrap();
+        // `yes`: endless, until nobody reads any more.
+        let endless = std::thread::spawn(move || while stdin.write_all(b"y\ny\ny\ny\n").is_ok() {});
+        let ran = finish(child, Instant::now());
+        assert_eq!(
+            (ran.code, &ran.stdout[..]),
+            (0, &b"y\n"[..]),
+            "{target}: {}",
+            ran.stderr
+        );
+        endless.join().unwrap();
+    }
+}
+
+#[test]
+fn an_open_stdin_that_says_nothing_does_not_keep_us() {
+    let mut child = Redial::run("local:").args(["--", "true"]).spawn();
+    let _open = child.stdin.take();
+    assert_eq!(wait(&mut child), 0);
+}
+
+#[test]
+fn our_closed_stdout_ends_the_command_as_with_ssh() {
+    let server = TestServer::start();
+    for target in ["local:".to_owned(), server.target()] {
+        let mut child = Redial::run(&target).args(["-n", "--", "yes"]).spawn();
+        let mut line = [0; 2];
+        child.stdout.take().unwrap().read_exact(&mut line).unwrap();
+        assert_eq!(&line, b"y\n");
+        // SIGPIPE is 13.
+        assert_eq!(wait(&mut child), 141, "{target}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_our_failure_and_said() {
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut command = std::process::Command::new(support::binary());
+    command.args([
+        "run",
+        "local:",
+        "-n",
+        "--",
+        "sh",
+        "-c",
+        "echo x; echo y >&2",
+    ]);
+    command.stdout(full).stderr(Stdio::piped());
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(125), "{stderr}");
+    assert!(
+        stderr.contains("redial: cannot write stdout: No space left"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("y\n"), "{stderr}");
+}
+
+#[test]
+fn a_stdin_that_cannot_be_read_is_our_failure() {
+    let mut command = std::process::Command::new(support::binary());
+    command
+        .args(["run", "local:", "--", "cat"])
+        .stdin(std::fs::File::open("/").unwrap());
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(125));
+    assert!(
+        stderr.contains("redial: cannot read stdin: Is a directory"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_stdout_that_nobody_reads_does_not_hold_stderr() {
+    let mut child = Redial::run("local:")
+        .args([
+            "-n",
+            "--",
+            "sh",
+            "-c",
+            "head -c 500000 /dev/zero; echo done >&2; exec head -c 9000000 /dev/zero",
+        ])
+        .spawn();
+    let mut stderr = child.stderr.take().unwrap();
+    let mut word = [0; 5];
+    stderr.read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"done\n");
+    let mut stdout = Vec::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_end(&mut stdout)
+        .unwrap();
+    assert_eq!((wait(&mut child), stdout.len()), (0, 9_500_000));
+}
+
+#[test]
+fn a_background_process_is_drained_for_a_bounded_time_then_named() {
+    let server = TestServer::start();
+    for target in ["local:".to_owned(), server.target()] {
+        let mark = mark();
+        let text = format!("sleep {mark} & echo done");
+        let ran = Redial::run(&target).args(["-n", "-c", &text]).ran();
+        assert_eq!(
+            (ran.code, &ran.stdout[..]),
+            (0, &b"done\n"[..]),
+            "{}",
+            ran.stderr
+        );
+        assert!(ran.took < Duration::from_secs(4), "{:?}", ran.took);
+        let left = marked(&mark);
+        assert_eq!(left.len(), 1, "it stays, as with ssh: {left:?}");
+        let holder = format!("pid {} (sleep) still holds", left[0].pid);
+        assert!(ran.stderr.contains(&holder), "{}", ran.stderr);
+        terminate(left[0].pid);
+    }
+}
+
+#[test]
+fn a_short_drain_waits_less_and_quiet_names_nobody() {
+    let mark = mark();
+    let text = format!("sleep {mark} & echo done");
+    let ran = Redial::run("local:")
+        .args(["-n", "-q", "--drain", "0", "-c", &text])
+        .ran();
+    assert_eq!(
+        (ran.code, &ran.stdout[..], ran.stderr.as_str()),
+        (0, &b"done\n"[..], "")
+    );
+    assert!(ran.took < Duration::from_millis(1_500), "{:?}", ran.took);
+    marked(&mark)
+        .iter()
+        .for_each(|process| terminate(process.pid));
+}
+
+/// A command that says `up` when it runs, and then what it hears.
+fn listening(text: &str, mark: &str) -> Child {
+    let text = format!("{text}; echo up; while :; do sleep {mark}; done");
+    let mut child = Redial::run("local:")
+        .args(["-n", "--", "sh", "-c", &text])
+        .spawn();
+    let mut up = [0; 3];
+    child.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
+    assert_eq!(&up, b"up\n");
+    child
+}
+
+fn interrupt(child: &Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+}
+
+fn nobody_is_left(mark: &str) {
+    let gone = eventually(|| marked(mark).is_empty().then_some(()));
+    assert!(gone.is_some(), "{:?}", marked(mark));
+}
+
+#[test]
+fn the_first_interrupt_is_the_commands_to_handle() {
+    let mark = mark();
+    let child = listening("trap 'exit 7' INT", &mark);
+    interrupt(&child);
+    assert_eq!(finish(child, Instant::now()).code, 7);
+    let child = listening(":", &mark);
+    interrupt(&child);
+    assert_eq!(finish(child, Instant::now()).code, 130);
+    nobody_is_left(&mark);
+}
+
+#[test]
+fn the_second_interrupt_ends_the_tree() {
+    let mark = mark();
+    let mut child = listening("trap 'echo heard' INT", &mark);
+    interrupt(&child);
+    let mut heard = [0; 6];
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut heard)
+        .unwrap();
+    assert_eq!(&heard, b"heard\n");
+    interrupt(&child);
+    assert_eq!(finish(child, Instant::now()).code, 130);
+    nobody_is_left(&mark);
+}
+
+#[test]
+fn the_third_interrupt_leaves_and_names_the_job() {
+    let mark = mark();
+    let mut child = listening("trap 'echo heard' INT TERM", &mark);
+    for _ in 0..2 {
+        interrupt(&child);
+        let mut heard = [0; 6];
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut heard)
+            .unwrap();
+    }
+    interrupt(&child);
+    let ran = finish(child, Instant::now());
+    assert_eq!(ran.code, 130);
+    assert!(ran.stderr.contains("redial: left job "), "{}", ran.stderr);
+    // The line has dropped, and the policy of local: is to kill.
+    nobody_is_left(&mark);
+}
+
+#[test]
+fn term_cancels_at_once() {
+    let mark = mark();
+    let child = listening("trap '' INT", &mark);
+    terminate(child.id());
+    assert_eq!(finish(child, Instant::now()).code, 130);
+    nobody_is_left(&mark);
+}
+
+#[test]
+fn a_killed_client_takes_its_command_along() {
+    let server = TestServer::start();
+    let mark = mark();
+    let mut child = server.run().args(["-n", "--", "sleep", &mark]).spawn();
+    assert!(eventually(|| (!marked(&mark).is_empty()).then_some(())).is_some());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    nobody_is_left(&mark);
+}

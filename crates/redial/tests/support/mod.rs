@@ -1,0 +1,182 @@
+//! What the tests of the real program share: running it, a server of the test's own, and
+//! a look at what it leaves behind.
+
+// Each test program uses a part of it.
+#![allow(dead_code)]
+
+pub(crate) mod processes;
+pub(crate) mod server;
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Nothing that is waited for takes longer, even on a slow machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program under test.
+pub(crate) fn binary() -> PathBuf {
+    let built = || env!("CARGO_BIN_EXE_redial").into();
+    std::env::var_os("REDIAL_BIN").map_or_else(built, PathBuf::from)
+}
+
+/// How a program ended, and what it wrote.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// Exit code; 128 + signal if it was killed.
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+}
+
+/// A call of the program.
+pub(crate) struct Redial {
+    command: Command,
+    input: Vec<u8>,
+}
+
+impl Redial {
+    /// `redial run TARGET`, in an environment without settings of the caller's.
+    pub(crate) fn run(target: impl AsRef<OsStr>) -> Self {
+        let mut redial = Redial::bare(["run"]);
+        redial.command.arg(target);
+        redial
+    }
+
+    /// `redial ARGS`.
+    pub(crate) fn bare<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
+        let mut command = Command::new(binary());
+        command.args(args);
+        let nowhere = std::env::temp_dir().join("redial-tests-have-no-settings");
+        command.env("XDG_CONFIG_HOME", nowhere);
+        for (name, _) in std::env::vars_os() {
+            let ours = name.to_string_lossy().starts_with("REDIAL_");
+            if ours && name != "REDIAL_BIN" {
+                command.env_remove(name);
+            }
+        }
+        Redial {
+            command,
+            input: Vec::new(),
+        }
+    }
+
+    /// More arguments.
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// A variable of ours.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// What is written to its stdin.
+    pub(crate) fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = bytes.into();
+        self
+    }
+
+    /// Starts it with pipes, and leaves them to the caller.
+    pub(crate) fn spawn(mut self) -> Child {
+        self.command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        self.command.spawn().expect("the program under test starts")
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn ran(mut self) -> Ran {
+        let input = std::mem::take(&mut self.input);
+        let began = Instant::now();
+        let mut child = self.spawn();
+        let mut stdin = child.stdin.take().unwrap();
+        // A program that does not read all of its input is no failure here.
+        let writer = thread::spawn(move || stdin.write_all(&input).is_ok());
+        let ran = finish(child, began);
+        writer.join().unwrap();
+        ran
+    }
+}
+
+/// Waits for the end of a program with its outputs, at most [`PATIENCE`].
+pub(crate) fn finish(mut child: Child, began: Instant) -> Ran {
+    let stdout = collect(child.stdout.take().unwrap());
+    let stderr = collect(child.stderr.take().unwrap());
+    let code = wait(&mut child);
+    let took = began.elapsed();
+    let stderr = String::from_utf8_lossy(&stderr.join().unwrap()).into_owned();
+    Ran {
+        code,
+        stdout: stdout.join().unwrap(),
+        stderr,
+        took,
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
+}
+
+/// Its exit code, or 128 + signal. Ends it and fails when it takes too long.
+pub(crate) fn wait(child: &mut Child) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    let ended = eventually(|| child.try_wait().unwrap());
+    let Some(status) = ended else {
+        child.kill().unwrap();
+        panic!("it does not end: {child:?}");
+    };
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap())
+}
+
+/// Looks again and again until there is something, or [`PATIENCE`] is over.
+pub(crate) fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = look();
+        if seen.is_some() || Instant::now() > deadline {
+            return seen;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Bytes that are a function of the seed.
+pub(crate) fn noise(mut seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        // xorshift64*, Vigna 2016.
+        seed ^= seed >> 12;
+        seed ^= seed << 25;
+        seed ^= seed >> 27;
+        bytes.extend_from_slice(&seed.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Says that something was not tested, for the table of `cargo xtask test`.
+pub(crate) fn skip(what: &str) {
+    println!("skipped: {what}");
+    if let Some(path) = std::env::var_os("REDIAL_SKIPS") {
+        let mut file = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(path)
+            .unwrap();
+        writeln!(file, "{what}").unwrap();
+    }
+}

@@ -1,0 +1,111 @@
+//! A server of the test's own, on a socket in a directory of its own.
+
+use std::ffi::OsString;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::processes::{Process, descendants};
+use super::{Redial, binary, eventually, wait};
+
+/// Ends with the test: SIGTERM, a bounded wait, and no child may be left.
+pub(crate) struct TestServer {
+    child: Child,
+    dir: TempDir,
+}
+
+impl TestServer {
+    /// A server that accepts.
+    pub(crate) fn start() -> Self {
+        TestServer::with(&[])
+    }
+
+    /// A server that accepts, with more arguments.
+    pub(crate) fn with(args: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut listen = OsString::from("unix:");
+        listen.push(socket_in(dir.path()));
+        let mut command = Command::new(binary());
+        command.args(["serve", "--listen"]).arg(listen).args(args);
+        command
+            .env_remove("REDIAL_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let child = command.spawn().expect("the program under test starts");
+        let server = TestServer { child, dir };
+        let accepts = eventually(|| UnixStream::connect(server.socket()).ok());
+        accepts.expect("the server accepts");
+        server
+    }
+
+    /// Its socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        socket_in(self.dir.path())
+    }
+
+    /// `unix:` and its socket.
+    pub(crate) fn target(&self) -> String {
+        format!("unix:{}", self.socket().display())
+    }
+
+    /// `exec:`, by way of the bridge.
+    pub(crate) fn bridged(&self) -> String {
+        bridge(&self.socket())
+    }
+
+    /// `redial run` on it.
+    pub(crate) fn run(&self) -> Redial {
+        Redial::run(self.target())
+    }
+
+    /// The keeper.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as Drop does; its exit code.
+    pub(crate) fn stop(&mut self) -> i32 {
+        let left: Vec<Process> = descendants(self.pid());
+        terminate(self.pid());
+        let code = wait(&mut self.child);
+        for process in left {
+            let gone = eventually(|| (!process.lives()).then_some(()));
+            assert!(gone.is_some(), "the server has left {process:?}");
+        }
+        code
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let code = self.stop();
+            if !std::thread::panicking() {
+                assert_eq!(code, 0, "exit code of the server");
+            }
+        }
+    }
+}
+
+/// Where [`TestServer`] has its socket.
+pub(crate) fn socket_in(dir: &Path) -> PathBuf {
+    dir.join("run/redial.sock")
+}
+
+/// `exec:` with a bridge to this socket.
+pub(crate) fn bridge(socket: &Path) -> String {
+    let (binary, socket) = (binary(), socket.display());
+    format!(
+        "exec:{} serve --stdio --listen unix:{socket}",
+        binary.display()
+    )
+}
+
+/// SIGTERM.
+pub(crate) fn terminate(pid: u32) {
+    let pid = Pid::from_raw(pid.cast_signed()).expect("a process id");
+    kill_process(pid, Signal::TERM).unwrap();
+}
