@@ -115,7 +115,16 @@ impl Family {
             orphans.next == Next::Nothing
         });
         // One look may miss who is just handing over to a child.
-        assert!((0..10).all(|_| self.alive().is_empty()));
+        for _ in 0..10 {
+            let left = self.alive();
+            let left = left
+                .iter()
+                .map(|pid| common::slurp(&format!("/proc/{pid}/stat")));
+            let left: Vec<_> = left
+                .map(|stat| String::from_utf8(stat.unwrap_or_default()))
+                .collect();
+            assert!(left.is_empty(), "{reached:?}, but {left:?}");
+        }
         reached
     }
 }

@@ -25,7 +25,7 @@ use walk::{Seed, Walk};
 const ROUNDS_MAX: usize = 64;
 /// Walks in a row that find nobody new, before a busy machine (where somebody always
 /// comes and goes) is believed to hold nobody else.
-const QUIET_WALKS: usize = 8;
+const QUIET_WALKS: usize = 16;
 /// A fork storm that we cannot outrun must not keep us for ever.
 const TIME_MAX: Duration = Duration::from_secs(2);
 

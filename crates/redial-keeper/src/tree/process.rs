@@ -1,6 +1,7 @@
 //! One process as /proc shows it (proc(5)). What cannot be read is `None`: the
 //! process has gone, or is not ours to see.
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -37,8 +38,8 @@ pub(super) enum Mark {
     None,
 }
 
-/// The process ids there are, the newest first (but for a wrap of the numbers): who
-/// lives but a moment must be looked at in that moment.
+/// The process ids there are, the newest first: who lives but a moment must be
+/// looked at in that moment.
 pub(super) fn pids() -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
@@ -47,8 +48,21 @@ pub(super) fn pids() -> Vec<i32> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .take(PROCESSES_MAX)
         .collect();
-    pids.sort_unstable_by(|one, other| other.cmp(one));
+    let newest = newest_pid().unwrap_or(i32::MAX);
+    newest_first(&mut pids, newest);
     pids
+}
+
+/// Numbers are handed out in turn and then from the start again: what is above the
+/// newest is from the round before.
+fn newest_first(pids: &mut [i32], newest: i32) {
+    pids.sort_unstable_by_key(|&pid| (pid > newest, Reverse(pid)));
+}
+
+/// The last number handed out: the last field of /proc/loadavg.
+fn newest_pid() -> Option<i32> {
+    let line = std::fs::read_to_string("/proc/loadavg").ok()?;
+    line.split_ascii_whitespace().last()?.parse().ok()
 }
 
 pub(super) fn read(pid: i32) -> Option<Process> {
@@ -217,6 +231,15 @@ mod tests {
         for cut in 0..stat.len() - 12 {
             assert_eq!(parse_stat(7, &stat[..cut]), None, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn the_newest_come_first_also_after_the_numbers_have_wrapped() {
+        let mut pids = [1, 7, 90, 99, 3];
+        newest_first(&mut pids, 8);
+        assert_eq!(pids, [7, 3, 1, 99, 90]);
+        newest_first(&mut pids, i32::MAX);
+        assert_eq!(pids, [99, 90, 7, 3, 1]);
     }
 
     #[test]
