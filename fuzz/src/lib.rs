@@ -6,6 +6,7 @@
 //! fuzz: `cargo +nightly fuzz run NAME --features libfuzzer`.
 
 pub mod frame;
+pub mod proto;
 
 /// A fuzz harness.
 pub type Harness = fn(&[u8]);
@@ -14,4 +15,6 @@ pub type Harness = fn(&[u8]);
 pub const TARGETS: &[(&str, Harness)] = &[
     ("frame_decoder", frame::frame_decoder),
     ("frame_format", frame::frame_format),
+    ("proto_client", proto::proto_client),
+    ("proto_server", proto::proto_server),
 ];

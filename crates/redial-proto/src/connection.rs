@@ -130,14 +130,19 @@ impl Connection {
         }
     }
 
-    /// The transport ended; `unread` is what came and was not taken.
+    /// No more input will come; `unread` is what came and was not taken. If the peer had said
+    /// goodbye, what is waiting may still be transmitted, else there is nobody to hear it.
     ///
     /// # Errors
-    /// [`ErrorCode::Dropped`] if it ended inside a frame or without the peer's goodbye.
+    /// [`ErrorCode::Dropped`] if the line ended inside a frame or without the peer's goodbye; not
+    /// if an error was returned before.
     pub fn handle_end(&mut self, unread: &[u8]) -> Result<(), ProtocolError> {
+        if self.over.is_none() && self.goodbye_heard && unread.is_empty() {
+            return Ok(());
+        }
         let earlier = self.over.replace(Over::LineEnded);
         self.drop_everything();
-        if earlier.is_some() || (self.goodbye_heard && unread.is_empty()) {
+        if earlier.is_some() {
             return Ok(());
         }
         let reason = match Header::parse(unread, limits::PAYLOAD_MAX_BYTES as usize) {

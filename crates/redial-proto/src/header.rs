@@ -66,13 +66,18 @@ impl Header {
 
 /// The length field, once it is there: known to be in range before anything else is looked at.
 fn length(input: &[u8], max_payload: usize) -> Result<Option<usize>, Fault> {
-    let framing = Framing::new(HeaderFormat::U32_BE).with_max_payload(COUNTED_BYTES + max_payload);
+    let most = COUNTED_BYTES + max_payload;
+    let framing = Framing::new(HeaderFormat::U32_BE).with_max_payload(most);
     match framing.payload_length(input) {
-        Ok(Some(length)) if length < COUNTED_BYTES => Err(Fault::new(
-            ErrorCode::Length,
-            format!("length {length}, at least {COUNTED_BYTES} is due"),
-        )),
-        Ok(length) => Ok(length),
-        Err(error) => Err(Fault::new(ErrorCode::Length, format!("{error}"))),
+        Ok(Some(length)) if length < COUNTED_BYTES => {}
+        Ok(length) => return Ok(length),
+        Err(_) => {}
     }
+    let length = input
+        .first_chunk()
+        .map_or(0, |field| u32::from_be_bytes(*field));
+    Err(Fault::new(
+        ErrorCode::Length,
+        format!("length {length} where {COUNTED_BYTES} to {most} are allowed"),
+    ))
 }

@@ -1,6 +1,7 @@
 //! Every message is canonical as written, comes back as it was, and in no other form.
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
@@ -184,16 +185,17 @@ where
 fn other_forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     let pairs = bytes[0] & 31;
     let more = 0xa0 | (pairs + 1);
-    let mut forms: Vec<Vec<u8>> = Vec::new();
-    forms.push([bytes, b"\x00"].concat());
-    // The length of the map in a byte of its own; without a length; with key 0 twice; with a key
-    // out of order at the end.
-    forms.push([b"\xb8", &[pairs], &bytes[1..]].concat());
-    forms.push([b"\xbf", &bytes[1..], b"\xff"].concat());
-    forms.push([&[more], &b"\x00\x00"[..], &bytes[1..]].concat());
-    forms.push([&[more], &bytes[1..], b"\x00\x00"].concat());
-    // The first key, 0, in a byte of its own.
-    forms.push([&bytes[..1], b"\x18", &bytes[1..]].concat());
+    let mut forms: Vec<Vec<u8>> = vec![
+        [bytes, b"\x00"].concat(),
+        // The length of the map in a byte of its own; no length.
+        [b"\xb8", &[pairs], &bytes[1..]].concat(),
+        [b"\xbf", &bytes[1..], b"\xff"].concat(),
+        // Key 0 twice; a key out of order at the end.
+        [&[more], &b"\x00\x00"[..], &bytes[1..]].concat(),
+        [&[more], &bytes[1..], b"\x00\x00"].concat(),
+        // The first key, 0, in a byte of its own.
+        [&bytes[..1], b"\x18", &bytes[1..]].concat(),
+    ];
     forms.extend((0..bytes.len()).map(|cut| bytes[..cut].to_vec()));
     forms
 }

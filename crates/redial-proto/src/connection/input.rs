@@ -41,12 +41,7 @@ impl Connection {
         let header = match Header::parse(input, self.payload_limit()) {
             Ok(Parsed::Header(header)) => header,
             Ok(Parsed::Needed(needed)) => return Ok(Input::needs(needed)),
-            Err(fault) => {
-                return Err(match input.get(4) {
-                    Some(&kind) => fault.of_frame(kind, 0),
-                    None => ProtocolError::of_connection(fault.code, fault.reason),
-                });
-            }
+            Err(fault) => return Err(ProtocolError::of_connection(fault.code, fault.reason)),
         };
         let of_frame = |fault: Fault| fault.of_frame(header.kind, header.channel);
         // Everything the header can tell is checked before the payload is waited for.

@@ -1,10 +1,10 @@
 //! Frames out: control first, then the channels in turn.
 
-use super::Connection;
 use super::channel::{Channel, State};
 use super::notices::Notice;
 use super::outbox::{ControlFrame, give_back};
 use super::sender::Due;
+use super::{Connection, Over};
 use crate::config::Side;
 use crate::event::{Body, Head, Transmit};
 use crate::id::ChannelId;
@@ -14,7 +14,7 @@ impl Connection {
     /// The next frame to be written, in this order: answers and requests, pongs, notices, then data
     /// of the channels in turn, then goodbye. Data frames are not allocated.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        if self.outbox.goodbye_is_sent() {
+        if self.outbox.goodbye_is_sent() || self.over == Some(Over::LineEnded) {
             return None;
         }
         if let Some(frame) = self.outbox.pop() {

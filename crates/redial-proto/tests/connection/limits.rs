@@ -30,7 +30,8 @@ fn asking_server() -> Connection {
 
 #[test]
 fn hellos_at_their_limits_are_taken_and_past_them_refused() {
-    let cases: [(fn(&mut ClientHello), Result<(), ErrorCode>); 16] = [
+    type Change = fn(&mut ClientHello);
+    let cases: [(Change, Result<(), ErrorCode>); 16] = [
         (|hello| hello.agent = "a".repeat(128), Ok(())),
         (|hello| hello.agent = "a".repeat(129), Err(ErrorCode::Limit)),
         (|hello| hello.features = vec!["f".repeat(64); 32], Ok(())),

@@ -93,9 +93,9 @@ pub(crate) fn server_states() -> Vec<(&'static str, Connection)> {
     left.goodbye(GoodbyeCode::ShuttingDown, "");
     vec![
         ("hello", new(&open, &[])),
-        ("authenticate", new(&auth, &[hello.clone()])),
+        ("authenticate", new(&auth, std::slice::from_ref(&hello))),
         ("deciding", new(&auth, &[hello.clone(), ask])),
-        ("ready", new(&open, &[hello.clone()])),
+        ("ready", new(&open, std::slice::from_ref(&hello))),
         ("pieces", new(&open, &[hello.clone(), piece])),
         ("opening", new(&open, &request)),
         ("open", attached),
