@@ -8,12 +8,16 @@
 //!
 //! - `config`: settings, limits, errors. `poll`, `time`: events and clocks.
 //! - `turn`: the loop. `requests`: what the front may ask. `start`: at most once.
-//! - `job`: one job; `streams`, `ending`: its bytes, its end. `records`: ended jobs.
-//! - `front`, `listener`, `shutdown`: the front's life, new connections, the end.
+//! - `job`: one job; `streams`: its bytes; `ending`, `finish`: its end; `records`:
+//!   ended jobs.
+//! - `front`, `listener`, `clients`, `shutdown`: the front's life, new connections,
+//!   who may do what, the end.
 
+mod clients;
 mod command;
 mod config;
 mod ending;
+mod finish;
 mod front;
 mod front_program;
 mod ground;

@@ -1,9 +1,7 @@
-//! How a job ends: exit, drain, tree, outcome.
+//! The process of a job and its tree: exit, reaping, and being ended.
 //!
-//! The exit is told at once. Then the outputs are read to their end or, when
-//! somebody else holds the pipes, for the drain time, and then as far as they were
-//! filled at that moment. A tree that is to be ended gets TERM, later KILL, and is
-//! looked at until it is empty. When outputs and tree are done, there is an outcome.
+//! A tree that is to be ended gets TERM, later KILL, and is looked at until it is
+//! empty. What takes a walk through /proc is queued, one walk at a time.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,12 +10,9 @@ use std::sync::Arc;
 
 use rustix::process::Pid;
 
-use super::ground::Ground;
-use super::job::Job;
-use super::streams::Output;
 use super::time::Millis;
-use super::workers::{Walk, Walked};
-use crate::outcome::{Cause, Digest, Exit, Outcome, Status};
+use super::workers::Walk;
+use crate::outcome::{Cause, Exit};
 use crate::tree::Tree;
 
 /// Between two looks at a tree that is being ended.
@@ -52,7 +47,7 @@ impl Sweep {
 
 /// What is known of the processes left in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Left {
+pub(super) enum Left {
     NotAsked,
     Asked,
     Known(usize),
@@ -64,21 +59,21 @@ pub(super) struct Ending {
     /// Until the process is reaped.
     pidfd: Option<OwnedFd>,
     /// The inodes of its outputs.
-    pipes: Vec<u64>,
-    deadline_at: Option<Millis>,
-    exit: Option<(Exit, Millis)>,
-    cpu_us: u64,
-    drain_until: Option<Millis>,
+    pub(super) pipes: Vec<u64>,
+    pub(super) deadline_at: Option<Millis>,
+    pub(super) exit: Option<(Exit, Millis)>,
+    pub(super) cpu_us: u64,
+    pub(super) drain_until: Option<Millis>,
     /// Who holds the pipes is being found out, or known.
-    holders_asked: bool,
-    holders: Vec<(u32, String)>,
-    drained: bool,
-    sweep: Option<Sweep>,
-    cause: Option<Cause>,
-    exact: bool,
-    left: Left,
-    walking: bool,
-    walks: VecDeque<Walk>,
+    pub(super) holders_asked: bool,
+    pub(super) holders: Vec<(u32, String)>,
+    pub(super) drained: bool,
+    pub(super) sweep: Option<Sweep>,
+    pub(super) cause: Option<Cause>,
+    pub(super) exact: bool,
+    pub(super) left: Left,
+    pub(super) walking: bool,
+    pub(super) walks: VecDeque<Walk>,
 }
 
 impl Ending {
@@ -174,7 +169,7 @@ impl Ending {
     }
 
     /// Takes the exit status, and leaves the process as it is.
-    fn look_at_exit(&mut self, now: Millis) {
+    pub(super) fn look_at_exit(&mut self, now: Millis) {
         use rustix::process::{WaitId, WaitIdOptions, waitid};
         let Some(pidfd) = &self.pidfd else { return };
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -201,7 +196,7 @@ impl Ending {
     }
 
     /// Reaps the process, unless a walk under way counts on its number.
-    fn reap(&mut self) -> bool {
+    pub(super) fn reap(&mut self) -> bool {
         if self.pidfd.is_none() {
             return true;
         }
@@ -230,175 +225,8 @@ fn wait4(pid: i32) -> Option<u64> {
     (reaped == pid).then(|| micros(usage.ru_utime) + micros(usage.ru_stime))
 }
 
-impl Job {
-    /// TERM to the tree, KILL after `grace_ms`; the outcome says by whom.
-    pub(super) fn cancel(&mut self, now: Millis, grace_ms: u64, by: String) {
-        self.end_tree(now, grace_ms, Cause::Cancelled(by));
-    }
-
-    /// The process has exited.
-    pub(super) fn on_exit(&mut self, ground: &mut Ground) {
-        if self.ending.exit.is_some() {
-            return;
-        }
-        self.ending.look_at_exit(ground.now);
-        if self.ending.exit.is_none() {
-            return;
-        }
-        self.tell.exited = true;
-        self.ending.drain_until = Some(ground.now + u64::from(self.terms.drain_ms));
-        if self.terms.reap {
-            self.ending.sweep(Sweep::new(ground.now, 0), Cause::Itself);
-        }
-        if let Some(pidfd) = &self.ending.pidfd {
-            // Level-triggered: it would be reported until the process is reaped.
-            let _ = ground.poll.remove(pidfd);
-        }
-        for output in &mut self.outputs {
-            output.read(ground, &mut self.journal, true);
-        }
-    }
-
-    /// A walk has come back.
-    pub(super) fn on_walked(&mut self, walked: Walked, now: Millis) {
-        self.ending.walking = false;
-        match walked {
-            Walked::Signalled(signal, reached) => {
-                if self.ending.sweep.is_some() {
-                    self.ending.exact &= reached.exact || signal != libc::SIGKILL;
-                }
-            }
-            Walked::Members(count) => self.ending.on_members(count, now),
-            Walked::Holders(holders) => {
-                let named = |holder: crate::tree::Holder| {
-                    let name = String::from_utf8_lossy(&holder.name).into_owned();
-                    (holder.pid.unsigned_abs(), name)
-                };
-                self.ending.holders = holders.into_iter().map(named).collect();
-                self.ending.drained = true;
-            }
-        }
-    }
-
-    /// Does all that is due or has become possible. Called after every event.
-    pub(super) fn advance(&mut self, ground: &mut Ground) {
-        let now = ground.now;
-        if self.drop_at.is_some_and(|at| at <= now) {
-            self.abandon(now);
-        }
-        if self.outcome.is_none() {
-            if self.ending.exit.is_none() && self.ending.deadline_at.is_some_and(|at| at <= now) {
-                self.ending.deadline_at = None;
-                self.end_tree(now, ground.limits.kill_after_ms, Cause::Deadline);
-            }
-            self.ending.kill_if_due(now);
-            if self.ending.exit.is_some() {
-                self.finish(ground);
-            }
-        }
-        self.walk_on(ground);
-        self.mark(ground);
-    }
-
-    /// The line has dropped and nobody has taken the job: its policy strikes.
-    fn abandon(&mut self, now: Millis) {
-        self.drop_at = None;
-        self.is_abandoned = true;
-        self.end_tree(now, 0, Cause::LineDropped);
-    }
-
-    fn walk_on(&mut self, ground: &Ground) {
-        if !self.ending.walking
-            && let Some(walk) = self.ending.walks.pop_front()
-        {
-            self.ending.walking = true;
-            ground.workers.walk(self.serial, self.tree(), walk);
-        }
-    }
-
-    /// After the exit: outputs, then tree, then outcome.
-    fn finish(&mut self, ground: &mut Ground) {
-        let reaped = self.ending.reap();
-        // Nobody will ever read it: there is no use in waiting for room.
-        if self.is_abandoned {
-            for output in &mut self.outputs {
-                output.drop_all(ground, &mut self.journal);
-            }
-        }
-        if !self.drain(ground) || !reaped || !self.ending.has_settled(self.pid, ground.now) {
-            return;
-        }
-        if let Some(input) = &mut self.input {
-            input.close(ground);
-        }
-        self.outcome = Some(Box::new(self.conclude()));
-        self.tell.ended = true;
-    }
-
-    /// Whether both outputs have come to their end.
-    fn drain(&mut self, ground: &mut Ground) -> bool {
-        if self.outputs.iter().all(Output::has_ended) {
-            return true;
-        }
-        let ending = &mut self.ending;
-        let is_over = ending.drain_until.is_none_or(|until| until <= ground.now);
-        if is_over && !ending.holders_asked {
-            ending.holders_asked = true;
-            ending.queue(Walk::Holders(ending.pipes.clone()));
-        }
-        if ending.drained {
-            for output in &mut self.outputs {
-                output.limit_to_what_is_there();
-                output.read(ground, &mut self.journal, true);
-            }
-        }
-        self.outputs.iter().all(Output::has_ended)
-    }
-
-    fn conclude(&mut self) -> Outcome {
-        let ending = &mut self.ending;
-        let (status, exited_at) = match ending.exit {
-            Some((exit, at)) => (Status::Ended(exit), at),
-            None => (Status::Unknown, self.started_at),
-        };
-        let left = if let Left::Known(left) = ending.left {
-            left
-        } else {
-            0
-        };
-        let [stdout, stderr] = self.outputs.each_ref().map(Output::digest);
-        let nothing = Digest {
-            bytes: 0,
-            checksum: [0; 16].into(),
-            complete: true,
-        };
-        Outcome {
-            status,
-            cause: ending.cause.clone().unwrap_or(Cause::Itself),
-            stdin: self
-                .input
-                .as_ref()
-                .map_or(nothing, |input| input.log.digest()),
-            stdout,
-            stderr,
-            holders: std::mem::take(&mut ending.holders),
-            lingering: u32::try_from(left).unwrap_or(u32::MAX),
-            exact: ending.exact,
-            duration_ms: exited_at.saturating_sub(self.started_at),
-            cpu_us: ending.cpu_us,
-        }
-    }
-
-    /// The server cannot wait any longer: what is not read is lost.
-    pub(super) fn give_up(&mut self, ground: &mut Ground) {
-        self.is_abandoned = true;
-        self.ending.drain_until = Some(ground.now);
-        self.advance(ground);
-    }
-}
-
 impl Ending {
-    fn kill_if_due(&mut self, now: Millis) {
+    pub(super) fn kill_if_due(&mut self, now: Millis) {
         let Some(sweep) = &mut self.sweep else { return };
         if sweep.kills == 0 && sweep.kill_at <= now {
             sweep.kills = 1;
@@ -410,7 +238,7 @@ impl Ending {
 
     /// Whether the tree is as it will be left: empty if it is being ended, counted
     /// if something seems to live on.
-    fn has_settled(&mut self, root: i32, now: Millis) -> bool {
+    pub(super) fn has_settled(&mut self, root: i32, now: Millis) -> bool {
         if let Some(sweep) = &mut self.sweep
             && let Some(at) = sweep.look_at
         {
@@ -452,7 +280,7 @@ impl Ending {
             }
     }
 
-    fn on_members(&mut self, count: usize, now: Millis) {
+    pub(super) fn on_members(&mut self, count: usize, now: Millis) {
         if self.left != Left::Asked {
             return;
         }

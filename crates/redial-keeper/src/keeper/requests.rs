@@ -1,8 +1,8 @@
 //! What the front asks for. None of it is trusted.
 
 use std::io;
-use std::os::fd::OwnedFd;
 
+use super::clients::{Broken, Client};
 use super::command::{Refusal, hex};
 use super::config::KeeperError;
 use super::poll::Serial;
@@ -18,19 +18,6 @@ use crate::wire::{
 /// Packets taken in one turn: the jobs want to be served as well.
 const MAX_PACKETS: usize = 64;
 
-/// Who is behind a capability.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Client {
-    pub(super) uid: u32,
-}
-
-impl Client {
-    /// For outcomes: who cancelled a job.
-    fn name(self) -> String {
-        format!("uid {}", self.uid)
-    }
-}
-
 /// The command whose pieces are coming in.
 #[derive(Debug, Default)]
 pub(super) struct PendingCommand {
@@ -38,8 +25,14 @@ pub(super) struct PendingCommand {
     bytes: Vec<u8>,
 }
 
-/// What the front has done that no front of ours does.
-type Broken = &'static str;
+impl PendingCommand {
+    /// Its connection is over.
+    pub(super) fn forget(&mut self, who: Capability) {
+        if self.from == Some(who) {
+            *self = Self::default();
+        }
+    }
+}
 
 impl Keeper<'_> {
     /// The first words to a new front.
@@ -155,23 +148,6 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    /// Hands a connection to the front, with a capability of its own.
-    pub(super) fn connect(&mut self, client: Client, kind: ConnectionKind, fds: Vec<OwnedFd>) {
-        while self.clients.contains_key(&self.next_capability) {
-            self.next_capability = self.next_capability.wrapping_add(1);
-        }
-        let capability = self.next_capability;
-        self.next_capability = capability.wrapping_add(1);
-        match self
-            .front
-            .out
-            .push_with(&ToFront::Connection(capability, kind), fds)
-        {
-            Ok(()) => drop(self.clients.insert(capability, client)),
-            Err(error) => tracing::error!(%error, "a connection cannot be handed over"),
-        }
-    }
-
     fn on_piece(&mut self, who: Capability, piece: &[u8]) -> Result<(), Broken> {
         let from = *self.pending.from.get_or_insert(who);
         if from != who {
@@ -182,11 +158,6 @@ impl Keeper<'_> {
         }
         self.pending.bytes.extend_from_slice(piece);
         Ok(())
-    }
-
-    pub(super) fn client(&self, who: Capability) -> Result<Client, Refusal> {
-        let unknown = || Refusal::new(RefusedCode::NotAllowed, "this connection is not known");
-        self.clients.get(&who).copied().ok_or_else(unknown)
     }
 
     fn refuse_unless(&mut self, number: u32, result: Result<(), Refusal>) {
@@ -317,95 +288,6 @@ impl Keeper<'_> {
             self.let_go(serial, true);
         } else {
             self.leave(serial, who, 0);
-        }
-    }
-
-    fn leave(&mut self, serial: Serial, who: Capability, grace_ms: u64) {
-        self.with_job(serial, |job, ground| {
-            if job.leave(who) {
-                job.let_drop(ground.now, grace_ms);
-            }
-        });
-        self.let_go_if_abandoned(serial);
-    }
-
-    /// It has ended, and nobody will read it any more.
-    pub(super) fn let_go_if_abandoned(&mut self, serial: Serial) {
-        if self
-            .jobs
-            .get(&serial)
-            .is_some_and(|job| job.is_abandoned && job.outcome.is_some())
-        {
-            self.let_go(serial, false);
-        }
-    }
-
-    fn on_closed(&mut self, who: Capability) {
-        if self.clients.remove(&who).is_none() {
-            return;
-        }
-        if self.pending.from == Some(who) {
-            self.pending = PendingCommand::default();
-        }
-        self.starting
-            .values_mut()
-            .for_each(|starting| starting.leave(who));
-        let reads = |job: &super::job::Job| job.readers.contains(&who) || job.holder == Some(who);
-        let serials: Vec<Serial> = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| reads(job))
-            .map(|(serial, _)| *serial)
-            .collect();
-        for serial in serials {
-            self.leave(serial, who, 0);
-        }
-    }
-
-    /// The front is gone or broken. Its connections are void; what they held goes by
-    /// its policy, but clients get time to dial again.
-    pub(super) fn front_is_lost(&mut self, reason: Broken) -> Result<(), KeeperError> {
-        if !self.front.is_there() {
-            return Ok(());
-        }
-        if self.phase.is_serving() {
-            tracing::error!(reason, "the front is lost");
-        }
-        self.front.lose();
-        self.pending = PendingCommand::default();
-        let clients: Vec<Capability> = self.clients.drain().map(|(who, _)| who).collect();
-        let grace_ms = if self.private {
-            0
-        } else {
-            self.ground.limits.front_grace_ms
-        };
-        for starting in self.starting.values_mut() {
-            clients.iter().for_each(|who| starting.leave(*who));
-            starting.grace_ms = grace_ms;
-        }
-        let serials: Vec<Serial> = self.jobs.keys().copied().collect();
-        for serial in serials {
-            clients
-                .iter()
-                .for_each(|who| self.leave(serial, *who, grace_ms));
-        }
-        if self.private && self.phase.is_serving() {
-            self.end_after_front();
-        }
-        Ok(())
-    }
-
-    /// A job is done with: its outcome was `read`, or its output given up.
-    pub(super) fn let_go(&mut self, serial: Serial, read: bool) {
-        let Some(job) = self.jobs.remove(&serial) else {
-            return;
-        };
-        let (terms, outcome) = job.release(&mut self.ground);
-        self.ids.remove(&terms.id);
-        if let Some(outcome) = outcome {
-            let whose = (terms.owner, terms.hash);
-            self.records
-                .add(self.ground.now, terms.id, whose, outcome, read);
         }
     }
 }

@@ -1,21 +1,12 @@
-//! New connections, and the end.
+//! The end: jobs are ended, the front says goodbye.
 
-use super::listener::Accepted;
-use super::poll::{Interest, Serial, Token};
+use super::poll::Serial;
 use super::report::tell;
-use super::requests::Client;
 use super::time::Millis;
 use super::turn::Keeper;
 use crate::outcome::Cause;
-use crate::wire::{ConnectionKind, ToFront};
+use crate::wire::ToFront;
 
-/// Connections accepted in one turn.
-const MAX_ACCEPTS: usize = 16;
-/// Above the limit on connections, so many more go to the front, which tells them
-/// why they cannot stay; what comes beyond is closed without a word.
-const SPARE_CONNECTIONS: usize = 8;
-/// Without descriptors, new connections wait this long.
-const EXHAUSTED_MS: u64 = 100;
 /// After KILL, so long for outputs to be read before they are given up.
 const GIVE_UP_MS: u64 = 2_000;
 /// When all jobs have ended, so long for the front to tell its clients.
@@ -55,58 +46,6 @@ impl Phase {
 }
 
 impl Keeper<'_> {
-    /// Somebody waits at a socket.
-    pub(super) fn on_connections(&mut self, number: u64) {
-        for _ in 0..MAX_ACCEPTS {
-            let index = usize::try_from(number).unwrap_or(usize::MAX);
-            let Some(listener) = self.listeners.get(index) else {
-                return;
-            };
-            match listener.accept(&mut self.reserve) {
-                Accepted::Connection(socket, peer) => {
-                    let max = self.ground.limits.connections as usize + SPARE_CONNECTIONS;
-                    if self.clients.len() < max {
-                        let kind = ConnectionKind::Unix(peer.uid, peer.gid, peer.pid);
-                        self.connect(Client { uid: peer.uid }, kind, vec![socket]);
-                    }
-                }
-                Accepted::Dropped => {}
-                Accepted::Nobody => return,
-                Accepted::Exhausted => {
-                    self.listen_at = Some(self.ground.now + EXHAUSTED_MS);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Connections are accepted while there is a front to take them; else they wait
-    /// in the kernel's queue.
-    pub(super) fn listen_if_possible(&mut self) {
-        if self.listen_at.is_some_and(|at| at <= self.ground.now) {
-            self.listen_at = None;
-        }
-        let possible = self.front.is_ready && self.phase.is_serving() && self.listen_at.is_none();
-        if possible == self.listening {
-            return;
-        }
-        let interest = if possible {
-            Interest::Read
-        } else {
-            Interest::Hangup
-        };
-        for (number, listener) in (0..).zip(&self.listeners) {
-            if let Err(error) = self
-                .ground
-                .poll
-                .change(listener, Token::Listener(number), interest)
-            {
-                tracing::error!(%error, "cannot watch a listening socket");
-            }
-        }
-        self.listening = possible;
-    }
-
     /// The server is told to end; the second time, at once.
     pub(super) fn on_shutdown_signal(&mut self) {
         // One record of a signalfd; of anything else, all there is.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use super::clients::Client;
 use super::config::{KeeperConfig, KeeperError, Limits};
 use super::front::{Front, FrontHandle};
 use super::front_program::ProgramStarter;
@@ -12,7 +13,7 @@ use super::job::Job;
 use super::listener::{Listener, Reserve};
 use super::poll::{Interest, Serial, Token};
 use super::records::Records;
-use super::requests::{Client, PendingCommand};
+use super::requests::PendingCommand;
 use super::shutdown::Phase;
 use super::start::Starting;
 use super::time::{Millis, now};

@@ -3,8 +3,8 @@
 use redial_keeper::outcome::{Cause, Exit, RefusedCode, Status};
 use redial_keeper::wire::{DropPolicy, ToKeeper};
 
-use crate::front::{code, command, shell};
 use crate::harness::{Keeper, is_alive, wait_until};
+use crate::seen::{code, command, shell};
 
 #[test]
 fn kill_ends_the_tree_at_once() {

@@ -5,8 +5,9 @@ use std::time::Instant;
 use redial_keeper::outcome::{Cause, ControlKind, Exit, RefusedCode, Status};
 use redial_keeper::wire::{Command, JobId, ToKeeper};
 
-use crate::front::{Front, code, command, shell};
+use crate::front::Front;
 use crate::harness::{Keeper, is_alive, wait_until};
+use crate::seen::{code, command, shell};
 
 /// Waits until the job has written so many whole lines to stdout; returns them as pids.
 fn pids(front: &mut Front, id: JobId, count: usize) -> Vec<i32> {

@@ -4,22 +4,23 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use minicbor::bytes::{ByteArray, ByteVec};
-use redial_keeper::outcome::{ControlKind, Exit, Outcome, RefusedCode, Status};
+use minicbor::bytes::ByteVec;
+use redial_keeper::outcome::{ControlKind, Outcome, RefusedCode};
 use redial_keeper::pool::{CHUNK_BYTES, OutputView, StdinView};
 use redial_keeper::wire::{
-    Capability, Chunk, Command, DropPolicy, JobId, Link, MAX_PACKET_BYTES, Outbox, Program,
-    Snapshot, ToFront, ToKeeper, VERSION, decode_packet,
+    Capability, Command, JobId, Link, MAX_PACKET_BYTES, Outbox, Snapshot, ToFront, ToKeeper,
+    VERSION, decode_packet,
 };
 
 use crate::harness::{PATIENCE, millis};
+use crate::seen::Seen;
 
 pub(crate) struct Front {
     link: Link,
     buffer: Vec<u8>,
     out: Outbox<ToKeeper>,
     waiting: VecDeque<(ToFront, Vec<OwnedFd>)>,
-    output: Option<OutputView>,
+    pub(crate) output: Option<OutputView>,
     stdin: Option<StdinView>,
     pub(crate) instance: [u8; 16],
     next_number: u32,
@@ -30,48 +31,6 @@ pub(crate) struct Front {
     pub(crate) lost: Vec<(Capability, JobId)>,
     pub(crate) shutting_down: bool,
     pub(crate) is_gone: bool,
-}
-
-/// What was told of a job.
-#[derive(Debug, Default)]
-pub(crate) struct Seen {
-    chunks: HashMap<(u8, u64), u32>,
-    /// Offset of the first byte in `bytes`, then the bytes; stdout, stderr.
-    pub(crate) from: [u64; 2],
-    pub(crate) bytes: [Vec<u8>; 2],
-    pub(crate) order: Vec<(u8, u64)>,
-    pub(crate) ends: [Option<u64>; 2],
-    pub(crate) exit: Option<Exit>,
-    pub(crate) outcome: Option<Outcome>,
-    pub(crate) applied: u64,
-    pub(crate) stdin_closed: bool,
-    pub(crate) stdin_taken: u64,
-    stdin_arrived: u64,
-}
-
-pub(crate) fn command(argv: &[&str]) -> Command {
-    let argv = argv
-        .iter()
-        .map(|argument| ByteVec::from(argument.as_bytes().to_vec()))
-        .collect();
-    Command {
-        job: ByteArray::from([0; 16]),
-        program: Program::Argv(argv),
-        cwd: Some(ByteVec::from(b"/".to_vec())),
-        env: Vec::new(),
-        stdin: false,
-        pty: None,
-        deadline_ms: None,
-        drain_ms: 2_000,
-        on_drop: DropPolicy::Kill,
-        reap: false,
-        detach: false,
-        resent: None,
-    }
-}
-
-pub(crate) fn shell(text: &str) -> Command {
-    command(&["/bin/sh", "-c", text])
 }
 
 impl Front {
@@ -249,70 +208,6 @@ impl Front {
         }
     }
 
-    fn see_snapshot(&mut self, id: JobId, snapshot: &Snapshot) {
-        let mut seen = Seen {
-            from: [snapshot.stdout.oldest, snapshot.stderr.oldest],
-            exit: snapshot.exit,
-            outcome: snapshot.outcome.clone(),
-            applied: snapshot.applied,
-            stdin_closed: snapshot.stdin_closed,
-            stdin_arrived: snapshot.stdin_arrived,
-            ..Seen::default()
-        };
-        for (end, state) in seen.ends.iter_mut().zip([snapshot.stdout, snapshot.stderr]) {
-            *end = state.ended.then_some(state.end);
-        }
-        self.jobs.insert(id, seen);
-        self.take_output(id, &snapshot.chunks, &snapshot.pieces);
-    }
-
-    fn take_output(&mut self, id: JobId, chunks: &[Chunk], pieces: &[redial_keeper::wire::Piece]) {
-        let seen = self.jobs.entry(id).or_default();
-        seen.chunks
-            .extend(chunks.iter().map(|it| ((it.stream, it.number), it.slot)));
-        for piece in pieces {
-            let index = usize::from(piece.stream) - 1;
-            let mut at = seen.from[index] + seen.bytes[index].len() as u64;
-            let until = at + piece.len;
-            while at < until {
-                let number = at / CHUNK_BYTES as u64;
-                let to = until.min((number + 1) * CHUNK_BYTES as u64);
-                let start = (at % CHUNK_BYTES as u64) as usize;
-                let slot = seen.chunks[&(piece.stream, number)];
-                let range = start..start + (to - at) as usize;
-                let bytes = self.output.as_ref().unwrap().slice(slot, range).unwrap();
-                seen.bytes[index].extend_from_slice(bytes);
-                at = to;
-            }
-            match seen.order.last_mut() {
-                Some(last) if last.0 == piece.stream => last.1 += piece.len,
-                _ => seen.order.push((piece.stream, piece.len)),
-            }
-        }
-    }
-
-    fn remember(&mut self, message: ToFront) {
-        match message {
-            ToFront::Output(id, chunks, pieces) => self.take_output(*id, &chunks, &pieces),
-            ToFront::OutputEnd(id, stream, at) => {
-                self.seen(&id).ends[usize::from(stream) - 1] = Some(at);
-            }
-            ToFront::StdinChunk(id, chunk) => {
-                self.seen(&id).chunks.insert((0, chunk.number), chunk.slot);
-            }
-            ToFront::StdinTaken(id, at) => self.seen(&id).stdin_taken = at,
-            ToFront::StdinClosed(id) => self.seen(&id).stdin_closed = true,
-            ToFront::Applied(id, number) => self.seen(&id).applied = number,
-            ToFront::Exited(id, exit) => self.seen(&id).exit = Some(exit),
-            ToFront::Ended(id, outcome) => self.seen(&id).outcome = Some(*outcome),
-            ToFront::HolderLost(who, id) => self.lost.push((who, *id)),
-            ToFront::ShuttingDown => self.shutting_down = true,
-            ToFront::Attached(_, id, _, snapshot) => self.see_snapshot(*id, &snapshot),
-            ToFront::Refused(..) => {}
-            other => panic!("not expected now: {other:?}"),
-        }
-    }
-
     pub(crate) fn seen(&mut self, id: &JobId) -> &mut Seen {
         self.jobs.entry(*id).or_default()
     }
@@ -418,12 +313,5 @@ impl Front {
     /// As the death of a front looks.
     pub(crate) fn die(self) {
         drop(self);
-    }
-}
-
-pub(crate) fn code(outcome: &Outcome) -> Option<u8> {
-    match outcome.status {
-        Status::Ended(Exit::Code(code)) => Some(code),
-        _ => None,
     }
 }

@@ -3,8 +3,8 @@
 use redial_keeper::outcome::{Cause, Exit, Status};
 use redial_keeper::wire::{DropPolicy, ToKeeper};
 
-use crate::front::{code, command, shell};
 use crate::harness::{Keeper, is_alive, wait_until};
+use crate::seen::{code, command, shell};
 
 #[test]
 fn a_new_front_finds_every_job_as_it_was() {

@@ -16,6 +16,7 @@ use crate::front::Front;
 
 /// Set in the environment of a keeper; its value, limits as `name=number …`.
 pub(crate) const KEEPER: &str = "REDIAL_TEST_KEEPER";
+const PRIVATE: &str = "REDIAL_TEST_PRIVATE";
 const SOCKET: &str = "REDIAL_TEST_SOCKET";
 
 /// Nothing here takes that long, unless it hangs.
@@ -48,6 +49,15 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// With limits as `name=number …`, see [`limits`].
     pub(crate) fn start(limits: &str) -> (Self, Front) {
+        Self::start_as(limits, false)
+    }
+
+    /// One that serves its stdio only.
+    pub(crate) fn start_private(limits: &str) -> (Self, Front) {
+        Self::start_as(limits, true)
+    }
+
+    fn start_as(limits: &str, private: bool) -> (Self, Front) {
         let directory = tempfile::tempdir().unwrap();
         let (supply, theirs) = Link::pair().unwrap();
         let (reader, shutdown) = io::pipe().unwrap();
@@ -55,6 +65,9 @@ impl Keeper {
         let (ours, fronts) = Link::pair().unwrap();
         supply.send(b"front", &[fronts.as_fd()]).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
+        if private {
+            command.env(PRIVATE, "1");
+        }
         command
             .args([
                 "keeper_process",
@@ -217,10 +230,13 @@ pub(crate) fn be_keeper() {
             .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     };
     let shutdown: io::Result<OwnedFd> = next();
+    let private = std::env::var_os(PRIVATE).is_some();
+    let stdio = private.then(|| io::pipe().unwrap());
+    let listen = (!private).then(|| std::env::var_os(SOCKET).unwrap().into());
     let config = KeeperConfig {
         limits: limits(&std::env::var(KEEPER).unwrap()),
-        listen: vec![std::env::var_os(SOCKET).unwrap().into()],
-        stdio: None,
+        listen: listen.into_iter().collect(),
+        stdio: stdio.map(|(reader, writer)| (reader.into(), writer.into())),
         front: Default::default(),
         shutdown: shutdown.unwrap(),
     };

@@ -7,8 +7,9 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use redial_keeper::outcome::ControlKind;
 use redial_keeper::wire::ToKeeper;
 
-use crate::front::{Front, code, command, shell};
+use crate::front::Front;
 use crate::harness::Keeper;
+use crate::seen::{code, command, shell};
 
 const MESSAGES: usize = 10_000;
 

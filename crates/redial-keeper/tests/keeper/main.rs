@@ -3,6 +3,8 @@
 //! Each test has a keeper in a process of its own: this executable again, as the
 //! test `keeper_process`. So zombies, descriptors and memory are seen from outside.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
+
 mod drops;
 mod endings;
 mod front;
@@ -11,6 +13,8 @@ mod harness;
 mod hostile;
 mod many;
 mod once;
+mod private;
+mod seen;
 mod sockets;
 mod streams;
 

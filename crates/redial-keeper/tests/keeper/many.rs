@@ -3,8 +3,8 @@
 use redial_keeper::outcome::RefusedCode;
 use redial_keeper::wire::ToKeeper;
 
-use crate::front::{code, command};
 use crate::harness::{Keeper, wait_until};
+use crate::seen::{code, command};
 
 #[test]
 fn thousands_of_jobs_leave_no_zombie_no_descriptor_and_no_memory() {

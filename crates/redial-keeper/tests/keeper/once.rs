@@ -3,8 +3,8 @@
 use redial_keeper::outcome::{RefusedCode, Status};
 use redial_keeper::wire::{Resent, ToKeeper};
 
-use crate::front::{code, command, shell};
 use crate::harness::Keeper;
+use crate::seen::{code, command, shell};
 
 #[test]
 fn a_start_sent_many_times_runs_once() {

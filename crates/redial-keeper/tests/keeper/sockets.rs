@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use redial_keeper::keeper::{FrontHandle, KeeperConfig, KeeperError, Limits, run_with};
 
-use crate::front::{code, command};
 use crate::harness::Keeper;
+use crate::seen::{code, command};
 
 #[test]
 fn the_socket_and_its_directory_are_for_their_owner_only() {

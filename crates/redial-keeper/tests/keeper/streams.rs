@@ -3,8 +3,8 @@
 use redial_keeper::outcome::{ControlKind, Exit, Status};
 use redial_keeper::wire::ToKeeper;
 
-use crate::front::{code, command, shell};
 use crate::harness::Keeper;
+use crate::seen::{code, command, shell};
 
 #[test]
 fn true_ends_well_without_a_byte() {

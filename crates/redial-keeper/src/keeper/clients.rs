@@ -1,0 +1,199 @@
+//! Connections come and go, and with them who may do what.
+
+use std::os::fd::OwnedFd;
+
+use super::command::Refusal;
+use super::config::KeeperError;
+use super::job::Job;
+use super::listener::Accepted;
+use super::poll::{Interest, Serial, Token};
+use super::requests::PendingCommand;
+use super::turn::Keeper;
+use crate::outcome::RefusedCode;
+use crate::wire::{Capability, ConnectionKind, ToFront};
+
+/// Connections accepted in one turn.
+const MAX_ACCEPTS: usize = 16;
+/// Above the limit on connections, so many more go to the front, which tells them
+/// why they cannot stay; what comes beyond is closed without a word.
+const SPARE_CONNECTIONS: usize = 8;
+/// Without descriptors, new connections wait this long.
+const EXHAUSTED_MS: u64 = 100;
+/// Who is behind a capability.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client {
+    pub(super) uid: u32,
+}
+
+impl Client {
+    /// For outcomes: who cancelled a job.
+    pub(super) fn name(self) -> String {
+        format!("uid {}", self.uid)
+    }
+}
+
+/// What the front has done that no front of ours does.
+pub(super) type Broken = &'static str;
+
+impl Keeper<'_> {
+    /// Somebody waits at a socket.
+    pub(super) fn on_connections(&mut self, number: u64) {
+        for _ in 0..MAX_ACCEPTS {
+            let index = usize::try_from(number).unwrap_or(usize::MAX);
+            let Some(listener) = self.listeners.get(index) else {
+                return;
+            };
+            match listener.accept(&mut self.reserve) {
+                Accepted::Connection(socket, peer) => {
+                    let max = self.ground.limits.connections as usize + SPARE_CONNECTIONS;
+                    if self.clients.len() < max {
+                        let kind = ConnectionKind::Unix(peer.uid, peer.gid, peer.pid);
+                        self.connect(Client { uid: peer.uid }, kind, vec![socket]);
+                    }
+                }
+                Accepted::Dropped => {}
+                Accepted::Nobody => return,
+                Accepted::Exhausted => {
+                    self.listen_at = Some(self.ground.now + EXHAUSTED_MS);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Connections are accepted while there is a front to take them; else they wait
+    /// in the kernel's queue.
+    pub(super) fn listen_if_possible(&mut self) {
+        if self.listen_at.is_some_and(|at| at <= self.ground.now) {
+            self.listen_at = None;
+        }
+        let possible = self.front.is_ready && self.phase.is_serving() && self.listen_at.is_none();
+        if possible == self.listening {
+            return;
+        }
+        let interest = if possible {
+            Interest::Read
+        } else {
+            Interest::Hangup
+        };
+        for (number, listener) in (0..).zip(&self.listeners) {
+            if let Err(error) = self
+                .ground
+                .poll
+                .change(listener, Token::Listener(number), interest)
+            {
+                tracing::error!(%error, "cannot watch a listening socket");
+            }
+        }
+        self.listening = possible;
+    }
+
+    /// Hands a connection to the front, with a capability of its own.
+    pub(super) fn connect(&mut self, client: Client, kind: ConnectionKind, fds: Vec<OwnedFd>) {
+        while self.clients.contains_key(&self.next_capability) {
+            self.next_capability = self.next_capability.wrapping_add(1);
+        }
+        let capability = self.next_capability;
+        self.next_capability = capability.wrapping_add(1);
+        match self
+            .front
+            .out
+            .push_with(&ToFront::Connection(capability, kind), fds)
+        {
+            Ok(()) => drop(self.clients.insert(capability, client)),
+            Err(error) => tracing::error!(%error, "a connection cannot be handed over"),
+        }
+    }
+
+    pub(super) fn client(&self, who: Capability) -> Result<Client, Refusal> {
+        let unknown = || Refusal::new(RefusedCode::NotAllowed, "this connection is not known");
+        self.clients.get(&who).copied().ok_or_else(unknown)
+    }
+
+    pub(super) fn leave(&mut self, serial: Serial, who: Capability, grace_ms: u64) {
+        self.with_job(serial, |job, ground| {
+            if job.leave(who) {
+                job.let_drop(ground.now, grace_ms);
+            }
+        });
+        self.let_go_if_abandoned(serial);
+    }
+
+    /// It has ended, and nobody will read it any more.
+    pub(super) fn let_go_if_abandoned(&mut self, serial: Serial) {
+        if self
+            .jobs
+            .get(&serial)
+            .is_some_and(|job| job.is_abandoned && job.outcome.is_some())
+        {
+            self.let_go(serial, false);
+        }
+    }
+
+    pub(super) fn on_closed(&mut self, who: Capability) {
+        if self.clients.remove(&who).is_none() {
+            return;
+        }
+        self.pending.forget(who);
+        self.starting
+            .values_mut()
+            .for_each(|starting| starting.leave(who));
+        let reads = |job: &Job| job.readers.contains(&who) || job.holder == Some(who);
+        let serials: Vec<Serial> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| reads(job))
+            .map(|(serial, _)| *serial)
+            .collect();
+        for serial in serials {
+            self.leave(serial, who, 0);
+        }
+    }
+
+    /// The front is gone or broken. Its connections are void; what they held goes by
+    /// its policy, but clients get time to dial again.
+    pub(super) fn front_is_lost(&mut self, reason: Broken) -> Result<(), KeeperError> {
+        if !self.front.is_there() {
+            return Ok(());
+        }
+        if self.phase.is_serving() {
+            tracing::error!(reason, "the front is lost");
+        }
+        self.front.lose();
+        self.pending = PendingCommand::default();
+        let clients: Vec<Capability> = self.clients.drain().map(|(who, _)| who).collect();
+        let grace_ms = if self.private {
+            0
+        } else {
+            self.ground.limits.front_grace_ms
+        };
+        for starting in self.starting.values_mut() {
+            clients.iter().for_each(|who| starting.leave(*who));
+            starting.grace_ms = grace_ms;
+        }
+        let serials: Vec<Serial> = self.jobs.keys().copied().collect();
+        for serial in serials {
+            clients
+                .iter()
+                .for_each(|who| self.leave(serial, *who, grace_ms));
+        }
+        if self.private && self.phase.is_serving() {
+            self.end_after_front();
+        }
+        Ok(())
+    }
+
+    /// A job is done with: its outcome was `read`, or its output given up.
+    pub(super) fn let_go(&mut self, serial: Serial, read: bool) {
+        let Some(job) = self.jobs.remove(&serial) else {
+            return;
+        };
+        let (terms, outcome) = job.release(&mut self.ground);
+        self.ids.remove(&terms.id);
+        if let Some(outcome) = outcome {
+            let whose = (terms.owner, terms.hash);
+            self.records
+                .add(self.ground.now, terms.id, whose, outcome, read);
+        }
+    }
+}

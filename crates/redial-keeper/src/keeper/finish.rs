@@ -1,0 +1,180 @@
+//! How a job ends: exit, drain, tree, outcome.
+//!
+//! The exit is told at once. Then the outputs are read to their end or, when
+//! somebody else holds the pipes, for the drain time, and then as far as they were
+//! filled at that moment. When outputs and tree are done, there is an outcome.
+
+use super::ending::{Left, Sweep};
+use super::ground::Ground;
+use super::job::Job;
+use super::streams::Output;
+use super::time::Millis;
+use super::workers::{Walk, Walked};
+use crate::outcome::{Cause, Digest, Outcome, Status};
+
+impl Job {
+    /// TERM to the tree, KILL after `grace_ms`; the outcome says by whom.
+    pub(super) fn cancel(&mut self, now: Millis, grace_ms: u64, by: String) {
+        self.end_tree(now, grace_ms, Cause::Cancelled(by));
+    }
+
+    /// The process has exited.
+    pub(super) fn on_exit(&mut self, ground: &mut Ground) {
+        if self.ending.exit.is_some() {
+            return;
+        }
+        self.ending.look_at_exit(ground.now);
+        if self.ending.exit.is_none() {
+            return;
+        }
+        self.tell.exited = true;
+        self.ending.drain_until = Some(ground.now + u64::from(self.terms.drain_ms));
+        if self.terms.reap {
+            self.ending.sweep(Sweep::new(ground.now, 0), Cause::Itself);
+        }
+        if let Some(pidfd) = self.ending.pidfd() {
+            // Level-triggered: it would be reported until the process is reaped.
+            let _ = ground.poll.remove(pidfd);
+        }
+        for output in &mut self.outputs {
+            output.read(ground, &mut self.journal, true);
+        }
+    }
+
+    /// A walk has come back.
+    pub(super) fn on_walked(&mut self, walked: Walked, now: Millis) {
+        self.ending.walking = false;
+        match walked {
+            Walked::Signalled(signal, reached) => {
+                if self.ending.sweep.is_some() {
+                    self.ending.exact &= reached.exact || signal != libc::SIGKILL;
+                }
+            }
+            Walked::Members(count) => self.ending.on_members(count, now),
+            Walked::Holders(holders) => {
+                let named = |holder: crate::tree::Holder| {
+                    let name = String::from_utf8_lossy(&holder.name).into_owned();
+                    (holder.pid.unsigned_abs(), name)
+                };
+                self.ending.holders = holders.into_iter().map(named).collect();
+                self.ending.drained = true;
+            }
+        }
+    }
+
+    /// Does all that is due or has become possible. Called after every event.
+    pub(super) fn advance(&mut self, ground: &mut Ground) {
+        let now = ground.now;
+        if self.drop_at.is_some_and(|at| at <= now) {
+            self.abandon(now);
+        }
+        if self.outcome.is_none() {
+            if self.ending.exit.is_none() && self.ending.deadline_at.is_some_and(|at| at <= now) {
+                self.ending.deadline_at = None;
+                self.end_tree(now, ground.limits.kill_after_ms, Cause::Deadline);
+            }
+            self.ending.kill_if_due(now);
+            if self.ending.exit.is_some() {
+                self.finish(ground);
+            }
+        }
+        self.walk_on(ground);
+        self.mark(ground);
+    }
+
+    /// The line has dropped and nobody has taken the job: its policy strikes.
+    fn abandon(&mut self, now: Millis) {
+        self.drop_at = None;
+        self.is_abandoned = true;
+        self.end_tree(now, 0, Cause::LineDropped);
+    }
+
+    fn walk_on(&mut self, ground: &Ground) {
+        if !self.ending.walking
+            && let Some(walk) = self.ending.walks.pop_front()
+        {
+            self.ending.walking = true;
+            ground.workers.walk(self.serial, self.tree(), walk);
+        }
+    }
+
+    /// After the exit: outputs, then tree, then outcome.
+    fn finish(&mut self, ground: &mut Ground) {
+        let reaped = self.ending.reap();
+        // Nobody will ever read it: there is no use in waiting for room.
+        if self.is_abandoned {
+            for output in &mut self.outputs {
+                output.drop_all(ground, &mut self.journal);
+            }
+        }
+        if !self.drain(ground) || !reaped || !self.ending.has_settled(self.pid, ground.now) {
+            return;
+        }
+        if let Some(input) = &mut self.input {
+            input.close(ground);
+        }
+        self.outcome = Some(Box::new(self.conclude()));
+        self.tell.ended = true;
+    }
+
+    /// Whether both outputs have come to their end.
+    fn drain(&mut self, ground: &mut Ground) -> bool {
+        if self.outputs.iter().all(Output::has_ended) {
+            return true;
+        }
+        let ending = &mut self.ending;
+        let is_over = ending.drain_until.is_none_or(|until| until <= ground.now);
+        if is_over && !ending.holders_asked {
+            ending.holders_asked = true;
+            ending.queue(Walk::Holders(ending.pipes.clone()));
+        }
+        if ending.drained {
+            for output in &mut self.outputs {
+                output.limit_to_what_is_there();
+                output.read(ground, &mut self.journal, true);
+            }
+        }
+        self.outputs.iter().all(Output::has_ended)
+    }
+
+    fn conclude(&mut self) -> Outcome {
+        let ending = &mut self.ending;
+        let (status, exited_at) = match ending.exit {
+            Some((exit, at)) => (Status::Ended(exit), at),
+            None => (Status::Unknown, self.started_at),
+        };
+        let left = if let Left::Known(left) = ending.left {
+            left
+        } else {
+            0
+        };
+        let [stdout, stderr] = self.outputs.each_ref().map(Output::digest);
+        let nothing = Digest {
+            bytes: 0,
+            checksum: [0; 16].into(),
+            complete: true,
+        };
+        Outcome {
+            status,
+            cause: ending.cause.clone().unwrap_or(Cause::Itself),
+            stdin: self
+                .input
+                .as_ref()
+                .map_or(nothing, |input| input.log.digest()),
+            stdout,
+            stderr,
+            holders: std::mem::take(&mut ending.holders),
+            lingering: u32::try_from(left).unwrap_or(u32::MAX),
+            exact: ending.exact,
+            duration_ms: exited_at.saturating_sub(self.started_at),
+            cpu_us: ending.cpu_us,
+        }
+    }
+
+    /// The server cannot wait any longer: what is not read is lost.
+    pub(super) fn give_up(&mut self, ground: &mut Ground) {
+        self.is_abandoned = true;
+        self.ending.drain_until = Some(ground.now);
+        self.advance(ground);
+    }
+}
