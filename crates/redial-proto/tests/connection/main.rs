@@ -8,5 +8,7 @@ mod handshake;
 mod limits;
 mod order;
 mod pair;
+mod requests;
 mod states;
+mod stdin;
 mod vectors;
