@@ -73,15 +73,17 @@ pub(crate) fn children(parent: u32) -> anyhow::Result<Vec<(u32, Stat)>> {
     Ok(found)
 }
 
-/// How many descriptors a process has open.
+/// What the descriptors of a process lead to; sockets and the like have names such
+/// as `socket:[7]`.
 ///
 /// # Errors
 /// There is no such process, or it is not ours.
-pub(crate) fn descriptors(pid: u32) -> anyhow::Result<usize> {
+pub(crate) fn descriptors(pid: u32) -> anyhow::Result<Vec<PathBuf>> {
     let path = proc_path(pid, "fd");
-    Ok(fs::read_dir(&path)
-        .with_context(|| path.display().to_string())?
-        .count())
+    let entries = fs::read_dir(&path).with_context(|| path.display().to_string())?;
+    // Some may have been closed in the meantime.
+    let targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    Ok(targets.collect())
 }
 
 /// Whether `word` is one of the arguments of a process.
@@ -118,7 +120,7 @@ mod tests {
         let pid = std::process::id();
         let own = stat(pid).unwrap();
         assert!(matches!(own.state, 'R' | 'S'), "{own:?}");
-        assert!(descriptors(pid).unwrap() >= 3);
+        assert!(descriptors(pid).unwrap().len() >= 3);
         let siblings = children(own.parent).unwrap();
         assert!(siblings.iter().any(|(sibling, _)| *sibling == pid));
         assert!(!has_argument(pid, "no such argument"));

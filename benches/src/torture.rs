@@ -9,6 +9,7 @@ use crate::memory::{Memory, kib, mib};
 use crate::patience::until;
 use crate::peer::redial::Redial;
 use crate::peer::server::Server;
+use crate::process;
 use crate::settings::TortureSettings;
 
 const IN_FLIGHT: usize = 64;
@@ -26,12 +27,16 @@ const SLACK_BYTES: u64 = 2 << 20;
 /// Growth allowed once all is remembered that ever is, in bytes.
 const FLAT_BYTES: u64 = 1 << 20;
 
+/// Empty cgroups, each with its descriptor, that a keeper keeps for the next jobs.
+const CGROUPS_KEPT: usize = 64;
+
 /// What a server has, at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Look {
     memory: Memory,
-    /// Of keeper and front.
+    /// Of keeper and front, without those that lead to kept cgroups.
     descriptors: [usize; 2],
+    cgroups: usize,
 }
 
 /// Runs the commands and looks.
@@ -67,18 +72,24 @@ pub(crate) fn run(settings: &TortureSettings) -> anyhow::Result<()> {
     memory_is_flat(&looks)?;
     redial.close();
     descriptors_are(&server, before.descriptors, "when the connection is closed")?;
-    println!("no zombie, no descriptor, memory flat but for what is remembered");
+    println!("no zombie, no descriptor left, memory flat but for what is remembered");
     Ok(())
 }
 
 fn look(server: &Server) -> anyhow::Result<Look> {
-    let [keeper, front] = server.pids();
+    let mut cgroups = 0;
+    let mut descriptors = [0; 2];
+    for (count, pid) in descriptors.iter_mut().zip(server.pids()) {
+        let open = process::descriptors(pid)?;
+        let kept = open.iter().filter(|to| to.starts_with("/sys/fs/cgroup"));
+        let kept = kept.count();
+        *count = open.len() - kept;
+        cgroups += kept;
+    }
     Ok(Look {
         memory: server.memory()?,
-        descriptors: [
-            crate::process::descriptors(keeper)?,
-            crate::process::descriptors(front)?,
-        ],
+        descriptors,
+        cgroups,
     })
 }
 
@@ -106,13 +117,18 @@ fn no_child_is_left(server: &Server) -> anyhow::Result<()> {
 }
 
 fn descriptors_are(server: &Server, expected: [usize; 2], when: &str) -> anyhow::Result<()> {
-    let mut now = [0; 2];
+    let mut now = look(server)?;
     until(SETTLE_LIMIT, || {
-        now = look(server).map_or([0; 2], |look| look.descriptors);
-        now == expected
+        now = look(server).unwrap_or(now);
+        now.descriptors == expected
     });
-    let what = "descriptors of keeper and front";
-    anyhow::ensure!(now == expected, "{what} {when}: {now:?}, were {expected:?}");
+    let same = now.descriptors == expected;
+    anyhow::ensure!(same, "{when}: {now}; descriptors were {expected:?}");
+    let bounded = now.cgroups <= CGROUPS_KEPT;
+    anyhow::ensure!(
+        bounded,
+        "{when}: {now}; at most {CGROUPS_KEPT} cgroups are kept"
+    );
     Ok(())
 }
 
@@ -153,7 +169,8 @@ impl fmt::Display for Look {
         let [keeper, front] = self.descriptors;
         write!(
             f,
-            "memory {private} + {shared} shared, descriptors {keeper} + {front}"
+            "memory {private} + {shared} shared, descriptors {keeper} + {front}, {} cgroups kept",
+            self.cgroups
         )
     }
 }
@@ -165,12 +182,13 @@ mod tests {
     fn looks(private: &[(usize, u64)]) -> Vec<(usize, Look)> {
         let look = |&(done, private): &(usize, u64)| {
             let memory = Memory { private, shared: 0 };
-            let descriptors = [10, 10];
+            let (descriptors, cgroups) = ([10, 10], 0);
             (
                 done,
                 Look {
                     memory,
                     descriptors,
+                    cgroups,
                 },
             )
         };

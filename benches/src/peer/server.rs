@@ -1,5 +1,6 @@
 //! A real `redial serve`: keeper and front, on a socket of their own.
 
+use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,6 +17,7 @@ use crate::process;
 
 const START_LIMIT: Duration = Duration::from_secs(10);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+const LOG: &str = "log";
 
 /// The server; ended when dropped.
 #[derive(Debug)]
@@ -35,22 +37,23 @@ impl Server {
         let program = program()?;
         let dir = tempfile::tempdir().context("cannot make a directory")?;
         let socket = socket_in(dir.path());
+        // As usual: what it costs to log is part of the figures.
+        let log = File::create(dir.path().join(LOG)).context("cannot write")?;
         let mut command = Command::new(&program);
         command
             .args(["serve", "--listen", &format!("unix:{}", socket.display())])
             .args(options)
-            .env("REDIAL_LOG", "warn")
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            .stderr(log);
         let mut daemon = Daemon::spawn(&mut command)?;
         let keeper = daemon.pid();
         let accepts = || UnixStream::connect(&socket).is_ok();
-        let mut ended = Ok(());
-        let came = until(START_LIMIT, || {
-            ended = daemon.check();
-            ended.is_err() || accepts()
-        });
-        ended.context("redial serve")?;
-        anyhow::ensure!(came, "redial serve does not accept");
+        let came = until(START_LIMIT, || daemon.check().is_err() || accepts());
+        let log = || fs::read_to_string(dir.path().join(LOG)).unwrap_or_default();
+        daemon
+            .check()
+            .with_context(|| format!("redial serve: {}", log()))?;
+        anyhow::ensure!(came, "redial serve does not accept: {}", log());
         let front = front_of(keeper)?;
         Ok(Server {
             daemon,
