@@ -3,7 +3,7 @@
 //! Each turn waits for events, handles them, runs what is due, and tells the front
 //! everything that is new in as few packets as hold it. What can take long happens
 //! elsewhere: starting processes and looking up accounts on two threads, walking
-//! /proc and signalling trees on a third (`workers`). This thread only reads and
+//! /proc and signalling trees on a third (`workers`, `gate`). This thread only reads and
 //! writes pipes and shared memory.
 //!
 //! - `config`: settings, limits, errors. `poll`, `time`: events and clocks.
@@ -20,6 +20,7 @@ mod ending;
 mod finish;
 mod front;
 mod front_program;
+mod gate;
 mod ground;
 mod job;
 mod listener;

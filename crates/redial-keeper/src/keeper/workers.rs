@@ -8,6 +8,7 @@ use std::thread;
 
 use rustix::event::EventfdFlags;
 
+use super::gate::Gate;
 use super::poll::Serial;
 use super::time::{Millis, now};
 use crate::account::{Account, environment};
@@ -88,6 +89,7 @@ impl Workers {
         let (starts, start_queue) = mpsc::sync_channel(queue);
         let (done_queue, done) = mpsc::channel();
         let start_queue = Arc::new(Mutex::new(start_queue));
+        let gate = Arc::new(Gate::default());
         let teller = Teller {
             done: done_queue,
             event: Arc::clone(&event),
@@ -98,6 +100,7 @@ impl Workers {
                 account: None,
                 tickets: Arc::clone(tickets),
                 cgroups: cgroups.clone(),
+                gate: Arc::clone(&gate),
             };
             let (queue, teller) = (Arc::clone(&start_queue), teller.clone());
             spawn_thread("spawner", move || starter.run(&queue, &teller))?;
@@ -105,7 +108,7 @@ impl Workers {
         let (errands, errand_queue) = mpsc::channel();
         let walk_cgroups = cgroups.clone();
         spawn_thread("walker", move || {
-            run_errands(&errand_queue, &teller, &walk_cgroups)
+            run_errands(&errand_queue, &teller, &gate, &walk_cgroups)
         })?;
         Ok(Self {
             starts,
@@ -181,6 +184,7 @@ struct Starter {
     account: Option<Arc<Account>>,
     tickets: Arc<SpawnTickets>,
     cgroups: Cgroups,
+    gate: Arc<Gate>,
 }
 
 impl Starter {
@@ -204,14 +208,15 @@ impl Starter {
         let mut request = request(start.command, account, &mark);
         let mut cgroup = self.acquire();
         request.cgroup = cgroup.as_ref().map(JobCgroup::fd);
-        let mut result = self.spawner.spawn(&request);
+        let gate = Arc::clone(&self.gate);
+        let mut result = gate.start(|| self.spawner.spawn(&request));
         if result
             .as_ref()
             .is_err_and(|error| error.stage == SpawnStage::Cgroup)
         {
             self.release(cgroup.take());
             request.cgroup = None;
-            result = self.spawner.spawn(&request);
+            result = gate.start(|| self.spawner.spawn(&request));
         }
         let process = match result {
             Ok(process) => process,
@@ -290,15 +295,11 @@ fn request(command: Command, account: Arc<Account>, mark: &[u8]) -> SpawnRequest
     request
 }
 
-fn run_errands(queue: &Receiver<Errand>, teller: &Teller, cgroups: &Cgroups) {
+fn run_errands(queue: &Receiver<Errand>, teller: &Teller, gate: &Gate, cgroups: &Cgroups) {
     for errand in queue {
         match errand {
             Errand::Walk(serial, tree, walk) => {
-                let walked = match walk {
-                    Walk::Signal(signal) => Walked::Signalled(signal, tree.kill_all(signal)),
-                    Walk::Members => Walked::Members(tree.members().len()),
-                    Walk::Holders(pipes) => Walked::Holders(tree::holders(&pipes, &[])),
-                };
+                let walked = do_walk(&tree, walk, gate);
                 // Before the keeper hears of it: it reaps when the tree is its alone.
                 drop(tree);
                 teller.tell(Done::Walked(serial, walked));
@@ -310,6 +311,21 @@ fn run_errands(queue: &Receiver<Errand>, teller: &Teller, cgroups: &Cgroups) {
                 }
             }
         }
+    }
+}
+
+fn do_walk(tree: &Tree, walk: Walk, gate: &Gate) -> Walked {
+    let needs_proc = !tree.is_exact() || matches!(walk, Walk::Holders(_));
+    let do_it = || match walk {
+        Walk::Signal(signal) => Walked::Signalled(signal, tree.kill_all(signal)),
+        Walk::Members => Walked::Members(tree.members().len()),
+        Walk::Holders(pipes) => Walked::Holders(tree::holders(&pipes, &[])),
+    };
+    // A cgroup knows its members without /proc.
+    if needs_proc {
+        gate.walk(do_it)
+    } else {
+        do_it()
     }
 }
 

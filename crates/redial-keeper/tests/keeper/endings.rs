@@ -285,3 +285,38 @@ fn a_command_of_two_mebibytes_arrives_whole() {
         expected.to_string()
     );
 }
+
+#[test]
+fn cancelling_a_job_does_not_touch_those_that_are_being_started() {
+    let (keeper, mut front) = Keeper::start("");
+    let _line = keeper.dial();
+    let who = front.connection();
+    for _ in 0..60 {
+        let victim = front.start(who, command(&["sleep", "60"]));
+        let starts: Vec<JobId> = (0..16)
+            .map(|number| {
+                let id = front.new_id();
+                let mut bystander = command(&["true"]);
+                bystander.job = id.into();
+                front.send_start(who, &bystander);
+                if number == 4 {
+                    front.control(who, victim, 1, ControlKind::Cancel(0));
+                }
+                id
+            })
+            .collect();
+        for id in starts.into_iter().chain([victim]) {
+            front.until("it has ended", |front| {
+                front.jobs.get(&id).is_some_and(|job| job.outcome.is_some())
+            });
+            let status = front.seen(&id).outcome.clone().unwrap().status;
+            let wanted = if id == victim {
+                ended_by(9)
+            } else {
+                Status::Ended(Exit::Code(0))
+            };
+            assert_eq!(status, wanted);
+            front.say(&ToKeeper::Leave(who, id.into(), true));
+        }
+    }
+}
