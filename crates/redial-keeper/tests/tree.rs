@@ -332,6 +332,25 @@ fn a_cgroup_is_used_again_only_when_it_is_empty() {
     );
 }
 
+/// Linux 6.14 to (at least) 6.18: a process born into a cgroup that was ever killed is
+/// killed at birth.
+#[test]
+fn a_job_is_not_born_into_a_cgroup_that_was_killed_before() {
+    let _alone = alone();
+    let Some(mut cgroups) = cgroups() else { return };
+    for name in [20, 22, 24] {
+        let mut job = Family::start(name, "exec sleep $T", Some(&mut cgroups));
+        job.tree.kill_all(libc::SIGKILL);
+        assert_eq!(job.job.wait().1, Some(libc::SIGKILL));
+        job.tree.root_is_reaped();
+        let tree = std::mem::replace(&mut job.tree, Tree::new(0, 0, Vec::new()));
+        cgroups.release(tree.into_cgroup().expect("it has one"));
+        let mut next = Family::start(name + 1, "exit 7", Some(&mut cgroups));
+        assert_eq!(next.job.wait(), (Some(7), None), "the job after {name}");
+        next.tree.root_is_reaped();
+    }
+}
+
 #[test]
 fn an_ended_child_is_reaped_only_when_it_can_be_no_job() {
     let _alone = alone();

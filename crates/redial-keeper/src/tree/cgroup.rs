@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, AtFlags, Mode, OFlags};
@@ -115,7 +116,11 @@ impl CgroupRoot {
         self.present += 1;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = Arc::new(rustix::fs::open(&path, flags, Mode::empty())?);
-        Ok(JobCgroup { path, directory })
+        Ok(JobCgroup {
+            path,
+            directory,
+            was_killed: AtomicBool::new(false),
+        })
     }
 
     /// Takes a job's cgroup back. If something still runs in it, it stays as it is
@@ -124,7 +129,7 @@ impl CgroupRoot {
         // When in doubt it is in use: a job must never be born among strangers.
         if cgroup.populated().unwrap_or(true) {
             self.populated.push_back(cgroup);
-        } else if self.free.len() < FREE_MAX {
+        } else if self.free.len() < FREE_MAX && !cgroup.was_killed.load(Ordering::Relaxed) {
             self.free.push(cgroup);
         } else if remove(&cgroup.path, DEPTH_MAX).is_ok() {
             self.present -= 1;
@@ -170,6 +175,10 @@ impl Drop for CgroupRoot {
 pub struct JobCgroup {
     path: PathBuf,
     directory: Arc<OwnedFd>,
+    /// Then no job may be born in it any more: since Linux 6.14 a fork compares how
+    /// often the parent's cgroup was killed with how often the child's was, where the
+    /// two differ, and kills the child. (6.18 still does.)
+    was_killed: AtomicBool,
 }
 
 impl JobCgroup {
@@ -205,7 +214,11 @@ impl JobCgroup {
     /// # Errors
     /// It cannot be done.
     pub fn kill(&self) -> io::Result<usize> {
+        if !self.populated()? {
+            return Ok(0);
+        }
         let count = self.pids()?.len();
+        self.was_killed.store(true, Ordering::Relaxed);
         match std::fs::write(self.path.join("cgroup.kill"), "1") {
             // Before Linux 5.14.
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.signal(libc::SIGKILL),
