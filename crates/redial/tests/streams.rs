@@ -1,5 +1,7 @@
 //! Streams end when they should, hold nobody back, and say what was left.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
+
 mod support;
 
 use std::io::{Read, Write};
@@ -130,11 +132,21 @@ fn a_background_process_is_drained_for_a_bounded_time_then_named() {
             ran.stderr
         );
         assert!(ran.took < Duration::from_secs(4), "{:?}", ran.took);
+        assert!(
+            ran.stderr.contains(" (sleep) still holds the output open"),
+            "{}",
+            ran.stderr
+        );
         let left = marked(&mark);
-        assert_eq!(left.len(), 1, "it stays, as with ssh: {left:?}");
-        let holder = format!("pid {} (sleep) still holds", left[0].pid);
-        assert!(ran.stderr.contains(&holder), "{}", ran.stderr);
-        terminate(left[0].pid);
+        if target != "local:" {
+            assert_eq!(left.len(), 1, "it stays, as with ssh: {left:?}");
+            assert!(
+                ran.stderr.contains(&format!("pid {} ", left[0].pid)),
+                "{}",
+                ran.stderr
+            );
+        }
+        left.iter().for_each(|process| terminate(process.pid));
     }
 }
 

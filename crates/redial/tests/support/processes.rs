@@ -3,7 +3,7 @@
 use std::fs;
 
 /// A process, told from a later one of the same id by when it started.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Process {
     pub(crate) pid: u32,
     pub(crate) parent: u32,
@@ -28,9 +28,14 @@ impl Process {
         })
     }
 
+    /// Whether both are the same process, whatever it does now.
+    pub(crate) fn is(&self, other: &Process) -> bool {
+        (self.pid, self.started) == (other.pid, other.started)
+    }
+
     /// Whether it is still there, and no zombie.
     pub(crate) fn lives(&self) -> bool {
-        Process::of(self.pid).is_some_and(|now| now.started == self.started && now.state != 'Z')
+        Process::of(self.pid).is_some_and(|now| now.is(self) && now.state != 'Z')
     }
 }
 
