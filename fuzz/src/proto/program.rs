@@ -41,12 +41,7 @@ impl Program {
         self.trace.push(format!("{event:?}"));
         match event {
             Event::ServerHello(_) => {
-                let user = Authenticate {
-                    user: "ada".into(),
-                    keys: Vec::new(),
-                    signature: None,
-                };
-                let _ = connection.authenticate(&user);
+                let _ = connection.authenticate(&user());
                 self.ask(connection);
             }
             Event::Authenticated(_) => self.ask(connection),
@@ -202,6 +197,14 @@ impl Program {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 33) % end
+    }
+}
+
+fn user() -> Authenticate {
+    Authenticate {
+        user: "ada".into(),
+        keys: Vec::new(),
+        signature: None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::pair::{Errand, Pair, Weather};
 
 #[test]
 fn of_64_channels_one_stalls_and_the_other_63_finish() {
-    for seed in 0..4 {
+    for seed in 0..2 {
         let mut errands = vec![
             Errand {
                 stdin: 5_000,

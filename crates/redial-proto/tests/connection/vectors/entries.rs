@@ -16,6 +16,31 @@ pub(crate) struct Entry {
     pub(crate) error: Option<&'static str>,
 }
 
+impl Entry {
+    /// `what` is the name, the receiver's state, and the error if there is one.
+    pub(crate) fn new(from: Side, what: &'static str, hex: Vec<u8>, meaning: &str) -> Self {
+        let mut words = what.split(' ');
+        Self {
+            name: words.next().expect("a name"),
+            from,
+            state: words.next().unwrap_or_default(),
+            hex,
+            meaning: meaning.into(),
+            error: words.next(),
+        }
+    }
+}
+
+/// Said by a client.
+pub(crate) fn client(what: &'static str, hex: Vec<u8>, meaning: &str) -> Entry {
+    Entry::new(Side::Client, what, hex, meaning)
+}
+
+/// Said by a server.
+pub(crate) fn server(what: &'static str, hex: Vec<u8>, meaning: &str) -> Entry {
+    Entry::new(Side::Server, what, hex, meaning)
+}
+
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "name: {}", self.name)?;

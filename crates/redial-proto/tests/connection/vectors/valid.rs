@@ -3,36 +3,12 @@
 use redial_proto::message::*;
 use redial_proto::{Kind, Side};
 
-use super::entries::Entry;
+use super::entries::{Entry, client, server};
 use crate::frames::*;
-
-fn client(name: &'static str, state: &'static str, hex: Vec<u8>, meaning: &str) -> Entry {
-    entry(Side::Client, name, state, hex, meaning)
-}
-
-fn server(name: &'static str, state: &'static str, hex: Vec<u8>, meaning: &str) -> Entry {
-    entry(Side::Server, name, state, hex, meaning)
-}
-
-fn entry(
-    from: Side,
-    name: &'static str,
-    state: &'static str,
-    hex: Vec<u8>,
-    meaning: &str,
-) -> Entry {
-    Entry {
-        name,
-        from,
-        state,
-        hex,
-        meaning: meaning.into(),
-        error: None,
-    }
-}
 
 pub(crate) fn entries() -> Vec<Entry> {
     let mut entries = connection();
+    entries.extend(authentication());
     entries.extend(requests());
     entries.extend(controls());
     entries.extend(streams());
@@ -42,84 +18,78 @@ pub(crate) fn entries() -> Vec<Entry> {
 }
 
 fn connection() -> Vec<Entry> {
-    let hello = |state| move |name, hex, meaning| client(name, state, hex, meaning);
     let with_features = ClientHello {
         max_version: 3,
         features: vec!["a-feature".into()],
         ..client_hello()
     };
+    vec![
+        client(
+            "client-hello hello",
+            message(Kind::Hello, 0, &client_hello()),
+            "versions 1 to 1; limits: payload 262144, 1024 channels, start 2097152, no keepalive, early stdin 65536; agent example/1",
+        ),
+        client(
+            "client-hello-features hello",
+            message(Kind::Hello, 0, &with_features),
+            "the same with versions 1 to 3 and one feature, which the server need not know",
+        ),
+        server(
+            "server-hello hello",
+            message(Kind::Hello, 0, &server_hello(false)),
+            "version 1; the same limits; instance of 16 bytes 07; no authentication",
+        ),
+    ]
+}
+
+fn authentication() -> Vec<Entry> {
     let signed = Authenticate {
         signature: Some(vec![9, 9].into()),
         ..authenticate()
     };
     vec![
-        hello("hello")(
-            "client-hello",
-            message(Kind::Hello, 0, &client_hello()),
-            "versions 1 to 1; limits: payload 262144, 1024 channels, start 2097152, no keepalive, early stdin 65536; agent example/1",
-        ),
-        hello("hello")(
-            "client-hello-features",
-            message(Kind::Hello, 0, &with_features),
-            "the same with versions 1 to 3 and one feature, which the server need not know",
-        ),
-        server(
-            "server-hello",
-            "hello",
-            message(Kind::Hello, 0, &server_hello(false)),
-            "version 1; the same limits; instance of 16 bytes 07; no authentication",
-        ),
         client(
-            "authenticate",
-            "authenticate",
+            "authenticate authenticate",
             message(Kind::Authenticate, 0, &authenticate()),
             "user ada, one key of the bytes 01 02 03, no signature",
         ),
         client(
-            "authenticate-signed",
-            "authenticate",
+            "authenticate-signed authenticate",
             message(Kind::Authenticate, 0, &signed),
             "the same with a signature of the bytes 09 09",
         ),
         server(
-            "authenticated",
-            "deciding",
+            "authenticated deciding",
             message(Kind::Authenticated, 0, &authenticated(0)),
             "yes",
         ),
         server(
-            "authenticated-go-on",
-            "deciding",
+            "authenticated-go-on deciding",
             message(Kind::Authenticated, 0, &authenticated(1)),
             "go on with the key of index 0",
         ),
         server(
-            "authenticated-no",
-            "deciding",
+            "authenticated-no deciding",
             message(Kind::Authenticated, 0, &authenticated(2)),
             "no, and the reason: no",
         ),
         client(
-            "ping",
-            "ready",
+            "ping ready",
             sample(Kind::Ping, Side::Server, 0),
             "to be answered by pong with the same 8 bytes",
         ),
         server(
-            "pong",
-            "ready",
+            "pong ready",
             sample(Kind::Pong, Side::Client, 0),
             "the answer",
         ),
         client(
-            "goodbye",
-            "ready",
+            "goodbye ready",
             message(Kind::Goodbye, 0, &goodbye()),
             "done, no text",
         ),
         server(
-            "goodbye-shutting-down",
-            "open",
+            "goodbye-shutting-down open",
             message(
                 Kind::Goodbye,
                 0,
@@ -131,8 +101,7 @@ fn connection() -> Vec<Entry> {
             "code 5, with a text",
         ),
         client(
-            "unknown-optional",
-            "ready",
+            "unknown-optional ready",
             raw(0x7f, 1, 0, 0, 0, b"whatever"),
             "a kind that is not known, marked optional: skipped",
         ),
@@ -171,32 +140,27 @@ fn requests() -> Vec<Entry> {
     let bytes = cbor(&start());
     vec![
         client(
-            "start",
-            "ready",
+            "start ready",
             message(Kind::Start, 2, &start()),
             "argv uname, -a; stdin; drain 2000 ms; killed when the line drops; credit 1000000 for stdout and stderr",
         ),
         client(
-            "start-full",
-            "ready",
+            "start-full ready",
             message(Kind::Start, 2, &full),
             "shell text, directory, one variable, a terminal of 24 x 80, deadline 60000 ms, kept for 300000 ms, reaped; sent again after 1500 ms, stdout wanted from 100",
         ),
         client(
-            "start-kept",
-            "ready",
+            "start-kept ready",
             message(Kind::Start, 2, &kept),
             "detached, kept without a time",
         ),
         client(
-            "start-first-piece",
-            "ready",
+            "start-first-piece ready",
             frame(Kind::Start, 2, 0, 2, &bytes[..20]),
             "the first 20 bytes of start's payload; MORE is set",
         ),
         client(
-            "attach",
-            "ready",
+            "attach ready",
             message(Kind::Attach, 2, &attach()),
             "take; both outputs from 0, credit 1000000",
         ),
@@ -204,34 +168,33 @@ fn requests() -> Vec<Entry> {
 }
 
 fn controls() -> Vec<Entry> {
-    let control = |name, kind, meaning| {
+    let control = |what, kind, meaning| {
         let control = Control { number: 1, kind };
-        client(name, "open", message(Kind::Control, 1, &control), meaning)
+        client(what, message(Kind::Control, 1, &control), meaning)
     };
     vec![
         control(
-            "control-signal",
+            "control-signal open",
             ControlKind::Signal(2),
             "number 1: signal 2",
         ),
         control(
-            "control-resize",
+            "control-resize open",
             ControlKind::Resize(50, 132, 0, 0),
             "50 rows, 132 columns",
         ),
         control(
-            "control-stop",
+            "control-stop open",
             ControlKind::Stop(1),
             "nobody reads stdout any more",
         ),
         control(
-            "control-cancel",
+            "control-cancel open",
             ControlKind::Cancel(5_000),
             "TERM, after 5000 ms KILL",
         ),
         client(
-            "close",
-            "open",
+            "close open",
             message(Kind::Close, 1, &Close { outcome_seen: true }),
             "the outcome may be forgotten",
         ),
@@ -246,68 +209,57 @@ fn streams() -> Vec<Entry> {
     };
     vec![
         client(
-            "data-stdin",
-            "open",
+            "data-stdin open",
             at(Kind::Data, 0, 1, 0, b"hello\n"),
             "6 bytes of stdin from offset 0",
         ),
         server(
-            "data-stdout",
-            "open",
+            "data-stdout open",
             at(Kind::Data, 1, 1, 0, b"hello\n"),
             "6 bytes of stdout from offset 0",
         ),
         server(
-            "data-stderr",
-            "open",
+            "data-stderr open",
             at(Kind::Data, 2, 1, 0, b"\x00"),
             "1 byte of stderr from offset 0",
         ),
         client(
-            "eof-stdin",
-            "open",
+            "eof-stdin open",
             at(Kind::Eof, 0, 1, 0, b""),
             "stdin has no bytes",
         ),
         server(
-            "eof-stdout",
-            "open",
+            "eof-stdout open",
             at(Kind::Eof, 1, 1, 0, b""),
             "stdout has no bytes",
         ),
         client(
-            "credit-stdout",
-            "open",
+            "credit-stdout open",
             at(Kind::Credit, 1, 1, 2_000_000, b""),
             "stdout may be sent up to 2000000",
         ),
         server(
-            "credit-stdin",
-            "open",
+            "credit-stdin open",
             at(Kind::Credit, 0, 1, 2_000_000, b""),
             "stdin may be sent up to 2000000",
         ),
         client(
-            "acknowledge-stderr",
-            "open",
+            "acknowledge-stderr open",
             at(Kind::Acknowledge, 2, 1, 0, b""),
             "nothing of stderr is written yet",
         ),
         server(
-            "acknowledge-stdin",
-            "open",
+            "acknowledge-stdin open",
             at(Kind::Acknowledge, 0, 1, 0, b""),
             "nothing of stdin is kept yet",
         ),
         server(
-            "stdin-closed",
-            "open",
+            "stdin-closed open",
             frame(Kind::StdinClosed, 0, 0, 1, b""),
             "the child reads no more",
         ),
         server(
-            "missed",
-            "open",
+            "missed open",
             message(Kind::Missed, 1, &missed),
             "the first 70000 bytes of stderr are gone; data goes on there",
         ),
@@ -326,32 +278,27 @@ fn answers() -> Vec<Entry> {
     };
     vec![
         server(
-            "attached",
-            "opening",
+            "attached opening",
             message(Kind::Attached, 1, &attached()),
             "started now, process 4711, exact, holder; stdin from 0 with credit 1000000; outputs from 0",
         ),
         server(
-            "attached-again",
-            "opening",
+            "attached-again opening",
             message(Kind::Attached, 1, &again),
             "it ran already; controls up to 3 are applied; stdout from 100",
         ),
         server(
-            "refused",
-            "opening",
+            "refused opening",
             message(Kind::Refused, 1, &refused()),
             "code 5",
         ),
         server(
-            "applied",
-            "open",
+            "applied open",
             message(Kind::Applied, 1, &Applied { number: 1 }),
             "control 1 is applied",
         ),
         server(
-            "exited",
-            "open",
+            "exited open",
             message(
                 Kind::Exited,
                 1,
@@ -362,14 +309,12 @@ fn answers() -> Vec<Entry> {
             "exit code 3",
         ),
         server(
-            "exited-signal",
-            "open",
+            "exited-signal open",
             message(Kind::Exited, 1, &core),
             "signal 11, core dumped",
         ),
         server(
-            "holder",
-            "open",
+            "holder open",
             message(Kind::Holder, 1, &Holder { holder: false }),
             "no longer the holder",
         ),
@@ -377,33 +322,27 @@ fn answers() -> Vec<Entry> {
 }
 
 fn outcomes() -> Vec<Entry> {
-    let ended = |name, outcome: Outcome, meaning| {
-        server(name, "open", message(Kind::Ended, 1, &outcome), meaning)
-    };
-    let digest = DigestMessage {
-        bytes: 70_000,
-        checksum: [0xab; 16].into(),
-        complete: false,
-    };
+    let ended =
+        |what, outcome: Outcome, meaning| server(what, message(Kind::Ended, 1, &outcome), meaning);
     vec![
         ended(
-            "ended",
+            "ended open",
             outcome(),
             "exit code 3, by itself; streams without bytes, complete; 12 ms, 900 µs of CPU",
         ),
         ended(
-            "ended-cancelled",
+            "ended-cancelled open",
             Outcome {
                 status: Status::Signaled(9, false),
                 cause: Cause::Cancelled("ada".into()),
-                stdout: digest,
+                stdout: incomplete(),
                 exact: false,
                 ..outcome()
             },
             "signal 9, cancelled by ada, not exact; stdout 70000 bytes, not complete",
         ),
         ended(
-            "ended-deadline",
+            "ended-deadline open",
             Outcome {
                 status: Status::Signaled(15, false),
                 cause: Cause::Deadline,
@@ -412,7 +351,7 @@ fn outcomes() -> Vec<Entry> {
             "signal 15 after the deadline",
         ),
         ended(
-            "ended-line-dropped",
+            "ended-line-dropped open",
             Outcome {
                 cause: Cause::LineDropped,
                 ..outcome()
@@ -420,7 +359,7 @@ fn outcomes() -> Vec<Entry> {
             "the line dropped",
         ),
         ended(
-            "ended-server",
+            "ended-server open",
             Outcome {
                 status: Status::Unknown,
                 cause: Cause::ServerEnded,
@@ -429,7 +368,7 @@ fn outcomes() -> Vec<Entry> {
             "nobody knows how: the server ended",
         ),
         ended(
-            "ended-holders",
+            "ended-holders open",
             Outcome {
                 holders: vec![(4_712, "sleep".into())],
                 lingering: 1,
@@ -438,8 +377,7 @@ fn outcomes() -> Vec<Entry> {
             "process 4712, sleep, still holds a pipe",
         ),
         server(
-            "ended-not-started",
-            "opening",
+            "ended-not-started opening",
             message(
                 Kind::Ended,
                 1,
@@ -451,4 +389,12 @@ fn outcomes() -> Vec<Entry> {
             "not started: exec of /nonexistent, errno 2; in place of attached",
         ),
     ]
+}
+
+fn incomplete() -> DigestMessage {
+    DigestMessage {
+        bytes: 70_000,
+        checksum: [0xab; 16].into(),
+        complete: false,
+    }
 }
