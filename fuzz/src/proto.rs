@@ -8,7 +8,7 @@ use redial_proto::{Body, Config, Connection, Side, limits};
 
 use program::Program;
 
-/// What a server makes of any bytes from a client. See [`run`] for the shape of the input.
+/// What a server makes of any bytes from a client. See `check` for the shape of the input.
 pub fn proto_server(data: &[u8]) {
     check(Side::Server, data);
 }
