@@ -189,6 +189,12 @@ impl ClientSession {
         }
     }
 
+    fn say(&self, channel: ChannelId, event: JobEvent) {
+        if let Some(running) = self.running.get(&channel) {
+            running.cell.say(event);
+        }
+    }
+
     /// Acknowledged stdin is the server's; there is room for more.
     fn stdin_acknowledged(&mut self, channel: ChannelId, up_to: u64) {
         let Some(running) = self.running.get_mut(&channel) else {
@@ -276,14 +282,10 @@ impl Session for ClientSession {
             Event::Eof {
                 channel,
                 stream,
-                offset,
+                offset: length,
             } => {
-                let stream = Output::of(stream);
-                if let (Some(running), Some(stream)) = (self.running.get(&channel), stream) {
-                    running.cell.say(JobEvent::Eof {
-                        stream,
-                        length: offset,
-                    });
+                if let Some(stream) = Output::of(stream) {
+                    self.say(channel, JobEvent::Eof { stream, length });
                 }
             }
             Event::Applied { channel, number } => {
@@ -300,16 +302,8 @@ impl Session for ClientSession {
                     running.cell.lock().miss(stream);
                 }
             }
-            Event::StdinClosed { channel } => {
-                if let Some(running) = self.running.get(&channel) {
-                    running.cell.say(JobEvent::StdinClosed);
-                }
-            }
-            Event::Exited { channel, exit } => {
-                if let Some(running) = self.running.get(&channel) {
-                    running.cell.say(JobEvent::Exited(exit.into()));
-                }
-            }
+            Event::StdinClosed { channel } => self.say(channel, JobEvent::StdinClosed),
+            Event::Exited { channel, exit } => self.say(channel, JobEvent::Exited(exit.into())),
             Event::Ended { channel, outcome } => {
                 if let Some(running) = self.running.get_mut(&channel) {
                     running.cell.end((*outcome).into());
