@@ -27,18 +27,22 @@ pub(crate) fn child_exits() -> io::Result<OwnedFd> {
     blocked(&[libc::SIGCHLD])
 }
 
-/// Takes everything that is pending, so that the descriptor is readable no more.
-/// Says how many signals that were.
-pub(crate) fn drain(signals: &OwnedFd) -> usize {
-    let mut buffer = [0_u8; 8 * size_of::<libc::signalfd_siginfo>()];
-    let mut count = 0;
-    while let Ok(len) = rustix::io::read(signals, &mut buffer) {
-        count += len / size_of::<libc::signalfd_siginfo>();
-        if len < buffer.len() {
-            break;
-        }
+/// Writing to a pipe that nobody reads is an error, not our death, whatever the
+/// binary has set. Children get the default back.
+pub(crate) fn ignore_sigpipe() -> io::Result<()> {
+    // SAFETY: no handler is installed; ignoring a signal has no precondition.
+    if unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
     }
-    count
+    Ok(())
+}
+
+/// Takes what is pending, so that the descriptor is readable no more. Of one signal
+/// there is at most one record, however often it was sent.
+pub(crate) fn drain(signals: &OwnedFd) {
+    let mut record = [0_u8; size_of::<libc::signalfd_siginfo>()];
+    // Nothing to read is as well.
+    let _ = rustix::io::read(signals, &mut record);
 }
 
 fn blocked(signals: &[i32]) -> io::Result<OwnedFd> {

@@ -265,7 +265,7 @@ impl Keeper<'_> {
     fn on_control(&mut self, who: Capability, id: &JobId, number: u64, control: ControlKind) {
         let Ok(client) = self.client(who) else { return };
         self.if_holder(who, id, |job, ground| {
-            tracing::info!(job = hex(id), ?control, by = client.name(), "control");
+            tracing::debug!(job = hex(id), ?control, by = client.name(), "control");
             job.control(ground, number, control, client.name());
         });
     }

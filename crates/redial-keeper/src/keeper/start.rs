@@ -156,7 +156,7 @@ impl Keeper<'_> {
             return Err(Refusal::new(RefusedCode::LogPool, text));
         };
         let (serial, mark) = (self.next_serial, hex(&terms.id));
-        tracing::info!(
+        tracing::debug!(
             job = mark,
             uid = terms.owner,
             program = program_name(&command),

@@ -115,6 +115,7 @@ impl<'a> Keeper<'a> {
         let private = listen.is_empty();
         // Before any thread: they inherit the mask.
         let children = signals::child_exits().map_err(KeeperError::setup("take SIGCHLD"))?;
+        signals::ignore_sigpipe().map_err(KeeperError::setup("ignore SIGPIPE"))?;
         become_subreaper().map_err(KeeperError::setup("become a subreaper"))?;
         if let Err(error) = crate::spawn::raise_descriptor_limit() {
             tracing::warn!(%error, "the limit on open files stays as it is");
@@ -285,6 +286,7 @@ impl<'a> Keeper<'a> {
         if self.orphans_hidden || self.orphans_at.is_some_and(|at| at <= now) {
             self.reap_orphans();
         }
+        self.records.forget(now);
         self.cool_pools();
         self.listen_if_possible();
         self.advance_phase();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use redial_keeper::keeper::{FrontHandle, KeeperConfig, Limits, run_with};
+use redial_keeper::keeper::{FrontHandle, FrontProgram, KeeperConfig, Limits, run, run_with};
 use redial_keeper::wire::Link;
 use tempfile::TempDir;
 
@@ -16,6 +16,8 @@ use crate::front::Front;
 
 /// Set in the environment of a keeper; its value, limits as `name=number …`.
 pub(crate) const KEEPER: &str = "REDIAL_TEST_KEEPER";
+/// Set when fronts are to be started as programs; and for these, see `program.rs`.
+pub(crate) const PROGRAM: &str = "REDIAL_TEST_PROGRAM";
 const PRIVATE: &str = "REDIAL_TEST_PRIVATE";
 const SOCKET: &str = "REDIAL_TEST_SOCKET";
 
@@ -49,15 +51,25 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// With limits as `name=number …`, see [`limits`].
     pub(crate) fn start(limits: &str) -> (Self, Front) {
-        Self::start_as(limits, false)
+        Self::with_front(Self::start_as(limits, None))
     }
 
     /// One that serves its stdio only.
     pub(crate) fn start_private(limits: &str) -> (Self, Front) {
-        Self::start_as(limits, true)
+        Self::with_front(Self::start_as(limits, Some(PRIVATE)))
     }
 
-    fn start_as(limits: &str, private: bool) -> (Self, Front) {
+    /// One that starts its fronts itself.
+    pub(crate) fn start_with_program() -> Self {
+        Self::start_as("", Some(PROGRAM)).0
+    }
+
+    fn with_front((keeper, mut front): (Self, Front)) -> (Self, Front) {
+        front.begin();
+        (keeper, front)
+    }
+
+    fn start_as(limits: &str, variable: Option<&str>) -> (Self, Front) {
         let directory = tempfile::tempdir().unwrap();
         let (supply, theirs) = Link::pair().unwrap();
         let (reader, shutdown) = io::pipe().unwrap();
@@ -65,9 +77,7 @@ impl Keeper {
         let (ours, fronts) = Link::pair().unwrap();
         supply.send(b"front", &[fronts.as_fd()]).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
-        if private {
-            command.env(PRIVATE, "1");
-        }
+        command.envs(variable.map(|name| (name, "1")));
         command
             .args([
                 "keeper_process",
@@ -83,8 +93,7 @@ impl Keeper {
         // SAFETY: only makes calls that are allowed after a fork.
         unsafe { command.pre_exec(block_sigchld) };
         let process = command.spawn().unwrap();
-        let mut front = Front::new(ours);
-        front.begin();
+        let front = Front::new(ours);
         let keeper = Self {
             process,
             supply,
@@ -237,9 +246,17 @@ pub(crate) fn be_keeper() {
         limits: limits(&std::env::var(KEEPER).unwrap()),
         listen: listen.into_iter().collect(),
         stdio: stdio.map(|(reader, writer)| (reader.into(), writer.into())),
-        front: Default::default(),
+        front: FrontProgram {
+            args: ["front_process", "--exact", "--nocapture"]
+                .map(Into::into)
+                .to_vec(),
+            env: Vec::new(),
+        },
         shutdown: shutdown.unwrap(),
     };
+    if std::env::var_os(PROGRAM).is_some() {
+        return run(config).unwrap();
+    }
     run_with(config, &mut || {
         Ok(FrontHandle::from_link(Link::from_fd(next()?)?))
     })

@@ -14,6 +14,7 @@ mod hostile;
 mod many;
 mod once;
 mod private;
+mod program;
 mod seen;
 mod sockets;
 mod streams;
@@ -23,5 +24,13 @@ mod streams;
 fn keeper_process() {
     if std::env::var_os(harness::KEEPER).is_some() {
         harness::be_keeper();
+    }
+}
+
+/// Not a test either: the front that a keeper starts as a program.
+#[test]
+fn front_process() {
+    if std::env::var_os(harness::PROGRAM).is_some() {
+        program::be_front();
     }
 }
