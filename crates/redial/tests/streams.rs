@@ -167,9 +167,10 @@ fn a_short_drain_waits_less_and_quiet_names_nobody() {
         .for_each(|process| terminate(process.pid));
 }
 
-/// A command that says `up` when it runs, and then what it hears.
+/// A command that says `up` when it runs, and then what it hears. It sleeps in short
+/// steps: a shell that is about to start a `sleep` when the signal comes sees it behind that.
 fn listening(text: &str, mark: &str) -> Child {
-    let text = format!("{text}; echo up; while :; do sleep {mark}; done");
+    let text = format!("{text}; echo up; while :; do sleep 0.05; done # {mark}");
     let mut child = Redial::run("local:")
         .args(["-n", "--", "sh", "-c", &text])
         .spawn();
@@ -259,4 +260,31 @@ fn a_killed_client_takes_its_command_along() {
     child.kill().unwrap();
     child.wait().unwrap();
     nobody_is_left(&mark);
+}
+
+#[test]
+fn an_interrupt_leaves_at_once_when_only_our_own_writing_is_left() {
+    let mut child = Redial::run("local:")
+        .args([
+            "-n",
+            "--",
+            "sh",
+            "-c",
+            "head -c 300000 /dev/zero; echo over >&2",
+        ])
+        .spawn();
+    let mut word = [0; 5];
+    child
+        .stderr
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut word)
+        .unwrap();
+    // Nobody reads stdout, so it never ends by itself. How far the end of the job has come
+    // is not seen here: at most three interrupts are needed, and each is heard.
+    let left = eventually(|| {
+        interrupt(&child);
+        child.try_wait().unwrap()
+    });
+    assert_eq!(left.and_then(|status| status.code()), Some(130));
 }

@@ -194,6 +194,10 @@ impl Run<'_> {
 
     /// True if we leave.
     fn interrupted(&mut self, step: Step) -> bool {
+        if self.ended.is_some() {
+            // Only our own writing is left, and nobody reads that.
+            return true;
+        }
         let job = self.handle.id();
         // A control that cannot be sent any more is one for a job that is over.
         match step {

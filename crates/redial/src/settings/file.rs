@@ -82,11 +82,15 @@ pub(crate) fn load(named: Option<&Path>) -> Result<File, SettingsError> {
     };
     match std::fs::read_to_string(&path) {
         Ok(text) => parse(&text, &path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
-            Ok(File::default())
-        }
+        Err(error) if named.is_none() && is_not_ours(&error) => Ok(File::default()),
         Err(error) => Err(format!("settings file {}: {error}", path.display()).into()),
     }
+}
+
+/// There is none, or HOME is somebody else's (as after su).
+fn is_not_ours(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
 fn usual_place() -> Option<PathBuf> {
