@@ -110,7 +110,8 @@ fn section(rounds: usize, contestants: &[Contestant<'_>], missing: Option<String
              end, reaped, exit code 0 and no output checked. {rounds} rounds; in each, everybody \
              once, in an order shuffled from seed {SEED}. Directly: the keeper's own spawner in \
              the measuring process. ssh gives the text to the login shell, whose `true` is a \
-             builtin: it starts a shell where the others start `true`."
+             builtin: it starts a shell, with an empty home and so without start-up files, where \
+             the others start `true`."
         ),
         figures: table.to_string(),
         goals,

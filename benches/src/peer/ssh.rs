@@ -112,16 +112,20 @@ fn master(mut client: Command, control: &Path) -> anyhow::Result<Daemon> {
     Ok(master)
 }
 
-/// More sessions and starts at once than anybody here asks for.
+/// More sessions and starts at once than anybody here asks for. bash reads its
+/// start-up file under sshd even for a single command; with our directory as its
+/// home there is none, so that it does not count against ssh.
 fn server_config(dir: &Path, port: u16) -> String {
     let at = |name: &str| dir.join(name).display().to_string();
     format!(
         "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\n\
          PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-         MaxSessions 512\nMaxStartups 512\nUseDNS no\nPrintMotd no\nLogLevel ERROR\n",
+         MaxSessions 512\nMaxStartups 512\nUseDNS no\nPrintMotd no\nLogLevel ERROR\n\
+         SetEnv HOME={}\n",
         at("host"),
         at("authorized_keys"),
+        dir.display(),
     )
 }
 
@@ -171,8 +175,12 @@ mod tests {
         let name = "commands_run_over_the_master_connection";
         match Ssh::start() {
             Ok(ssh) => {
-                let output = ssh.run("echo hello; exit 3").output().unwrap();
-                assert_eq!(output.stdout, b"hello\n", "{output:?}");
+                let output = ssh
+                    .run("echo hello; ls ~/control; exit 3")
+                    .output()
+                    .unwrap();
+                let expected = format!("hello\n{}/control\n", ssh.dir.path().display());
+                assert_eq!(output.stdout, expected.as_bytes(), "{output:?}");
                 assert_eq!(output.status.code(), Some(3));
             }
             // As an ordinary user, or without ssh, it may not work here.
