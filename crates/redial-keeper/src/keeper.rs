@@ -7,7 +7,7 @@
 //! writes pipes and shared memory.
 //!
 //! - `config`: settings, limits, errors. `poll`, `time`: events and clocks.
-//! - `turn`: the loop. `requests`: what the front may ask. `start`: at most once.
+//! - `turn`, `house`: the loop. `requests`: what the front may ask. `start`: at most once.
 //! - `job`: one job; `streams`: its bytes; `ending`, `finish`: its end; `records`:
 //!   ended jobs.
 //! - `front`, `listener`, `clients`, `shutdown`: the front's life, new connections,
@@ -22,6 +22,7 @@ mod front;
 mod front_program;
 mod gate;
 mod ground;
+mod house;
 mod job;
 mod listener;
 mod poll;

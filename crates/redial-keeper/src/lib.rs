@@ -1,4 +1,14 @@
 //! The process that holds the children.
+//!
+//! The keeper starts processes, reads what they write into logs in shared memory,
+//! feeds them stdin, keeps the timers, reaps, and ends trees. It knows no transport
+//! and no protocol: a *front*, a child of its own that may die at any time, talks to
+//! the network and to the keeper over a socket pair ([`wire`]). What the front says
+//! is treated as hostile; what it needs to send output is mapped once ([`pool`]).
+//!
+//! [`keeper::run`] is the whole of it. [`spawn`] and [`tree`] start processes and
+//! end all that came of them, and are useful on their own. Linux only; no async.
+//! This is the one crate with unsafe code, each block of it with its reason.
 
 pub mod account;
 pub mod keeper;

@@ -58,3 +58,51 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_started_while_a_walk_is_under_way() {
+        let (gate, walking) = (Gate::default(), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        gate.start(|| assert_eq!(walking.load(Ordering::SeqCst), 0));
+                    }
+                });
+            }
+            for _ in 0..200 {
+                gate.walk(|| {
+                    walking.fetch_add(1, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    walking.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_start_that_hangs_does_not_stop_walks() {
+        let gate = Gate::default();
+        let (release, released) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let gate = &gate;
+            scope.spawn(move || {
+                gate.start(|| {
+                    begun.send(()).unwrap();
+                    let _ = released.recv();
+                });
+            });
+            has_begun.recv().unwrap();
+            assert_eq!(gate.walk(|| 7), 7);
+            drop(release);
+        });
+    }
+}

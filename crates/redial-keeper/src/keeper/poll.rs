@@ -127,3 +127,48 @@ impl Poll {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_token_comes_back_as_it_was() {
+        let tokens = [
+            Token::Shutdown,
+            Token::Timer,
+            Token::Children,
+            Token::Workers,
+            Token::Front,
+            Token::FrontProcess,
+            Token::Listener(3),
+            Token::Exit(1 << 59),
+            Token::Stdin(0),
+            Token::Stdout(77),
+            Token::Stderr(u64::MAX >> 4),
+        ];
+        for token in tokens {
+            assert_eq!(Token::decode(token.encode()), Some(token));
+        }
+        assert_eq!(Token::decode(0xF), None);
+    }
+
+    #[test]
+    fn a_pipe_that_is_only_watched_for_its_end_is_silent_until_then() {
+        let poll = Poll::new().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let (other_reader, other_writer) = std::io::pipe().unwrap();
+        poll.add(&writer, Token::Stdin(1), Interest::Hangup)
+            .unwrap();
+        poll.add(&other_reader, Token::Stdout(2), Interest::Read)
+            .unwrap();
+        let mut tokens = Vec::new();
+        rustix::io::write(&other_writer, b"x").unwrap();
+        poll.wait(&mut tokens).unwrap();
+        assert_eq!(tokens, [Token::Stdout(2)]);
+        poll.remove(&other_reader).unwrap();
+        drop(reader);
+        poll.wait(&mut tokens).unwrap();
+        assert_eq!(tokens, [Token::Stdin(1)]);
+    }
+}

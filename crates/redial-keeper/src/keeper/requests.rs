@@ -25,6 +25,10 @@ pub(super) struct PendingCommand {
     bytes: Vec<u8>,
 }
 
+/// Answers to the requests of one packet, at most: what waits before it is taken is
+/// bounded already, but thousands of attaches fit one packet.
+const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
 impl PendingCommand {
     /// Its connection is over.
     pub(super) fn forget(&mut self, who: Capability) {
@@ -87,6 +91,9 @@ impl Keeper<'_> {
     }
 
     fn handle(&mut self, message: ToKeeper) -> Result<(), Broken> {
+        if self.front.out.len_bytes() > MAX_ANSWER_BYTES {
+            return Err("it asks for more than it takes");
+        }
         if !self.front.is_ready && !matches!(message, ToKeeper::Ready(_)) {
             return Err("it has not said that it is ready");
         }

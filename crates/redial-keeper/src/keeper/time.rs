@@ -102,3 +102,43 @@ impl AsFd for Timers {
         self.timer.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_due_once_at_the_time_set_last() {
+        let mut timers = Timers::new().unwrap();
+        timers.set(1, None, Some(10));
+        timers.set(2, None, Some(20));
+        timers.set(1, Some(10), Some(30));
+        timers.set(3, None, Some(5));
+        timers.set(3, Some(5), None);
+        assert_eq!(timers.take_due(19), []);
+        assert_eq!(timers.take_due(30), [2, 1]);
+        assert_eq!(timers.take_due(u64::MAX), []);
+    }
+
+    #[test]
+    fn the_descriptor_becomes_readable_in_time_also_for_what_is_long_past() {
+        let mut timers = Timers::new().unwrap();
+        timers.set(1, None, Some(u64::MAX));
+        timers.arm().unwrap();
+        for when in [0, 1, now() + 5] {
+            timers.set(2, None, Some(when));
+            timers.arm().unwrap();
+            let mut fds = [rustix::event::PollFd::new(
+                &timers,
+                rustix::event::PollFlags::IN,
+            )];
+            let patience = Timespec {
+                tv_sec: 20,
+                tv_nsec: 0,
+            };
+            assert_eq!(rustix::event::poll(&mut fds, Some(&patience)).unwrap(), 1);
+            timers.acknowledge();
+            assert_eq!(timers.take_due(now()), [2]);
+        }
+    }
+}

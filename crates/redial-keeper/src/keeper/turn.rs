@@ -19,16 +19,11 @@ use super::start::Starting;
 use super::time::{Millis, now};
 use super::workers::{Done, Workers};
 use crate::signals;
-use crate::tree::{CgroupRoot, Next, OrphanReaper, SpawnTickets, become_subreaper};
+use crate::tree::{CgroupRoot, OrphanReaper, SpawnTickets, become_subreaper};
 use crate::wire::{Capability, JobId};
 
 /// Waits in the outbox at most, before jobs are told no more and requests wait.
 pub(super) const MAX_OUTBOX_BYTES: usize = 256 * 1024;
-/// Idle for this long, and the free memory of the pools goes back.
-const COOL_AFTER_MS: u64 = 1_000;
-/// Between two looks at children that may belong to a start under way.
-const ORPHANS_MS: u64 = 100;
-
 /// All that the keeper holds.
 pub(super) struct Keeper<'a> {
     pub(super) ground: Ground,
@@ -45,7 +40,7 @@ pub(super) struct Keeper<'a> {
     pub(super) next_capability: Capability,
     pub(super) pending: PendingCommand,
     pub(super) front: Front,
-    start_front: &'a mut dyn FnMut() -> io::Result<FrontHandle>,
+    pub(super) start_front: &'a mut dyn FnMut() -> io::Result<FrontHandle>,
     pub(super) listeners: Vec<Listener>,
     pub(super) listening: bool,
     pub(super) reserve: Reserve,
@@ -60,13 +55,13 @@ pub(super) struct Keeper<'a> {
     /// A private server ends because of that, with an error.
     pub(super) front_died: bool,
     pub(super) shutdown: OwnedFd,
-    children: OwnedFd,
-    orphans: OrphanReaper,
+    pub(super) children: OwnedFd,
+    pub(super) orphans: OrphanReaper,
     /// Children wait to be reaped behind one that is a job's.
-    orphans_hidden: bool,
-    orphans_at: Option<Millis>,
-    cool_at: Option<Millis>,
-    house_due: Option<Millis>,
+    pub(super) orphans_hidden: bool,
+    pub(super) orphans_at: Option<Millis>,
+    pub(super) cool_at: Option<Millis>,
+    pub(super) house_due: Option<Millis>,
     pub(super) buffer: Vec<u8>,
 }
 
@@ -192,7 +187,7 @@ impl<'a> Keeper<'a> {
         loop {
             self.ground.now = now();
             self.keep_house()?;
-            self.report();
+            self.report()?;
             if self.has_ended() {
                 return if self.front_died {
                     Err(KeeperError::FrontDied)
@@ -277,86 +272,8 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// What is nobody's in particular.
-    fn keep_house(&mut self) -> Result<(), KeeperError> {
-        let now = self.ground.now;
-        if self.front.start_at().is_some_and(|at| at <= now) && self.phase.wants_front() {
-            self.start_front()?;
-        }
-        if self.orphans_hidden || self.orphans_at.is_some_and(|at| at <= now) {
-            self.reap_orphans();
-        }
-        self.records.forget(now);
-        self.cool_pools();
-        self.listen_if_possible();
-        self.advance_phase();
-        let due = [
-            self.front.start_at().filter(|_| self.phase.wants_front()),
-            self.orphans_at,
-            self.cool_at,
-            self.listen_at,
-            self.phase.due(),
-        ];
-        let due = due.into_iter().flatten().min();
-        self.ground.timers.set(0, self.house_due, due);
-        self.house_due = due;
-        Ok(())
-    }
-
-    fn start_front(&mut self) -> Result<(), KeeperError> {
-        self.front.begin(self.ground.now);
-        let started =
-            (self.start_front)().and_then(|handle| self.front.take(handle, &self.ground.poll));
-        match started.and_then(|()| self.welcome()) {
-            Ok(()) => Ok(()),
-            Err(error) if self.private => Err(KeeperError::Setup {
-                what: "start the front",
-                source: error,
-            }),
-            Err(error) => {
-                tracing::error!(%error, "cannot start a front");
-                self.front.failed();
-                Ok(())
-            }
-        }
-    }
-
-    fn reap_orphans(&mut self) {
-        self.orphans_at = None;
-        let (jobs, front) = (&self.jobs, self.front.pid());
-        let is_ours = |pid| {
-            front == Some(pid)
-                || jobs
-                    .values()
-                    .any(|job| job.pid == pid && !job.ending.is_reaped())
-        };
-        let next = match self.orphans.reap(is_ours) {
-            Ok(orphans) => orphans.next,
-            Err(error) => {
-                tracing::error!(%error, "cannot reap orphans");
-                Next::Deferred
-            }
-        };
-        self.orphans_hidden = matches!(next, Next::Job(_));
-        if next == Next::Deferred {
-            self.orphans_at = Some(self.ground.now + ORPHANS_MS);
-        }
-    }
-
-    fn cool_pools(&mut self) {
-        let ground = &mut self.ground;
-        if self.cool_at.is_some_and(|at| at <= ground.now) {
-            self.cool_at = None;
-            ground.output.cool_if_idle();
-            ground.stdin.cool_if_idle();
-        }
-        if self.cool_at.is_none() && (ground.output.is_warm() || ground.stdin.is_warm()) {
-            self.cool_at = Some(ground.now + COOL_AFTER_MS);
-        }
-    }
-
     /// Tells the front what is new, and lets go of jobs that are done with.
-    fn report(&mut self) {
+    fn report(&mut self) -> Result<(), KeeperError> {
         for serial in std::mem::take(&mut self.ground.dirty) {
             if self.front.out.len_bytes() > MAX_OUTBOX_BYTES {
                 // Its time comes when the front listens again.
@@ -370,9 +287,11 @@ impl<'a> Keeper<'a> {
             self.let_go_if_abandoned(serial);
         }
         if !self.front.flush(&self.ground.poll) {
-            // Seen as its end in the next turn.
-            tracing::debug!("the front does not take messages any more");
+            // Its last words first; its end is behind them, or it gets one now.
+            self.on_front_packets()?;
+            self.front_is_lost("it takes no messages")?;
         }
+        Ok(())
     }
 }
 

@@ -149,3 +149,27 @@ fn a_packet_that_breaks_off_says_so_and_ends() {
         assert!(whole <= 1, "cut at {cut}");
     }
 }
+
+#[test]
+fn a_command_of_too_many_items_is_given_up_not_collected() {
+    let command = |items: usize| Command {
+        job: ByteArray::from([1; 16]),
+        program: Program::Argv(vec![ByteVec::from(Vec::new()); items]),
+        cwd: None,
+        env: Vec::new(),
+        stdin: false,
+        pty: None,
+        deadline_ms: None,
+        drain_ms: 0,
+        on_drop: DropPolicy::Kill,
+        reap: false,
+        detach: false,
+        resent: None,
+    };
+    let decoded = |items| {
+        let bytes = minicbor::to_vec(command(items)).unwrap();
+        minicbor::decode::<Command>(&bytes).map(|decoded| decoded == command(items))
+    };
+    assert!(decoded(MAX_COMMAND_ITEMS).unwrap());
+    assert!(decoded(MAX_COMMAND_ITEMS + 1).is_err());
+}

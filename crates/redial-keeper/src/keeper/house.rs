@@ -1,0 +1,91 @@
+//! What is nobody's in particular, once in every turn: a front to be started,
+//! orphans, memory that is not needed, what is due next.
+
+use super::config::KeeperError;
+use super::turn::Keeper;
+use crate::tree::Next;
+
+/// Idle for this long, and the free memory of the pools goes back.
+const COOL_AFTER_MS: u64 = 1_000;
+/// Between two looks at children that may belong to a start under way.
+const ORPHANS_MS: u64 = 100;
+
+impl Keeper<'_> {
+    /// What is nobody's in particular.
+    pub(super) fn keep_house(&mut self) -> Result<(), KeeperError> {
+        let now = self.ground.now;
+        if self.front.start_at().is_some_and(|at| at <= now) && self.phase.wants_front() {
+            self.start_front()?;
+        }
+        if self.orphans_hidden || self.orphans_at.is_some_and(|at| at <= now) {
+            self.reap_orphans();
+        }
+        self.records.forget(now);
+        self.cool_pools();
+        self.listen_if_possible();
+        self.advance_phase();
+        let due = [
+            self.front.start_at().filter(|_| self.phase.wants_front()),
+            self.orphans_at,
+            self.cool_at,
+            self.listen_at,
+            self.phase.due(),
+        ];
+        let due = due.into_iter().flatten().min();
+        self.ground.timers.set(0, self.house_due, due);
+        self.house_due = due;
+        Ok(())
+    }
+
+    fn start_front(&mut self) -> Result<(), KeeperError> {
+        self.front.begin(self.ground.now);
+        let started =
+            (self.start_front)().and_then(|handle| self.front.take(handle, &self.ground.poll));
+        match started.and_then(|()| self.welcome()) {
+            Ok(()) => Ok(()),
+            Err(error) if self.private => Err(KeeperError::Setup {
+                what: "start the front",
+                source: error,
+            }),
+            Err(error) => {
+                tracing::error!(%error, "cannot start a front");
+                self.front.failed();
+                Ok(())
+            }
+        }
+    }
+
+    fn reap_orphans(&mut self) {
+        self.orphans_at = None;
+        let (jobs, front) = (&self.jobs, self.front.pid());
+        let is_ours = |pid| {
+            front == Some(pid)
+                || jobs
+                    .values()
+                    .any(|job| job.pid == pid && !job.ending.is_reaped())
+        };
+        let next = match self.orphans.reap(is_ours) {
+            Ok(orphans) => orphans.next,
+            Err(error) => {
+                tracing::error!(%error, "cannot reap orphans");
+                Next::Deferred
+            }
+        };
+        self.orphans_hidden = matches!(next, Next::Job(_));
+        if next == Next::Deferred {
+            self.orphans_at = Some(self.ground.now + ORPHANS_MS);
+        }
+    }
+
+    fn cool_pools(&mut self) {
+        let ground = &mut self.ground;
+        if self.cool_at.is_some_and(|at| at <= ground.now) {
+            self.cool_at = None;
+            ground.output.cool_if_idle();
+            ground.stdin.cool_if_idle();
+        }
+        if self.cool_at.is_none() && (ground.output.is_warm() || ground.stdin.is_warm()) {
+            self.cool_at = Some(ground.now + COOL_AFTER_MS);
+        }
+    }
+}
