@@ -1,9 +1,10 @@
 //! What the tests of the real program share: running it, a server of the test's own, and
 //! a look at what it leaves behind.
 
-// Each test program uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
+pub(crate) mod memory;
 pub(crate) mod processes;
 pub(crate) mod server;
 
@@ -150,7 +151,7 @@ pub(crate) fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
         if seen.is_some() || Instant::now() > deadline {
             return seen;
         }
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(2)); // bounded poll
     }
 }
 
