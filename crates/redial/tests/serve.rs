@@ -214,9 +214,11 @@ fn twenty_thousand_commands_leave_no_zombie_and_no_descriptor() {
     workers
         .into_iter()
         .for_each(|worker| worker.join().unwrap());
+    // The keeper keeps up to 64 empty cgroups for jobs to come, each with a descriptor.
+    let most = [before[0] + 64 + 2, before[1] + 2];
     let back = eventually(|| {
         let now = open();
-        (now[0] <= before[0] + 2 && now[1] <= before[1] + 2).then_some(())
+        (now[0] <= most[0] && now[1] <= most[1]).then_some(())
     });
     assert!(
         back.is_some(),
