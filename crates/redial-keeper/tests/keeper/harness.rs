@@ -171,11 +171,22 @@ impl Keeper {
 }
 
 impl Drop for Keeper {
+    /// Ends it as a user would who is in a hurry, so that none of its jobs is left.
     fn drop(&mut self) {
-        if self.process.try_wait().is_ok_and(|status| status.is_none()) {
-            let _ = self.process.kill();
-            let _ = self.process.wait();
+        for _ in 0..2 {
+            let _ = self
+                .shutdown
+                .as_mut()
+                .map(|shutdown| shutdown.write_all(b"x"));
+            for _ in 0..400 {
+                if self.process.try_wait().is_ok_and(|status| status.is_some()) {
+                    return;
+                }
+                let _ = rustix::event::poll(&mut [], Some(&millis(2)));
+            }
         }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
