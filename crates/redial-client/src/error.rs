@@ -41,7 +41,9 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The program ended instead of answering.
-    #[error("{target}: the program ended before it answered ({status}); its own words are above")]
+    #[error(
+        "{target}: the program ended before it answered ({status}); what it said, if anything, is above"
+    )]
     Ended {
         /// Where to.
         target: Target,

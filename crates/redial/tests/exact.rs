@@ -1,7 +1,5 @@
 //! Bytes and arguments arrive exactly, over every kind of target.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
-
 mod support;
 
 use std::ffi::OsString;

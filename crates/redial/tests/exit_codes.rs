@@ -1,7 +1,5 @@
 //! The exit code tells the command's failures from redial's, and stderr says why.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
-
 mod support;
 
 use std::time::Duration;

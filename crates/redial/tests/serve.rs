@@ -42,6 +42,18 @@ fn a_second_server_on_the_same_socket_is_refused_and_a_stale_socket_replaced() {
 }
 
 #[test]
+fn a_place_that_cannot_be_served_is_named_once() {
+    let ran = Redial::bare(["serve", "--listen", "unix:/proc/none/r.sock"]).ran();
+    assert_eq!(ran.code, 125);
+    assert_eq!(
+        ran.stderr.matches("No such file").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn the_network_is_not_listened_on_yet_and_that_is_said() {
     let ran = Redial::bare(["serve", "--listen", "0.0.0.0:7334"]).ran();
     assert_eq!(ran.code, 125);

@@ -252,6 +252,26 @@ fn term_cancels_at_once() {
 }
 
 #[test]
+fn a_signal_that_was_ignored_when_we_started_stays_ignored() {
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "trap '' INT; exec \"$@\"", "sh"]);
+    shell
+        .arg(support::binary())
+        .args(["run", "local:", "-n", "--"]);
+    shell.args(["sh", "-c", "echo up; sleep 0.3; echo still"]);
+    let mut child = shell
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut up = [0; 3];
+    child.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
+    interrupt(&child);
+    let ran = finish(child, Instant::now());
+    assert_eq!((ran.code, &ran.stdout[..]), (0, &b"still\n"[..]));
+}
+
+#[test]
 fn a_killed_client_takes_its_command_along() {
     let server = TestServer::start();
     let mark = mark();

@@ -71,17 +71,16 @@ fn keeper(
     stdio: Option<(OwnedFd, OwnedFd)>,
 ) -> anyhow::Result<()> {
     let shutdown = signals::termination().context("cannot hear signals")?;
-    for path in &listen {
-        tracing::info!(socket = %path.display(), "listening");
-    }
-    redial_keeper::keeper::run(KeeperConfig {
+    tracing::info!(sockets = ?listen, "starting");
+    let config = KeeperConfig {
         limits,
         listen,
         stdio,
         front,
         shutdown,
-    })?;
-    Ok(())
+    };
+    // Its text tells the cause already; as an error's source it would be told twice.
+    redial_keeper::keeper::run(config).map_err(|error| anyhow::anyhow!("{error}"))
 }
 
 /// The front ends with its keeper, not with a signal that reaches the whole terminal:
