@@ -7,6 +7,7 @@ use redial_keeper::pool::{OutputView, StdinView};
 use redial_keeper::wire::{Chunk, JobId};
 use redial_net::Slices;
 use redial_net::proto::Stream;
+use redial_net::proto::message::Control;
 
 /// Bytes of a chunk (PROTOCOL.md section 7 has the same block).
 pub(crate) const CHUNK_BYTES: u64 = 65_536;
@@ -16,6 +17,8 @@ pub(crate) const CHUNK_BYTES: u64 = 65_536;
 pub(crate) struct Channel {
     pub(crate) job: JobId,
     chunks: [ChunkMap; 3],
+    /// The client has not said that there is no stdin: it wants to hear of its end.
+    pub(crate) has_stdin: bool,
     /// Outputs acknowledged by the client: stdout, stderr.
     pub(crate) acknowledged: [u64; 2],
     /// Stdin that lies in its chunks.
@@ -24,6 +27,10 @@ pub(crate) struct Channel {
     pub(crate) stdin_told: u64,
     /// The keeper has something to hear about this channel.
     pub(crate) dirty: bool,
+    /// The keeper has answered: before that it takes no control.
+    pub(crate) attached: bool,
+    /// Controls that came before the answer.
+    pub(crate) early_controls: Vec<Control>,
     /// The client has been sent the outcome.
     pub(crate) ended: bool,
 }
@@ -33,10 +40,13 @@ impl Channel {
         Channel {
             job,
             chunks: Default::default(),
+            has_stdin: true,
             acknowledged: [0; 2],
             stdin_written: 0,
             stdin_told: 0,
             dirty: false,
+            attached: false,
+            early_controls: Vec::new(),
             ended: false,
         }
     }

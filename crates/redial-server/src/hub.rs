@@ -117,6 +117,11 @@ impl Hub {
         self.mailboxes.len()
     }
 
+    /// The keeper hands over a few more than the limit, for them to be told so.
+    pub(crate) fn is_full(&self) -> bool {
+        self.mailboxes.len() >= self.settings.connections as usize
+    }
+
     /// Numbers a start or attach of this channel, for the answer.
     pub(crate) fn request(&mut self, capability: Capability, channel: ChannelId) -> u32 {
         self.last_request = self.last_request.wrapping_add(1);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use redial_keeper::outcome::ControlKind;
 use redial_keeper::pool::{OutputView, StdinView};
 use redial_keeper::wire::{Capability, ToKeeper};
-use redial_net::proto::message::{Attach, GoodbyeCode, RefusedCode, Start};
+use redial_net::proto::message::{Attach, Control, GoodbyeCode, RefusedCode, Start};
 use redial_net::proto::{ChannelId, Connection, Event, Stream};
 use redial_net::{Session, Slices};
 
@@ -22,6 +22,9 @@ use crate::translate;
 
 /// Piece of an encoded command, in bytes: a packet less what is around it.
 const COMMAND_PIECE_BYTES: usize = 60 * 1024;
+
+/// Controls kept for a job that is being started. More are sent by no honest client.
+const EARLY_CONTROLS_MAX: usize = 64;
 
 /// A connection's part in the protocol.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(crate) struct FrontSession {
     telling: Vec<(ChannelId, u64)>,
     said_goodbye: bool,
     shutting_down: bool,
+    /// One connection too many: only told so.
+    turned_away: bool,
 }
 
 impl FrontSession {
@@ -47,6 +52,7 @@ impl FrontSession {
         output: Rc<OutputView>,
         stdin: Rc<StdinView>,
     ) -> Self {
+        let turned_away = hub.borrow().is_full();
         let mailbox = hub.borrow_mut().open(capability);
         FrontSession {
             capability,
@@ -59,6 +65,7 @@ impl FrontSession {
             telling: Vec::new(),
             said_goodbye: false,
             shutting_down: false,
+            turned_away,
         }
     }
 
@@ -67,7 +74,7 @@ impl FrontSession {
             Some(resent) => ([resent.stdout_from, resent.stderr_from], true),
             None => ([0, 0], false),
         };
-        let job = start.job.into();
+        let (job, has_stdin): (_, bool) = (start.job.into(), start.stdin);
         let Some(command) = translate::command(start) else {
             let text = "a start has either argv or shell text";
             connection.refused(channel, RefusedCode::Malformed, text);
@@ -87,7 +94,9 @@ impl FrontSession {
             });
         }
         drop(hub);
-        self.open(channel, Channel::new(job), from);
+        let mut new = Channel::new(job);
+        new.has_stdin = has_stdin;
+        self.open(channel, new, from);
     }
 
     fn attach(&mut self, channel: ChannelId, attach: Attach) {
@@ -108,6 +117,40 @@ impl FrontSession {
     fn open(&mut self, channel: ChannelId, mut new: Channel, from: [u64; 2]) {
         new.acknowledged = from;
         self.channels.insert(channel, new);
+    }
+
+    fn control(&mut self, connection: &mut Connection, channel: ChannelId, control: Control) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        if state.attached {
+            self.tell_control(channel, control);
+        } else if state.early_controls.len() < EARLY_CONTROLS_MAX {
+            state.early_controls.push(control);
+        } else {
+            let text = "too many controls before the job is attached";
+            self.say_goodbye(connection, GoodbyeCode::Protocol, text);
+        }
+    }
+
+    /// The keeper has answered: it takes controls now.
+    fn open_for_controls(&mut self, channel: ChannelId) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        state.attached = true;
+        for control in std::mem::take(&mut state.early_controls) {
+            self.tell_control(channel, control);
+        }
+    }
+
+    fn tell_control(&self, channel: ChannelId, control: Control) {
+        if let Some(state) = self.channels.get(&channel) {
+            let kind: ControlKind = translate::control(control.kind);
+            let job = state.job.into();
+            let message = ToKeeper::Control(self.capability, job, control.number, kind);
+            self.hub.borrow_mut().tell(&message);
+        }
     }
 
     fn take_stdin(&mut self, channel: ChannelId, offset: u64, bytes: &[u8]) {
@@ -180,14 +223,7 @@ impl Session for FrontSession {
         match event {
             Event::Start { channel, start } => self.start(connection, channel, *start),
             Event::Attach { channel, attach } => self.attach(channel, attach),
-            Event::Control { channel, control } => {
-                if let Some(state) = self.channels.get(&channel) {
-                    let kind: ControlKind = translate::control(control.kind);
-                    let job = state.job.into();
-                    let message = ToKeeper::Control(self.capability, job, control.number, kind);
-                    self.hub.borrow_mut().tell(&message);
-                }
-            }
+            Event::Control { channel, control } => self.control(connection, channel, control),
             Event::Closed {
                 channel,
                 outcome_seen,
@@ -266,6 +302,10 @@ impl Session for FrontSession {
             }
         }
         drop(hub);
+        if self.turned_away {
+            let text = "the server has as many connections as it takes; try again later";
+            self.say_goodbye(connection, GoodbyeCode::TooManyConnections, text);
+        }
         if self.shutting_down && self.channels.is_empty() {
             self.say_goodbye(
                 connection,

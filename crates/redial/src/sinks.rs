@@ -4,12 +4,18 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
 use redial_client::{Bytes, JobHandle, Output};
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+/// Acknowledged at once when so much is written: a quarter of the window, so that the
+/// server need not wait for it.
+const ACKNOWLEDGE_BYTES: usize = 256 * 1024;
+/// Less is acknowledged when nothing more has come for so long.
+const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(1);
 /// Pieces written with one call at most.
 const BATCH: usize = 64;
 
@@ -105,8 +111,9 @@ fn writer(
 ) -> io::Result<()> {
     let body = move || {
         let mut failed = [false; 2];
+        let mut written = Written::default();
         let mut batch = VecDeque::new();
-        while let Ok(first) = pieces.recv() {
+        while let Some(first) = next_piece(&pieces, &mut written, &job) {
             batch.push_back(first);
             while batch.len() < BATCH
                 && let Ok(next) = pieces.try_recv()
@@ -119,7 +126,7 @@ fn writer(
                     continue;
                 }
                 match write_all(stream, &run) {
-                    Ok(()) => job.acknowledge(stream, end),
+                    Ok(()) => written.add(stream, end, &run, &job),
                     Err(error) => {
                         *failed = true;
                         // Nobody listens only when we are leaving.
@@ -135,6 +142,49 @@ fn writer(
         .name("sink".to_owned())
         .spawn(body)
         .map(drop)
+}
+
+/// What is written and not yet acknowledged. To acknowledge wakes the thread that reads
+/// from the line, which for every piece would cost more than the piece.
+#[derive(Default)]
+struct Written {
+    ends: [Option<u64>; 2],
+    bytes: usize,
+}
+
+impl Written {
+    fn add(&mut self, stream: Output, end: u64, run: &[Bytes], job: &JobHandle) {
+        self.ends[stream.index()] = Some(end);
+        self.bytes += run.iter().map(Bytes::len).sum::<usize>();
+        if self.bytes >= ACKNOWLEDGE_BYTES {
+            self.acknowledge(job);
+        }
+    }
+
+    fn acknowledge(&mut self, job: &JobHandle) {
+        for stream in Output::BOTH {
+            if let Some(end) = self.ends[stream.index()].take() {
+                job.acknowledge(stream, end);
+            }
+        }
+        self.bytes = 0;
+    }
+}
+
+/// Waits for a piece; when none comes soon, acknowledges what is written.
+fn next_piece(pieces: &Receiver<Piece>, written: &mut Written, job: &JobHandle) -> Option<Piece> {
+    if written.bytes > 0 {
+        match pieces.recv_timeout(ACKNOWLEDGE_AFTER) {
+            Err(RecvTimeoutError::Timeout) => written.acknowledge(job),
+            next => {
+                if next.is_err() {
+                    written.acknowledge(job);
+                }
+                return next.ok();
+            }
+        }
+    }
+    pieces.recv().ok()
 }
 
 /// The pieces at the front that go to the same stream, and the offset behind them.

@@ -270,14 +270,7 @@ impl Ending {
             Pid::from_raw(root)
                 .is_some_and(|group| rustix::process::test_kill_process_group(group).is_ok())
         };
-        // With a cgroup the members are one small file, no walk.
-        let in_cgroup = || !self.tree.members().is_empty();
-        !self.holders.is_empty()
-            || if self.tree.is_exact() {
-                in_cgroup()
-            } else {
-                group()
-            }
+        !self.holders.is_empty() || self.tree.is_populated().unwrap_or_else(group)
     }
 
     pub(super) fn on_members(&mut self, count: usize, now: Millis) {

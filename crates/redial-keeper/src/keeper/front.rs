@@ -13,6 +13,10 @@ use crate::wire::{Link, Outbox, ToFront};
 const START_INTERVAL_MS: u64 = 200;
 /// So many fronts may die before they were ready, until we become patient.
 const PATIENCE: u32 = 3;
+/// What may wait for more is held back for less than this. A wake-up of another
+/// process costs more than most commands have to say: the start, the end of output and
+/// the outcome of a short one go together.
+const HOLD_MS: u64 = 2;
 /// Longest wait for the next try.
 const MAX_WAIT_MS: u64 = 30_000;
 
@@ -62,6 +66,10 @@ impl Drop for FrontProcess {
 pub(super) struct Front {
     handle: Option<FrontHandle>,
     pub(super) out: Outbox<ToFront>,
+    /// Of what waits in `out`: bytes that may wait for more.
+    patient_bytes: usize,
+    /// Until then.
+    hold_until: Option<Millis>,
     pub(super) is_ready: bool,
     interest: Option<Interest>,
     started_at: Option<Millis>,
@@ -128,6 +136,8 @@ impl Front {
         self.is_ready = false;
         self.interest = None;
         self.out = Outbox::new();
+        self.patient_bytes = 0;
+        self.hold_until = None;
     }
 
     /// It could not even be started.
@@ -135,11 +145,32 @@ impl Front {
         self.unready_deaths += 1;
     }
 
-    /// Sends what waits. False when the front is gone.
-    pub(super) fn flush(&mut self, poll: &Poll) -> bool {
+    /// What `tell` puts into the outbox may wait for more.
+    pub(super) fn patiently<R>(&mut self, tell: impl FnOnce(&mut Outbox<ToFront>) -> R) -> R {
+        let before = self.out.len_bytes();
+        let result = tell(&mut self.out);
+        self.patient_bytes += self.out.len_bytes() - before;
+        result
+    }
+
+    /// When what is held back is to be sent.
+    pub(super) fn held_until(&self) -> Option<Millis> {
+        self.hold_until
+    }
+
+    /// Sends what waits, unless all of it may wait for more. False when the front is gone.
+    pub(super) fn flush(&mut self, poll: &Poll, now: Millis) -> bool {
         let Some(handle) = &self.handle else {
             return true;
         };
+        if self.patient_bytes > 0 && self.patient_bytes == self.out.len_bytes() {
+            let until = *self.hold_until.get_or_insert(now + HOLD_MS);
+            if now < until {
+                return true;
+            }
+        }
+        self.hold_until = None;
+        self.patient_bytes = 0;
         let Ok(all) = self.out.flush(&handle.link) else {
             return false;
         };

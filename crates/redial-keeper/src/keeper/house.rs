@@ -24,8 +24,14 @@ impl Keeper<'_> {
         self.cool_pools();
         self.listen_if_possible();
         self.advance_phase();
+        Ok(())
+    }
+
+    /// Sees to it that the house is kept again in time.
+    pub(super) fn set_house_timer(&mut self) {
         let due = [
             self.front.start_at().filter(|_| self.phase.wants_front()),
+            self.front.held_until(),
             self.orphans_at,
             self.cool_at,
             self.listen_at,
@@ -34,7 +40,6 @@ impl Keeper<'_> {
         let due = due.into_iter().flatten().min();
         self.ground.timers.set(0, self.house_due, due);
         self.house_due = due;
-        Ok(())
     }
 
     fn start_front(&mut self) -> Result<(), KeeperError> {

@@ -3,20 +3,25 @@
 //! Nothing is queued: what is to be told is found by comparing where the job
 //! stands with what was told. So a front that does not listen costs no memory.
 
+use super::front::Front;
 use super::ground::Ground;
 use super::job::Job;
 use crate::wire::{Capability, Chunk, Outbox, Piece, Snapshot, ToFront, WireError};
 
 impl Job {
     /// Tells the front all that is new, if one of its connections reads this job.
-    pub(super) fn report(&mut self, ground: &mut Ground, out: &mut Outbox<ToFront>) {
+    pub(super) fn report(&mut self, ground: &mut Ground, front: &mut Front) {
         self.is_dirty = false;
         let was_full = self.journal.is_full();
         let news = self.take_news();
-        if !self.readers.is_empty() {
-            for message in news {
-                tell(out, &message);
-            }
+        // An output that ends is mostly followed by the exit within microseconds.
+        let may_wait = |message: &ToFront| matches!(message, ToFront::OutputEnd(..));
+        let patient = news.iter().all(may_wait);
+        let news = news.iter().filter(|_| !self.readers.is_empty());
+        if patient {
+            front.patiently(|out| news.for_each(|message| tell(out, message)));
+        } else {
+            news.for_each(|message| tell(&mut front.out, message));
         }
         if was_full {
             self.resume(ground);

@@ -207,18 +207,20 @@ impl Keeper<'_> {
         let Some(job) = self.jobs.get_mut(&serial) else {
             return;
         };
-        let out = &mut self.front.out;
         // Who reads already must not miss what the snapshot takes for told.
-        job.report(&mut self.ground, out);
+        job.report(&mut self.ground, &mut self.front);
         let before = job.attach(answer.who, answer.take);
         let id = job.terms.id.into();
         let snapshot = Box::new(job.snapshot(answer.who));
-        tell(
-            out,
-            &ToFront::Attached(answer.number, id, started, snapshot),
-        );
+        let attached = ToFront::Attached(answer.number, id, started, snapshot);
+        // Who has stdin to send waits for this.
+        if started && job.input.is_none() {
+            self.front.patiently(|out| tell(out, &attached));
+        } else {
+            tell(&mut self.front.out, &attached);
+        }
         if let Some(before) = before {
-            tell(out, &ToFront::HolderLost(before, id));
+            tell(&mut self.front.out, &ToFront::HolderLost(before, id));
         }
         job.mark(&mut self.ground);
     }

@@ -186,8 +186,13 @@ impl<'a> Keeper<'a> {
         let mut tokens = Vec::new();
         loop {
             self.ground.now = now();
-            self.keep_house()?;
+            // First what others wait for, then the rest, and what that has brought about.
             self.report()?;
+            self.keep_house()?;
+            if !self.ground.dirty.is_empty() || !self.front.out.is_empty() {
+                self.report()?;
+            }
+            self.set_house_timer();
             if self.has_ended() {
                 return if self.front_died {
                     Err(KeeperError::FrontDied)
@@ -283,10 +288,10 @@ impl<'a> Keeper<'a> {
             let Some(job) = self.jobs.get_mut(&serial) else {
                 continue;
             };
-            job.report(&mut self.ground, &mut self.front.out);
+            job.report(&mut self.ground, &mut self.front);
             self.let_go_if_abandoned(serial);
         }
-        if !self.front.flush(&self.ground.poll) {
+        if !self.front.flush(&self.ground.poll, self.ground.now) {
             // Its last words first; its end is behind them, or it gets one now.
             self.on_front_packets()?;
             self.front_is_lost("it takes no messages")?;

@@ -116,9 +116,16 @@ impl CgroupRoot {
         self.present += 1;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = Arc::new(rustix::fs::open(&path, flags, Mode::empty())?);
+        let events = rustix::fs::openat(
+            &directory,
+            "cgroup.events",
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         Ok(JobCgroup {
             path,
             directory,
+            events,
             was_killed: AtomicBool::new(false),
         })
     }
@@ -175,6 +182,8 @@ impl Drop for CgroupRoot {
 pub struct JobCgroup {
     path: PathBuf,
     directory: Arc<OwnedFd>,
+    /// `cgroup.events`, kept open: it is read at the end of each job.
+    events: OwnedFd,
     /// Then no job may be born in it any more: since Linux 6.14 a fork compares how
     /// often the parent's cgroup was killed with how often the child's was, where the
     /// two differ, and kills the child. (6.18 still does.)
@@ -192,8 +201,9 @@ impl JobCgroup {
     /// # Errors
     /// It cannot be read.
     pub fn populated(&self) -> io::Result<bool> {
-        let events = read_file(&self.path.join("cgroup.events"))?;
-        Ok(!events
+        let mut events = [0; 256];
+        let len = rustix::io::pread(&self.events, &mut events, 0)?;
+        Ok(!events[..len]
             .split(|&byte| byte == b'\n')
             .any(|line| line == b"populated 0"))
     }

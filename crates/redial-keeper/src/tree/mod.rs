@@ -121,6 +121,11 @@ impl Tree {
         }
     }
 
+    /// Whether anybody is left, where one look can tell: with a cgroup.
+    pub fn is_populated(&self) -> Option<bool> {
+        self.cgroup.as_ref()?.populated().ok()
+    }
+
     /// The process ids of the members that are alive, in no order.
     pub fn members(&self) -> Vec<i32> {
         if let Some(pids) = self.cgroup.as_ref().and_then(|cgroup| cgroup.pids().ok()) {

@@ -104,11 +104,15 @@ impl FrontSession {
                 stderr_from: from[1],
             },
         );
+        if snapshot.stdin_closed && state.has_stdin {
+            connection.stdin_closed(channel);
+        }
         replay(connection, channel, &snapshot, from);
         if let Some(outcome) = snapshot.outcome {
             state.ended = true;
             connection.ended(channel, translate::outcome(outcome));
         }
+        self.open_for_controls(channel);
     }
 }
 
@@ -134,9 +138,6 @@ fn replay(connection: &mut Connection, channel: ChannelId, snapshot: &Snapshot, 
         if outputs[i].ended {
             connection.eof(channel, stream);
         }
-    }
-    if snapshot.stdin_closed {
-        connection.stdin_closed(channel);
     }
     if let Some(exit) = snapshot.exit {
         connection.exited(channel, translate::exit(exit));
