@@ -18,6 +18,9 @@ use crate::session::Session;
 /// How long a large read buffer is kept after the last byte.
 const SHRINK_AFTER: Duration = Duration::from_secs(1);
 
+/// How long a peer that is to be left may take to read why.
+const LEAVE_AFTER: Duration = Duration::from_secs(1);
+
 /// Why a connection ended otherwise than by goodbye.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
@@ -61,6 +64,7 @@ where
         epoch: Instant::now(),
         timer: None,
         shrink_at: None,
+        leave_at: None,
         ended: None,
         left_with: None,
     };
@@ -76,6 +80,8 @@ struct Driver<'d, T, S: ?Sized> {
     epoch: Instant,
     timer: Option<(Duration, Pin<Box<Sleep>>)>,
     shrink_at: Option<Duration>,
+    /// The connection is left then, whatever waits to be written.
+    leave_at: Option<Duration>,
     /// Set when only what waits to be written is left to do.
     ended: Option<DriveError>,
     /// The goodbye of the peer, unless it was an ordinary one.
@@ -95,7 +101,13 @@ where
             }
             let read = self.poll_read(cx)?;
             let written = self.poll_write(cx)?;
+            if self.ended.is_some() && self.leave_at.is_none() {
+                self.leave_at = Some(self.now() + LEAVE_AFTER);
+            }
             let timed = self.poll_timer(cx);
+            if self.leave_at.is_some_and(|at| at <= self.now()) {
+                return Poll::Ready(Err(self.dropped(None)));
+            }
             if self.outbox.is_empty() && self.has_nothing_to_say() {
                 return self.poll_close(cx);
             }
@@ -141,7 +153,9 @@ where
 
     fn handle_frames(&mut self) {
         let now = self.now();
-        let source = self.inbox.take();
+        let Some(source) = self.inbox.take() else {
+            return;
+        };
         let mut at = 0;
         loop {
             match self.connection.handle_input(now, &source[at..]) {
@@ -181,10 +195,13 @@ where
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let due = match (self.connection.poll_timeout(), self.shrink_at) {
-            (Some(a), Some(b)) => a.min(b),
-            (Some(at), None) | (None, Some(at)) => at,
-            (None, None) => return false,
+        let due = [
+            self.connection.poll_timeout(),
+            self.shrink_at,
+            self.leave_at,
+        ];
+        let Some(due) = due.into_iter().flatten().min() else {
+            return false;
         };
         let deadline = self.epoch + due;
         let (at, timer) = self

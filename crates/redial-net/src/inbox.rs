@@ -20,6 +20,8 @@ pub(crate) struct Inbox {
     buffer: BytesMut,
     /// How much the next read asks for.
     step: usize,
+    /// Fewer bytes than this are no whole frame: they are not looked at again before.
+    wanted: usize,
 }
 
 impl Inbox {
@@ -27,6 +29,7 @@ impl Inbox {
         Inbox {
             buffer: BytesMut::new(),
             step: SMALL_BYTES,
+            wanted: 0,
         }
     }
 
@@ -48,14 +51,16 @@ impl Inbox {
         read
     }
 
-    /// Everything read so far; what is not a whole frame yet comes back by [`Inbox::put_back`].
-    pub(crate) fn take(&mut self) -> Bytes {
-        self.buffer.split().freeze()
+    /// Everything read so far, if a whole frame may be in it; what is not one comes back
+    /// by [`Inbox::put_back`].
+    pub(crate) fn take(&mut self) -> Option<Bytes> {
+        (self.buffer.len() >= self.wanted).then(|| self.buffer.split().freeze())
     }
 
     /// The beginning of a frame, of which at least `needed` more bytes are to come.
     pub(crate) fn put_back(&mut self, rest: &[u8], needed: usize) {
-        self.buffer.reserve(rest.len() + needed);
+        self.wanted = rest.len() + needed;
+        self.buffer.reserve(self.wanted);
         self.buffer.extend_from_slice(rest);
     }
 

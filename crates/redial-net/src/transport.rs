@@ -5,11 +5,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
+
+/// Until the next try when a Unix socket's queue is full (unix(7): EAGAIN, and nothing
+/// tells when there is a place again).
+const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(10);
 
 /// A byte stream in both directions.
 #[derive(Debug)]
@@ -39,13 +44,21 @@ enum Output {
 }
 
 impl Transport {
-    /// Connects to a Unix socket.
+    /// Connects to a Unix socket. While the server's queue is full this waits for a
+    /// place; the caller bounds the time.
     ///
     /// # Errors
     ///
     /// As connect(2) fails.
     pub async fn unix(path: &Path) -> io::Result<Self> {
-        Ok(Transport(Kind::Socket(UnixStream::connect(path).await?)))
+        loop {
+            match UnixStream::connect(path).await {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(QUEUE_FULL_PAUSE).await;
+                }
+                result => return Ok(Transport(Kind::Socket(result?))),
+            }
+        }
     }
 
     /// Takes a connected socket.

@@ -31,6 +31,8 @@ pub(crate) struct Channel {
     pub(crate) attached: bool,
     /// Controls that came before the answer.
     pub(crate) early_controls: Vec<Control>,
+    /// The end of stdin, if it came before the answer.
+    pub(crate) early_eof: Option<u64>,
     /// The client has been sent the outcome.
     pub(crate) ended: bool,
 }
@@ -47,6 +49,7 @@ impl Channel {
             dirty: false,
             attached: false,
             early_controls: Vec::new(),
+            early_eof: None,
             ended: false,
         }
     }
@@ -62,6 +65,11 @@ impl Channel {
     /// Forgets the chunks that end at or before `offset`: the keeper takes them back.
     pub(crate) fn release(&mut self, stream: Stream, offset: u64) {
         self.chunks[stream.index()].release(offset);
+    }
+
+    /// Forgets where an output lies: it is the keeper's to use for others.
+    pub(crate) fn forget(&mut self, stream: Stream) {
+        self.chunks[stream.index()] = ChunkMap::default();
     }
 
     /// The bytes of an output, as they lie in the pool; false when they do not.

@@ -134,6 +134,9 @@ impl Front {
         self.hub.borrow_mut().register_sender(cx.waker());
         self.poll_send(cx, watched)?;
         for _ in 0..PACKETS_A_TURN {
+            if self.has_nothing_to_do() {
+                return Poll::Ready(Ok(()));
+            }
             let mut ready = ready!(watched.poll_read_ready(cx))?;
             match ready.try_io(|link| link.get_ref().0.receive(&mut self.packet)) {
                 Ok(Ok(received)) if received.len == 0 => return Poll::Ready(Ok(())),
@@ -144,13 +147,15 @@ impl Front {
                 Ok(Err(error)) => return Poll::Ready(Err(error.into())),
                 Err(_would_block) => {}
             }
-            let hub = self.hub.borrow();
-            if hub.shutting_down && hub.connections() == 0 {
-                return Poll::Ready(Ok(()));
-            }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// The server shuts down and the last client has left.
+    fn has_nothing_to_do(&self) -> bool {
+        let hub = self.hub.borrow();
+        hub.shutting_down && hub.connections() == 0
     }
 
     /// Sends what the sessions could not send themselves.
@@ -225,6 +230,8 @@ impl Front {
         let hub = self.hub.borrow();
         let mut config = Config::server(self.instance);
         config.limits.channels = hub.settings.channels;
+        // Stdin has its place only when the keeper has answered.
+        config.limits.early_stdin = 0;
         config.handshake_timeout = Duration::from_millis(hub.settings.handshake_ms.into());
         config
     }

@@ -135,6 +135,8 @@ impl Hub {
         if self.readers.get(job) == Some(&(capability, channel)) {
             self.readers.remove(job);
         }
+        self.requests
+            .retain(|_, asker| *asker != (capability, channel));
     }
 
     /// Queues a message to the keeper. Each fits a packet: starts are cut by their sender.
@@ -150,7 +152,7 @@ impl Hub {
     /// Whether everything told so far is with the keeper; if not, wakes `waker` then.
     pub(crate) fn is_told(&mut self, waker: &Waker) -> bool {
         let told = self.outbox.is_empty();
-        if !told {
+        if !told && !self.waiting.iter().any(|known| known.will_wake(waker)) {
             self.waiting.push(waker.clone());
         }
         told
@@ -228,11 +230,15 @@ impl Hub {
         let Some((capability, channel)) = self.requests.remove(&request) else {
             return;
         };
-        if let Some((before, its_channel)) = self.readers.insert(job, (capability, channel))
-            && (before, its_channel) != (capability, channel)
-        {
+        if let Some(&(before, its_channel)) = self.readers.get(&job) {
+            if !snapshot.holder {
+                let text = "another client reads this job; to read along comes later, to take it is possible";
+                let refused = Notice::Refused(channel, RefusedCode::Unsupported, text.to_owned());
+                return self.put(capability, refused);
+            }
             self.put(before, Notice::HolderLost(its_channel));
         }
+        self.readers.insert(job, (capability, channel));
         self.put(capability, Notice::Attached(channel, new, snapshot));
     }
 

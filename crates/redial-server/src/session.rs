@@ -139,13 +139,36 @@ impl FrontSession {
             return;
         };
         state.attached = true;
-        for control in std::mem::take(&mut state.early_controls) {
+        let (controls, eof) = (std::mem::take(&mut state.early_controls), state.early_eof);
+        for control in controls {
             self.tell_control(channel, control);
+        }
+        if let Some(offset) = eof {
+            self.end_stdin(channel, offset);
         }
     }
 
-    fn tell_control(&self, channel: ChannelId, control: Control) {
-        if let Some(state) = self.channels.get(&channel) {
+    fn end_stdin(&mut self, channel: ChannelId, offset: u64) {
+        // The end must not overtake the bytes before it.
+        self.tell_keeper();
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        if state.attached {
+            let message = ToKeeper::StdinEnd(self.capability, state.job.into(), offset);
+            self.hub.borrow_mut().tell(&message);
+        } else {
+            state.early_eof = Some(offset);
+        }
+    }
+
+    fn tell_control(&mut self, channel: ChannelId, control: Control) {
+        if let Some(state) = self.channels.get_mut(&channel) {
+            if let redial_net::proto::message::ControlKind::Stop(stream) = control.kind
+                && let Ok(stream @ (Stream::Stdout | Stream::Stderr)) = Stream::try_from(stream)
+            {
+                state.forget(stream);
+            }
             let kind: ControlKind = translate::control(control.kind);
             let job = state.job.into();
             let message = ToKeeper::Control(self.capability, job, control.number, kind);
@@ -236,14 +259,7 @@ impl Session for FrontSession {
             } => self.take_stdin(channel, offset, bytes),
             Event::Eof {
                 channel, offset, ..
-            } => {
-                // The end must not overtake the bytes before it.
-                self.tell_keeper();
-                if let Some(state) = self.channels.get(&channel) {
-                    let message = ToKeeper::StdinEnd(self.capability, state.job.into(), offset);
-                    self.hub.borrow_mut().tell(&message);
-                }
-            }
+            } => self.end_stdin(channel, offset),
             Event::Acknowledged {
                 channel,
                 stream,

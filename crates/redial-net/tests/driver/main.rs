@@ -138,3 +138,27 @@ async fn a_goodbye_with_a_reason_reaches_the_caller() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_is_left_all_the_same_when_it_breaks_the_protocol() {
+    // The server has megabytes to say into a pipe of 1 KiB that nobody reads.
+    let (a, mut b) = tokio::io::duplex(1024);
+    let mut client = client();
+    client.start(&sides::start()).unwrap();
+    while let Some(frame) = client.poll_transmit() {
+        b.write_all(frame.head.as_ref()).await.unwrap();
+        if let redial_net::proto::Body::Owned(body) = frame.body {
+            b.write_all(&body).await.unwrap();
+        }
+    }
+    let mut serving = Serving::new(3_000_000, 0);
+    let writer = async {
+        b.write_all(&[0xff; 12]).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        ended = drive(a, server(), &mut serving) => ended,
+        () = writer => unreachable!("it waits for ever"),
+    };
+    assert!(matches!(ended, Err(DriveError::Protocol(_))), "{ended:?}");
+}

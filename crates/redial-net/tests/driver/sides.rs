@@ -162,7 +162,7 @@ impl Session for Serving {
     }
 }
 
-fn start() -> Start {
+pub(crate) fn start() -> Start {
     Start {
         job: ByteArray::from([1; 16]),
         argv: Some(vec![b"x".to_vec().into()]),

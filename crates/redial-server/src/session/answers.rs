@@ -56,9 +56,22 @@ impl FrontSession {
                     connection.ended(channel, translate::outcome(*outcome));
                 }
             }
-            Notice::HolderLost(channel) => connection.holder(channel, false),
+            Notice::HolderLost(channel) => self.holder_lost(connection, channel),
             Notice::ShuttingDown => self.shutting_down = true,
         }
+    }
+
+    /// Another client has taken the job. What was not sent yet is the other's: its
+    /// acknowledgements free it. Frames of it that wait are dropped by the driver, which
+    /// finds no bytes for them; none follow.
+    fn holder_lost(&mut self, connection: &mut Connection, channel: ChannelId) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            state.forget(stream);
+        }
+        connection.holder(channel, false);
     }
 
     /// Answers a start or attach, and makes ready what the job has said so far.
