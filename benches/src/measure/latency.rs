@@ -29,6 +29,7 @@ struct Contestant<'a> {
 pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
     let rounds = if quick { 200 } else { 2_000 };
     let mut direct = Direct::new()?;
+    let mut bare = Direct::without_cgroup()?;
     let server = Server::start(&[])?;
     let redial = Redial::connect(&server)?;
     let ssh = Ssh::start();
@@ -43,6 +44,9 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
         let once = || run_true(&mut ssh.run("true"));
         contestants.push(contestant("`ssh`, a whole process, ControlMaster", once));
     }
+    contestants.push(contestant("spawner, called directly, no cgroup", || {
+        bare.once()
+    }));
     let mut order = Order::new(SEED);
     for round in 0..WARM_UP + rounds {
         for index in order.round(contestants.len()) {
@@ -109,7 +113,7 @@ fn section(rounds: usize, contestants: &[Contestant<'_>], missing: Option<String
             "`true`, from the call to the outcome: process started, both outputs read to their \
              end, reaped, exit code 0 and no output checked. {rounds} rounds; in each, everybody \
              once, in an order shuffled from seed {SEED}. Directly: the keeper's own spawner in \
-             the measuring process. ssh gives the text to the login shell, whose `true` is a \
+             the measuring process, with a cgroup for each command where the keeper has one too. ssh gives the text to the login shell, whose `true` is a \
              builtin: it starts a shell, with an empty home and so without start-up files, where \
              the others start `true`."
         ),

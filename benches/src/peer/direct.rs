@@ -3,27 +3,31 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Instant;
 
 use anyhow::Context;
 use redial_keeper::account::{Account, environment};
 use redial_keeper::spawn::{Program, SpawnRequest, Spawner, Stdio3};
+use redial_keeper::tree::{CgroupRoot, JobCgroup};
 use rustix::event::{PollFd, PollFlags, epoll, poll};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use super::{Turns, join, per_second};
 
 /// Spawns `true` as the keeper does: looked for in PATH, with the environment of a
-/// job, /dev/null as stdin and pipes as outputs.
+/// job, /dev/null as stdin, pipes as outputs, and in a cgroup where one can be had.
 pub(crate) struct Direct {
     spawner: Spawner,
     request: SpawnRequest,
+    cgroups: Option<CgroupRoot>,
 }
 
 /// A child: its pidfd and our ends of its outputs, each gone when it has ended.
 struct Running {
     sources: [Option<OwnedFd>; SOURCES],
+    cgroup: Option<JobCgroup>,
 }
 
 const SOURCES: usize = 3;
@@ -32,6 +36,17 @@ const PIDFD: usize = 0;
 
 impl Direct {
     pub(crate) fn new() -> anyhow::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let instance = format!("bench-{}-{number}", std::process::id());
+        Ok(Direct {
+            cgroups: CgroupRoot::discover(&instance).ok(),
+            ..Direct::without_cgroup()?
+        })
+    }
+
+    /// The same, as where no cgroup can be made.
+    pub(crate) fn without_cgroup() -> anyhow::Result<Self> {
         let spawner = Spawner::new().context("cannot prepare a spawner")?;
         let account = Arc::new(Account::own().context("cannot read passwd")?);
         let mark = [b'0'; 32];
@@ -42,7 +57,11 @@ impl Direct {
             stdin: Stdio3::Null,
             ..SpawnRequest::new(program, account)
         };
-        Ok(Direct { spawner, request })
+        Ok(Direct {
+            spawner,
+            request,
+            cgroups: None,
+        })
     }
 
     /// One `true`: started, its outputs read to their end, reaped.
@@ -56,14 +75,27 @@ impl Direct {
                 running.advance(source)?;
             }
         }
+        self.release(&mut running);
         Ok(())
     }
 
     fn start(&mut self) -> anyhow::Result<Running> {
+        let cgroup = match &mut self.cgroups {
+            Some(cgroups) => Some(cgroups.acquire().context("cannot have a cgroup")?),
+            None => None,
+        };
+        self.request.cgroup = cgroup.as_ref().map(JobCgroup::fd);
         let spawned = self.spawner.spawn(&self.request)?;
         Ok(Running {
             sources: [Some(spawned.pidfd), spawned.stdout, spawned.stderr],
+            cgroup,
         })
+    }
+
+    fn release(&mut self, running: &mut Running) {
+        if let (Some(cgroups), Some(cgroup)) = (&mut self.cgroups, running.cgroup.take()) {
+            cgroups.release(cgroup);
+        }
     }
 
     /// Runs turns until there are none, `in_flight` at once.
@@ -94,7 +126,9 @@ impl Direct {
                 };
                 running.advance(source)?;
                 if running.is_over() {
-                    slots[slot] = None;
+                    if let Some(mut running) = slots[slot].take() {
+                        self.release(&mut running);
+                    }
                     free.push(slot);
                 }
             }
