@@ -230,6 +230,16 @@ pub enum JobError {
         /// How the command ended, all the same.
         outcome: Box<Outcome>,
     },
+    /// What the command was given is not what was written.
+    #[error("job {job}: the command was given another stdin than was written: {reason}")]
+    OtherStdin {
+        /// The job.
+        job: JobId,
+        /// The difference.
+        reason: String,
+        /// How the command ended, all the same.
+        outcome: Box<Outcome>,
+    },
     /// More output than [`crate::Client::run`] may collect; the job was cancelled.
     #[error("job {job}: {stream} is longer than {limit} bytes; read it as a stream instead")]
     TooMuchOutput {

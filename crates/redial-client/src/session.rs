@@ -221,13 +221,16 @@ impl Running {
             state.stdin.incoming.clear();
             return;
         }
-        for bytes in state.stdin.incoming.drain(..) {
-            let len = bytes.len() as u64;
-            self.stdin.push(bytes);
-            if to.data_ready(channel, Stream::Stdin, len).is_err() {
+        for bytes in std::mem::take(&mut state.stdin.incoming) {
+            if to
+                .data_ready(channel, Stream::Stdin, bytes.len() as u64)
+                .is_err()
+            {
                 // The child closed it in this very moment.
                 return;
             }
+            state.stdin.sum(&bytes);
+            self.stdin.push(bytes);
         }
         if state.stdin.open && state.stdin.finished {
             self.stdin_ended = true;

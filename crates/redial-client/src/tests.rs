@@ -79,6 +79,25 @@ async fn a_wrong_checksum_or_a_missing_byte_is_no_clean_exit() {
 }
 
 #[tokio::test]
+async fn another_stdin_than_was_written_is_no_clean_exit_and_less_of_it_is() {
+    let client = client().await;
+    for (word, needle) in [
+        ("other stdin", Some("checksum")),
+        ("more stdin", Some("100001 bytes of 100000")),
+        ("less stdin", None),
+    ] {
+        let command = Command::new([word]).input(fake::pattern(0, 100_000));
+        match (soon(client.run(command)).await, needle) {
+            (Ok(finished), None) => assert!(finished.outcome.is_success()),
+            (Err(JobError::OtherStdin { reason, .. }), Some(needle)) => {
+                assert!(reason.contains(needle), "{word}: {reason}");
+            }
+            (other, _) => panic!("{word}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn stdin_comes_back_identical_however_it_is_cut() {
     let client = client().await;
     let mut job = soon(client.start(Command::new(["cat"]).stdin(true)))

@@ -81,6 +81,8 @@ struct Received {
 pub(crate) struct StdinDesk {
     /// Not handed to the session yet.
     pub(crate) incoming: Vec<Bytes>,
+    /// Of what was handed over; made with the first byte.
+    digest: Option<Box<StreamDigest>>,
     pub(crate) written: u64,
     pub(crate) acknowledged: u64,
     /// The caller may write.
@@ -146,17 +148,22 @@ impl JobCell {
         let mut state = self.lock();
         state.ended = true;
         state.over = true;
-        let item = match state.difference(&outcome) {
-            None => Ok(JobEvent::Ended(Box::new(outcome))),
-            Some((stream, reason)) => {
-                let (job, outcome) = (self.id, Box::new(outcome));
-                Err(JobError::Incomplete {
-                    job,
-                    stream,
-                    reason,
-                    outcome,
-                })
-            }
+        let (job, outcome) = (self.id, Box::new(outcome));
+        let item = if let Some((stream, reason)) = state.difference(&outcome) {
+            Err(JobError::Incomplete {
+                job,
+                stream,
+                reason,
+                outcome,
+            })
+        } else if let Some(reason) = state.stdin.difference(&outcome.stdin) {
+            Err(JobError::OtherStdin {
+                job,
+                reason,
+                outcome,
+            })
+        } else {
+            Ok(JobEvent::Ended(outcome))
         };
         state.queue.push(item);
         self.wake(state);
@@ -188,6 +195,24 @@ impl StdinDesk {
             self.incoming.push(bytes);
         }
         self.finished = true;
+    }
+
+    /// These bytes are handed over now.
+    pub(crate) fn sum(&mut self, bytes: &[u8]) {
+        self.digest.get_or_insert_default().update(bytes);
+    }
+
+    /// How what the command was given differs from what was sent. Less is no difference:
+    /// a command need not read to the end, and one that ends before the rest has come
+    /// was given all that the server knew of.
+    fn difference(&self, said: &Digest) -> Option<String> {
+        let digest = self.digest.as_deref();
+        let sent = digest.map_or(0, StreamDigest::bytes);
+        if said.bytes > sent {
+            return Some(format!("{} bytes of {sent}", said.bytes));
+        }
+        let checksum = digest.map_or([0; 16], StreamDigest::checksum);
+        (said.bytes == sent && said.checksum != checksum).then(|| "its checksum differs".to_owned())
     }
 }
 

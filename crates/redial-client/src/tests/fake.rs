@@ -32,7 +32,8 @@ pub(super) struct Fake {
 #[derive(Default)]
 struct FakeJob {
     outputs: [Vec<u8>; 2],
-    stdin: u64,
+    stdin: StreamDigest,
+    word: String,
     echoes: bool,
     controls: Vec<String>,
     stopped: bool,
@@ -54,7 +55,10 @@ impl Fake {
             return;
         }
         connection.attached(channel, attached());
-        let mut job = FakeJob::default();
+        let mut job = FakeJob {
+            word: word(0),
+            ..FakeJob::default()
+        };
         match word(0).as_str() {
             "write" => {
                 let len = word(1).parse().unwrap();
@@ -79,7 +83,7 @@ impl Fake {
         if start.stdin {
             connection.grant(channel, Stream::Stdin, 200_000);
         }
-        if !matches!(word(0).as_str(), "cat" | "deaf" | "wait") {
+        if !start.stdin && word(0) != "wait" {
             let mut outcome = job.outcome(Cause::Itself);
             match word(0).as_str() {
                 "lie" => outcome.stdout.checksum = [9; 16].into(),
@@ -110,20 +114,20 @@ impl Fake {
 
 impl FakeJob {
     fn outcome(&self, cause: Cause) -> Outcome {
+        let message = |digest: &StreamDigest| DigestMessage {
+            bytes: digest.bytes(),
+            checksum: digest.checksum().into(),
+            complete: !self.stopped,
+        };
         let digest = |bytes: &[u8]| {
             let mut digest = StreamDigest::new();
             digest.update(bytes);
-            let checksum = digest.checksum().into();
-            DigestMessage {
-                bytes: digest.bytes(),
-                checksum,
-                complete: !self.stopped,
-            }
+            message(&digest)
         };
         Outcome {
             status: Status::Exited(0),
             cause,
-            stdin: digest(b""),
+            stdin: message(&self.stdin),
             stdout: digest(&self.outputs[0]),
             stderr: digest(&self.outputs[1]),
             holders: Vec::new(),
@@ -167,10 +171,10 @@ impl Session for Fake {
                 bytes,
             } => {
                 let job = self.jobs.get_mut(&channel).unwrap();
-                assert_eq!(offset, job.stdin);
-                job.stdin += bytes.len() as u64;
-                connection.acknowledge(channel, stream, job.stdin);
-                connection.grant(channel, stream, job.stdin + 200_000);
+                assert_eq!(offset, job.stdin.bytes());
+                job.stdin.update(bytes);
+                connection.acknowledge(channel, stream, job.stdin.bytes());
+                connection.grant(channel, stream, job.stdin.bytes() + 200_000);
                 if job.echoes {
                     job.outputs[0].extend_from_slice(bytes);
                     connection
@@ -182,8 +186,15 @@ impl Session for Fake {
                 channel, offset, ..
             } => {
                 let job = &self.jobs[&channel];
-                assert_eq!(offset, job.stdin);
-                end(connection, channel, job.outcome(Cause::Itself));
+                assert_eq!(offset, job.stdin.bytes());
+                let mut outcome = job.outcome(Cause::Itself);
+                match job.word.as_str() {
+                    "other stdin" => outcome.stdin.checksum = [9; 16].into(),
+                    "more stdin" => outcome.stdin.bytes += 1,
+                    "less stdin" => outcome.stdin = FakeJob::default().outcome(Cause::Itself).stdin,
+                    _ => {}
+                }
+                end(connection, channel, outcome);
             }
             Event::Closed { channel, .. } => {
                 self.jobs.remove(&channel);
