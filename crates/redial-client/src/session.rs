@@ -155,6 +155,10 @@ impl ClientSession {
             pid: attached.pid,
             exact: attached.exact,
         });
+        let mut state = running.cell.lock();
+        state.controls_sent = state.controls_sent.max(attached.applied);
+        state.controls_applied = attached.applied;
+        drop(state);
         running.answer(Ok(()));
         // What had to wait for this goes now.
         let cell = Arc::clone(&running.cell);

@@ -226,6 +226,21 @@ async fn cancel_and_signals_reach_the_server_in_order() {
 }
 
 #[tokio::test]
+async fn a_server_that_has_applied_what_nobody_sent_is_no_server() {
+    for word in ["applied before", "applied all"] {
+        let started = soon(client().await.start(Command::new([word]))).await;
+        let error = started.unwrap_err().to_string();
+        assert!(error.contains("cannot have been applied"), "{error}");
+    }
+    // A number so high leaves none for us.
+    let client = client().await;
+    let job = soon(client.start(Command::new(["applied most"]))).await;
+    job.unwrap().handle().signal(10).unwrap();
+    let ran = soon(client.run(Command::new(["write", "1"]))).await;
+    assert_eq!(ran.unwrap().stdout.len(), 1);
+}
+
+#[tokio::test]
 async fn a_stopped_output_is_no_longer_checked_nor_awaited() {
     let client = client().await;
     let mut job = soon(client.start(Command::new(["write", "5000000"])))

@@ -54,7 +54,14 @@ impl Fake {
             self.vanished = true;
             return;
         }
-        connection.attached(channel, attached());
+        let (new, applied) = match word(0).as_str() {
+            "applied before" => (true, 1),
+            "applied all" => (false, u64::MAX),
+            "applied most" => (false, u64::MAX - 1),
+            _ => (true, 0),
+        };
+        connection.attached(channel, attached(new, applied));
+        let waits = word(0) == "wait" || word(0).starts_with("applied");
         let mut job = FakeJob {
             word: word(0),
             ..FakeJob::default()
@@ -83,7 +90,7 @@ impl Fake {
         if start.stdin {
             connection.grant(channel, Stream::Stdin, 200_000);
         }
-        if !start.stdin && word(0) != "wait" {
+        if !start.stdin && !waits {
             let mut outcome = job.outcome(Cause::Itself);
             match word(0).as_str() {
                 "lie" => outcome.stdout.checksum = [9; 16].into(),
@@ -145,15 +152,15 @@ fn end(connection: &mut Connection, channel: ChannelId, outcome: Outcome) {
     connection.ended(channel, outcome);
 }
 
-fn attached() -> Attached {
+fn attached(new: bool, applied: u64) -> Attached {
     Attached {
-        new: true,
+        new,
         pid: 1,
         exact: true,
         holder: true,
         stdin_from: 0,
         stdin_credit: 0,
-        applied: 0,
+        applied,
         stdout_from: 0,
         stderr_from: 0,
     }

@@ -85,9 +85,12 @@ impl Connection {
             return Err(CommandError::Busy);
         }
         let number = channel.next_control;
+        let next = number
+            .checked_add(1)
+            .ok_or(CommandError::Message("no control has a higher number"))?;
         let control = Control { number, kind };
         control.check().map_err(CommandError::Message)?;
-        channel.next_control += 1;
+        channel.next_control = next;
         if let ControlKind::Stop(stream) = kind
             && let Ok(stream) = Stream::try_from(stream)
         {
@@ -233,6 +236,14 @@ impl Channel {
 }
 
 fn on_attached(channel: &mut Channel, attached: &Attached) -> Result<(), Fault> {
+    let none_yet = attached.new && matches!(channel.request, Request::Start { .. });
+    let next_control = match attached.applied.checked_add(1) {
+        Some(next) if next == 1 || !none_yet => next,
+        _ => {
+            let reason = format!("control {} cannot have been applied", attached.applied);
+            return Err(Fault::new(ErrorCode::Limit, reason));
+        }
+    };
     let (stdout, stderr) = channel.request.outputs_from();
     let outputs = [
         (Stream::Stdout, stdout, attached.stdout_from),
@@ -259,7 +270,7 @@ fn on_attached(channel: &mut Channel, attached: &Attached) -> Result<(), Fault> 
     channel.sender.credit(Stream::Stdin, attached.stdin_credit);
     // Only the holder writes.
     channel.sender.held = !attached.holder;
-    channel.next_control = channel.next_control.max(attached.applied.saturating_add(1));
+    channel.next_control = channel.next_control.max(next_control);
     channel.state = State::Open;
     channel.attached = true;
     Ok(())
