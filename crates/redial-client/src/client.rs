@@ -100,18 +100,28 @@ impl Client {
     ///
     /// [`StartError`]: refused, not sendable, or the connection is lost.
     pub async fn start(&self, command: Command) -> Result<Job, StartError> {
+        self.start_as(new_job_id()?, command).await
+    }
+
+    /// As [`Client::start`], under an id that the caller has made with [`new_job_id`]
+    /// for this job alone: so it can be named before the server has answered.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn start_as(&self, id: JobId, command: Command) -> Result<Job, StartError> {
         let slots = Arc::clone(&self.0.slots);
         // The semaphore is never closed; were it, there would only be no limit.
         let slot = slots.acquire_owned().await.ok();
         let may_keep = !self.0.cannot_keep.load(Ordering::Relaxed);
         if command.has_policy() || self.0.on_drop == OnDrop::Kill || !may_keep {
-            return self.start_once(&command, OnDrop::Kill, slot).await;
+            return self.start_once(id, &command, OnDrop::Kill, slot).await;
         }
-        match self.start_once(&command, self.0.on_drop, None).await {
+        match self.start_once(id, &command, self.0.on_drop, None).await {
             // Nobody asked to keep it, so a server that cannot is no failure.
             Err(error) if error.is_unsupported() => {
                 self.0.cannot_keep.store(true, Ordering::Relaxed);
-                self.start_once(&command, OnDrop::Kill, slot).await
+                self.start_once(id, &command, OnDrop::Kill, slot).await
             }
             Ok(job) => Ok(job.with_slot(slot)),
             Err(error) => Err(error),
@@ -124,11 +134,11 @@ impl Client {
 
     async fn start_once(
         &self,
+        id: JobId,
         command: &Command,
         on_drop: OnDrop,
         slot: Option<OwnedSemaphorePermit>,
     ) -> Result<Job, StartError> {
-        let id = random_id()?;
         let start = command.to_start(id, on_drop, self.0.window);
         let cell = Arc::new(JobCell::new(id, start.stdin, command.is_manual()));
         if let Some(input) = command.input_bytes() {
@@ -145,9 +155,10 @@ impl Client {
         match answered.await {
             Ok(Ok(())) => Ok(job),
             Ok(Err(error)) => Err(error),
+            // Who has sent a start answers it, whatever happens.
             Err(_) => {
                 let reason = self.0.lease.0.lost().unwrap_or_else(Lost::closed_here);
-                Err(StartError::Lost { job: id, reason })
+                Err(StartError::NotSent { job: id, reason })
             }
         }
     }
@@ -163,7 +174,12 @@ impl Client {
     }
 }
 
-fn random_id() -> Result<JobId, StartError> {
+/// A new id: 128 random bits.
+///
+/// # Errors
+///
+/// [`StartError::Random`].
+pub fn new_job_id() -> Result<JobId, StartError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| StartError::Random(error.to_string()))?;
     Ok(JobId::from_bytes(bytes))

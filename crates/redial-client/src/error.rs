@@ -154,6 +154,14 @@ pub enum StartError {
     /// The command cannot be sent: too long, and the like. Nothing ran.
     #[error("the command cannot be sent: {0}")]
     Unsendable(String),
+    /// The connection went before the command was sent. Nothing ran.
+    #[error("job {job} was not sent, nothing ran: {reason}")]
+    NotSent {
+        /// The job.
+        job: JobId,
+        /// Why the connection ended.
+        reason: Lost,
+    },
     /// The connection went before there was an answer: it may have run.
     #[error("job {job}: whether it started is not known: {reason}")]
     Lost {

@@ -44,7 +44,7 @@ mod target;
 mod tests;
 
 pub use bytes::Bytes;
-pub use client::Client;
+pub use client::{Client, new_job_id};
 pub use collect::Finished;
 pub use command::{Command, OnDrop};
 pub use error::{ConnectError, ControlError, JobError, Lost, StartError, StdinError};

@@ -90,9 +90,13 @@ impl ClientSession {
         }
         let channel = match connection.start(&job.start) {
             Ok(channel) => channel,
-            Err(CommandError::Busy | CommandError::NotReady | CommandError::Channels { .. }) => {
-                return Some(job);
-            }
+            // That the connection is closing, its end will say.
+            Err(
+                CommandError::Busy
+                | CommandError::NotReady
+                | CommandError::Closing
+                | CommandError::Channels { .. },
+            ) => return Some(job),
             Err(error) => {
                 // Whoever asked may have gone; then nobody needs to know.
                 let _ = job
@@ -345,9 +349,12 @@ impl Drop for ClientSession {
     fn drop(&mut self) {
         let lost = self.lost.take().unwrap_or_else(Lost::closed_here);
         let Notes { starts, .. } = self.shared.end(lost.clone());
-        for running in self.running.values() {
+        for running in self.running.values_mut() {
+            let (job, reason) = (running.cell.id, lost.clone());
             running.cell.lose(&lost);
+            running.answer(Err(StartError::Lost { job, reason }));
         }
+        // Their answers are dropped: they were not sent.
         for job in self.waiting.drain(..).chain(starts) {
             job.cell.lose(&lost);
         }

@@ -63,7 +63,8 @@ impl Shared {
         self.change(|notes| notes.jobs.push(Arc::clone(cell)));
     }
 
-    /// Asks for a job; dropped (and with it its answer) when the connection is over.
+    /// Asks for a job; dropped (and with it its answer) when the connection is over, which
+    /// says that it was not sent.
     pub(crate) fn ask(&self, job: NewJob) {
         self.change(|notes| notes.starts.push(job));
     }

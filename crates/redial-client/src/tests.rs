@@ -324,7 +324,7 @@ async fn a_dropped_line_loses_every_job_and_says_so() {
     let written = soon(waiting.handle().write_stdin(Bytes::from_static(b"x"))).await;
     assert_eq!(written, Err(StdinError::Closed));
     let late = soon(client.start(Command::new(["write", "1"]))).await;
-    assert!(matches!(late, Err(StartError::Lost { .. })));
+    assert!(matches!(late, Err(StartError::NotSent { .. })));
 }
 
 #[tokio::test]
