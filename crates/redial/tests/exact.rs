@@ -7,16 +7,15 @@ use std::os::unix::ffi::OsStringExt;
 
 use redial_client::{Command, ConnectOptions, Status, Target, blocking};
 use support::server::TestServer;
-use support::{Redial, binary, noise};
+use support::{Redial, binary, noise, private};
 
 /// Every way to reach a server.
 fn targets(server: &TestServer) -> [String; 4] {
-    let private = format!("exec:{} serve --stdio --private", binary().display());
     [
         "local:".to_owned(),
         server.target(),
         server.bridged(),
-        private,
+        private(),
     ]
 }
 

@@ -5,10 +5,10 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use support::processes::{mark, marked};
+use support::processes::{mark, marked, none_left};
 use support::server::{TestServer, terminate};
 use support::{Redial, eventually, finish, wait};
 
@@ -167,110 +167,6 @@ fn a_short_drain_waits_less_and_quiet_names_nobody() {
         .for_each(|process| terminate(process.pid));
 }
 
-/// A command that says `up` when it runs, and then what it hears. It sleeps in short
-/// steps: a shell that is about to start a `sleep` when the signal comes sees it behind that.
-fn listening(text: &str, mark: &str) -> Child {
-    let text = format!("{text}; echo up; while :; do sleep 0.05; done # {mark}");
-    let mut child = Redial::run("local:")
-        .args(["-n", "--", "sh", "-c", &text])
-        .spawn();
-    let mut up = [0; 3];
-    child.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
-    assert_eq!(&up, b"up\n");
-    child
-}
-
-fn interrupt(child: &Child) {
-    let pid = rustix::process::Pid::from_child(child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-}
-
-fn nobody_is_left(mark: &str) {
-    let gone = eventually(|| marked(mark).is_empty().then_some(()));
-    assert!(gone.is_some(), "{:?}", marked(mark));
-}
-
-#[test]
-fn the_first_interrupt_is_the_commands_to_handle() {
-    let mark = mark();
-    let child = listening("trap 'exit 7' INT", &mark);
-    interrupt(&child);
-    assert_eq!(finish(child, Instant::now()).code, 7);
-    let child = listening(":", &mark);
-    interrupt(&child);
-    assert_eq!(finish(child, Instant::now()).code, 130);
-    nobody_is_left(&mark);
-}
-
-#[test]
-fn the_second_interrupt_ends_the_tree() {
-    let mark = mark();
-    let mut child = listening("trap 'echo heard' INT", &mark);
-    interrupt(&child);
-    let mut heard = [0; 6];
-    child
-        .stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut heard)
-        .unwrap();
-    assert_eq!(&heard, b"heard\n");
-    interrupt(&child);
-    assert_eq!(finish(child, Instant::now()).code, 130);
-    nobody_is_left(&mark);
-}
-
-#[test]
-fn the_third_interrupt_leaves_and_names_the_job() {
-    let mark = mark();
-    let mut child = listening("trap 'echo heard' INT TERM", &mark);
-    for _ in 0..2 {
-        interrupt(&child);
-        let mut heard = [0; 6];
-        child
-            .stdout
-            .as_mut()
-            .unwrap()
-            .read_exact(&mut heard)
-            .unwrap();
-    }
-    interrupt(&child);
-    let ran = finish(child, Instant::now());
-    assert_eq!(ran.code, 130);
-    assert!(ran.stderr.contains("redial: left job "), "{}", ran.stderr);
-    // The line has dropped, and the policy of local: is to kill.
-    nobody_is_left(&mark);
-}
-
-#[test]
-fn term_cancels_at_once() {
-    let mark = mark();
-    let child = listening("trap '' INT", &mark);
-    terminate(child.id());
-    assert_eq!(finish(child, Instant::now()).code, 130);
-    nobody_is_left(&mark);
-}
-
-#[test]
-fn a_signal_that_was_ignored_when_we_started_stays_ignored() {
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", "trap '' INT; exec \"$@\"", "sh"]);
-    shell
-        .arg(support::binary())
-        .args(["run", "local:", "-n", "--"]);
-    shell.args(["sh", "-c", "echo up; sleep 0.3; echo still"]);
-    let mut child = shell
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut up = [0; 3];
-    child.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
-    interrupt(&child);
-    let ran = finish(child, Instant::now());
-    assert_eq!((ran.code, &ran.stdout[..]), (0, &b"still\n"[..]));
-}
-
 #[test]
 fn a_killed_client_takes_its_command_along() {
     let server = TestServer::start();
@@ -279,32 +175,5 @@ fn a_killed_client_takes_its_command_along() {
     assert!(eventually(|| (!marked(&mark).is_empty()).then_some(())).is_some());
     child.kill().unwrap();
     child.wait().unwrap();
-    nobody_is_left(&mark);
-}
-
-#[test]
-fn an_interrupt_leaves_at_once_when_only_our_own_writing_is_left() {
-    let mut child = Redial::run("local:")
-        .args([
-            "-n",
-            "--",
-            "sh",
-            "-c",
-            "head -c 300000 /dev/zero; echo over >&2",
-        ])
-        .spawn();
-    let mut word = [0; 5];
-    child
-        .stderr
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut word)
-        .unwrap();
-    // Nobody reads stdout, so it never ends by itself. How far the end of the job has come
-    // is not seen here: at most three interrupts are needed, and each is heard.
-    let left = eventually(|| {
-        interrupt(&child);
-        child.try_wait().unwrap()
-    });
-    assert_eq!(left.and_then(|status| status.code()), Some(130));
+    assert!(none_left(&mark), "{:?}", marked(&mark));
 }

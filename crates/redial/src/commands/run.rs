@@ -4,7 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use redial_client::{
-    Client, ConnectOptions, Job, JobError, JobEvent, JobHandle, Outcome, Output, StartError, Target,
+    Client, ConnectOptions, Job, JobError, JobEvent, JobHandle, JobId, Outcome, Output, StartError,
+    Target, new_job_id,
 };
 use tokio::task::JoinHandle;
 
@@ -68,11 +69,8 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
         client = Client::connect(&settings.target, options) => client?,
         _ = interrupts.next() => return Err(Failure::Interrupted),
     };
-    let job = tokio::select! {
-        job = client.start(settings.command()) => {
-            job.map_err(|error| Failure::Start(settings.target.clone(), error))?
-        }
-        _ = interrupts.next() => return Err(Failure::Interrupted),
+    let Some((job, step)) = start(&client, settings, &mut interrupts).await? else {
+        return Ok(INTERRUPTED);
     };
     let handle = job.handle();
     let sinks = Sinks::start(&handle).map_err(|error| Failure::Here("cannot write", error))?;
@@ -81,7 +79,7 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
         .then(|| stdin::feed(handle.clone()))
         .transpose();
     let feeder = feeder.map_err(|error| Failure::Here("cannot read stdin", error))?;
-    let run = Run {
+    let mut run = Run {
         settings,
         handle,
         interrupts,
@@ -90,11 +88,46 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
         ended: None,
         failed: false,
     };
+    if let Some(step) = step {
+        run.interrupted(step);
+    }
     let (code, left) = run.follow(job).await;
     if !left {
         client.close().await;
     }
     Ok(code)
+}
+
+/// Starts the command. Once that is asked for, it may run: whoever interrupts is heard,
+/// and the last step is for the job when there is one. `None`: we leave before that.
+async fn start(
+    client: &Client,
+    settings: &RunSettings,
+    interrupts: &mut Interrupts,
+) -> Result<Option<(Job, Option<Step>)>, Failure> {
+    let failed = |error| Failure::Start(settings.target.clone(), error);
+    let id = new_job_id().map_err(failed)?;
+    let started = client.start_as(id, settings.command());
+    tokio::pin!(started);
+    let mut last = None;
+    loop {
+        tokio::select! {
+            job = &mut started => return Ok(Some((job.map_err(failed)?, last))),
+            step = interrupts.next() => {
+                if step == Step::Leave {
+                    say_left(id, &settings.target);
+                    return Ok(None);
+                }
+                last = Some(step);
+            }
+        }
+    }
+}
+
+fn say_left(job: JobId, target: &Target) {
+    report::error(format_args!(
+        "left job {job} on {target}; it may still run, its --on-drop policy decides"
+    ));
 }
 
 /// A job that is followed to its end.
@@ -198,7 +231,6 @@ impl Run<'_> {
             // Only our own writing is left, and nobody reads that.
             return true;
         }
-        let job = self.handle.id();
         // A control that cannot be sent any more is one for a job that is over.
         match step {
             Step::Interrupt => {
@@ -207,10 +239,7 @@ impl Run<'_> {
             Step::Cancel => {
                 let _ = self.handle.cancel(CANCEL_GRACE);
             }
-            Step::Leave => report::error(format_args!(
-                "left job {job} on {}; it may still run, its --on-drop policy decides",
-                self.settings.target
-            )),
+            Step::Leave => say_left(self.handle.id(), &self.settings.target),
         }
         step == Step::Leave
     }

@@ -15,6 +15,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// `exec:` with a private server.
+pub(crate) fn private() -> String {
+    format!("exec:{} serve --stdio --private", binary().display())
+}
+
 /// Nothing that is waited for takes longer, even on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -75,6 +80,12 @@ impl Redial {
     /// A variable of ours.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// In a process group of its own, as a shell starts it on a terminal.
+    pub(crate) fn in_own_group(mut self) -> Self {
+        std::os::unix::process::CommandExt::process_group(&mut self.command, 0);
         self
     }
 

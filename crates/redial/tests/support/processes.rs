@@ -68,6 +68,11 @@ pub(crate) fn marked(mark: &str) -> Vec<Process> {
     all().into_iter().filter(is_it).collect()
 }
 
+/// Whether all of them go, soon.
+pub(crate) fn none_left(mark: &str) -> bool {
+    super::eventually(|| marked(mark).is_empty().then_some(())).is_some()
+}
+
 /// A number for `sleep` that no other test has: it marks the processes of this one.
 pub(crate) fn mark() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
