@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -10,6 +10,7 @@ use rustix::event::EventfdFlags;
 
 use super::gate::Gate;
 use super::poll::Serial;
+use super::queue::Queue;
 use super::time::{Millis, now};
 use crate::account::{Account, environment};
 use crate::spawn::{self, SpawnError, SpawnRequest, SpawnStage, Spawned, Spawner, Stdio3};
@@ -69,7 +70,7 @@ type Cgroups = Option<Arc<Mutex<CgroupRoot>>>;
 
 /// The threads, and the queues to and from them.
 pub(super) struct Workers {
-    starts: SyncSender<Start>,
+    starts: Arc<Queue<Start>>,
     errands: Sender<Errand>,
     done: Receiver<Done>,
     event: Arc<OwnedFd>,
@@ -86,9 +87,8 @@ impl Workers {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let event = Arc::new(rustix::event::eventfd(0, flags)?);
         let cgroups = cgroups.map(|root| Arc::new(Mutex::new(root)));
-        let (starts, start_queue) = mpsc::sync_channel(queue);
+        let starts = Arc::new(Queue::new(queue));
         let (done_queue, done) = mpsc::channel();
-        let start_queue = Arc::new(Mutex::new(start_queue));
         let gate = Arc::new(Gate::default());
         let teller = Teller {
             done: done_queue,
@@ -102,7 +102,7 @@ impl Workers {
                 cgroups: cgroups.clone(),
                 gate: Arc::clone(&gate),
             };
-            let (queue, teller) = (Arc::clone(&start_queue), teller.clone());
+            let (queue, teller) = (Arc::clone(&starts), teller.clone());
             spawn_thread("spawner", move || starter.run(&queue, &teller))?;
         }
         let (errands, errand_queue) = mpsc::channel();
@@ -121,7 +121,7 @@ impl Workers {
 
     /// Hands a command over; false when the queue is full.
     pub(super) fn start(&self, start: Start) -> bool {
-        !matches!(self.starts.try_send(start), Err(TrySendError::Full(_)))
+        self.starts.push(start)
     }
 
     /// Hands a walk over. A job has one at a time.
@@ -134,9 +134,24 @@ impl Workers {
 
     /// A job's processes are none of ours any more; its cgroup may serve another.
     pub(super) fn release(&self, tree: Arc<Tree>) {
-        if tree.is_exact() {
-            let _ = self.errands.send(Errand::Release(tree));
+        if !tree.is_exact() {
+            return;
         }
+        // Mostly nobody else has it, and one look is all there is to do: that is less
+        // than to wake a thread.
+        let tree = match Arc::try_unwrap(tree) {
+            Ok(tree) => match self.cgroups.as_ref().and_then(|it| it.try_lock().ok()) {
+                Some(mut cgroups) => {
+                    return tree
+                        .into_cgroup()
+                        .into_iter()
+                        .for_each(|it| cgroups.release(it));
+                }
+                None => Arc::new(tree),
+            },
+            Err(tree) => tree,
+        };
+        let _ = self.errands.send(Errand::Release(tree));
     }
 
     /// What has been done since this was last asked.
@@ -154,6 +169,12 @@ impl Workers {
         {
             tracing::warn!(%error, "cannot remove the cgroups of jobs");
         }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.starts.close();
     }
 }
 
@@ -188,11 +209,8 @@ struct Starter {
 }
 
 impl Starter {
-    fn run(mut self, queue: &Mutex<Receiver<Start>>, teller: &Teller) {
-        loop {
-            // Whoever waits inside holds the lock; the other waits for the lock.
-            let next = lock(queue).recv();
-            let Ok(start) = next else { return };
+    fn run(mut self, queue: &Queue<Start>, teller: &Teller) {
+        while let Some(start) = queue.pop() {
             let serial = start.serial;
             let ticket = self.tickets.begin();
             let result = self.start(start).map(Box::new);
