@@ -26,6 +26,7 @@ mod house;
 mod job;
 mod listener;
 mod poll;
+mod queue;
 mod records;
 mod report;
 mod requests;

@@ -15,23 +15,28 @@ use std::ptr;
 /// # Errors
 /// Out of descriptors.
 pub fn termination() -> io::Result<OwnedFd> {
-    // SAFETY: no handler is installed; ignoring a signal has no precondition.
-    if unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) } == libc::SIG_ERR {
-        return Err(io::Error::last_os_error());
-    }
+    dispose(libc::SIGHUP, libc::SIG_IGN)?;
     blocked(&[libc::SIGTERM, libc::SIGINT])
 }
 
 /// A signalfd(2) for SIGCHLD, which is blocked in this thread and those it starts.
+///
+/// Who started us may have left it ignored, and then the kernel reaps our children
+/// and tells nobody how they ended.
 pub(crate) fn child_exits() -> io::Result<OwnedFd> {
+    dispose(libc::SIGCHLD, libc::SIG_DFL)?;
     blocked(&[libc::SIGCHLD])
 }
 
 /// Writing to a pipe that nobody reads is an error, not our death, whatever the
 /// binary has set. Children get the default back.
 pub(crate) fn ignore_sigpipe() -> io::Result<()> {
-    // SAFETY: no handler is installed; ignoring a signal has no precondition.
-    if unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) } == libc::SIG_ERR {
+    dispose(libc::SIGPIPE, libc::SIG_IGN)
+}
+
+fn dispose(signal: i32, to: libc::sighandler_t) -> io::Result<()> {
+    // SAFETY: `to` is one of the kernel's own dispositions, so no handler is installed.
+    if unsafe { libc::signal(signal, to) } == libc::SIG_ERR {
         return Err(io::Error::last_os_error());
     }
     Ok(())

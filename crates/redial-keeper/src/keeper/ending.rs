@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ const LOOK_MS: u64 = 50;
 /// Rounds of KILL before a tree counts as out of reach (a process that hangs in the
 /// kernel dies later).
 const MAX_SWEEPS: u8 = 40;
-/// Walks that wait for the one under way; more are the same over again.
+/// Walks that wait for the one under way; more signals are the same over again.
 const MAX_WALKS: usize = 8;
 
 /// A tree that is being ended.
@@ -61,7 +62,8 @@ pub(super) struct Ending {
     /// The inodes of its outputs.
     pub(super) pipes: Vec<u64>,
     pub(super) deadline_at: Option<Millis>,
-    pub(super) exit: Option<(Exit, Millis)>,
+    /// When it ended, and how, if that is known.
+    pub(super) exit: Option<(Option<Exit>, Millis)>,
     pub(super) cpu_us: u64,
     pub(super) drain_until: Option<Millis>,
     /// Who holds the pipes is being found out, or known.
@@ -116,7 +118,7 @@ impl Ending {
     }
 
     pub(super) fn exit(&self) -> Option<Exit> {
-        self.exit.map(|(exit, _)| exit)
+        self.exit.and_then(|(exit, _)| exit)
     }
 
     pub(super) fn is_exact(&self) -> bool {
@@ -132,9 +134,18 @@ impl Ending {
         self.tree.signal_group(signal)
     }
 
-    /// A walk to be done when the one under way has ended.
+    /// A walk to be done when the one under way has ended. A signal too many is left
+    /// out. A question never is, for its answer is waited for; one of each kind waits.
     pub(super) fn queue(&mut self, walk: Walk) {
-        if self.walks.len() < MAX_WALKS {
+        let kind = mem::discriminant(&walk);
+        let is_left_out = match walk {
+            Walk::Signal(_) => self.walks.len() >= MAX_WALKS,
+            Walk::Members | Walk::Holders(_) => self
+                .walks
+                .iter()
+                .any(|waiting| mem::discriminant(waiting) == kind),
+        };
+        if !is_left_out {
             self.walks.push_back(walk);
         }
     }
@@ -177,10 +188,9 @@ impl Ending {
             Ok(Some(status)) => status,
             Ok(None) | Err(rustix::io::Errno::INTR) => return,
             Err(error) => {
-                // Somebody else has reaped it: what it ended with is gone.
+                // What it ended with is gone, and nothing is to be made up for it.
                 tracing::error!(%error, "a job's process has been reaped by somebody else");
-                self.exit = Some((Exit::Code(255), now));
-                self.pidfd = None;
+                self.exit = Some((None, now));
                 return;
             }
         };
@@ -192,7 +202,7 @@ impl Ending {
                 Exit::Signal(byte(signal), status.dumped())
             }
         };
-        self.exit = Some((exit, now));
+        self.exit = Some((Some(exit), now));
     }
 
     /// Reaps the process, unless a walk under way counts on its number.
@@ -204,7 +214,9 @@ impl Ending {
             return false;
         };
         tree.root_is_reaped();
-        if let Some(cpu_us) = wait4(tree.root()) {
+        // Who was reaped by somebody else may have left its number to another.
+        let is_ours = self.exit.is_none_or(|(exit, _)| exit.is_some());
+        if let Some(cpu_us) = is_ours.then(|| wait4(tree.root())).flatten() {
             self.cpu_us = cpu_us;
         }
         self.pidfd = None;
@@ -216,7 +228,7 @@ impl Ending {
 /// children took, in microseconds.
 fn wait4(pid: i32) -> Option<u64> {
     // SAFETY: a C struct of integers; zero is valid.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let mut usage: libc::rusage = unsafe { mem::zeroed() };
     let mut status = 0;
     // SAFETY: both pointers are to live locals.
     let reaped = unsafe { libc::wait4(pid, &mut status, libc::WNOHANG, &mut usage) };
@@ -230,8 +242,9 @@ impl Ending {
         let Some(sweep) = &mut self.sweep else { return };
         if sweep.kills == 0 && sweep.kill_at <= now {
             sweep.kills = 1;
-            self.walks.clear();
-            self.walks.push_back(Walk::Signal(libc::SIGKILL));
+            // Milder signals are void; what somebody waits for is not.
+            self.walks.retain(|walk| !matches!(walk, Walk::Signal(_)));
+            self.walks.push_front(Walk::Signal(libc::SIGKILL));
             self.left = Left::NotAsked;
         }
     }
@@ -289,3 +302,6 @@ impl Ending {
         sweep.look_at = Some(now + LOOK_MS);
     }
 }
+
+#[cfg(test)]
+mod tests;

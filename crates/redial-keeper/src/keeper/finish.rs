@@ -120,6 +120,8 @@ impl Job {
     /// Whether both outputs have come to their end.
     fn drain(&mut self, ground: &mut Ground) -> bool {
         if self.outputs.iter().all(Output::has_ended) {
+            // The tree may take longer: a time that has passed must not stay due.
+            self.ending.drain_until = None;
             return true;
         }
         let ending = &mut self.ending;
@@ -140,7 +142,7 @@ impl Job {
     fn conclude(&mut self) -> Outcome {
         let ending = &mut self.ending;
         let (status, exited_at) = match ending.exit {
-            Some((exit, at)) => (Status::Ended(exit), at),
+            Some((exit, at)) => (exit.map_or(Status::Unknown, Status::Ended), at),
             None => (Status::Unknown, self.started_at),
         };
         let left = if let Left::Known(left) = ending.left {

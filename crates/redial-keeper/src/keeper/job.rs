@@ -320,8 +320,12 @@ impl Job {
         self.ending.tree()
     }
 
-    /// Ends the tree: TERM, and KILL after `grace_ms`.
+    /// Ends the tree: TERM, and KILL after `grace_ms`. What has outlived the job is
+    /// none of it any more.
     pub(super) fn end_tree(&mut self, now: Millis, grace_ms: u64, cause: crate::outcome::Cause) {
+        if self.outcome.is_some() {
+            return;
+        }
         self.ending.sweep(Sweep::new(now, grace_ms), cause);
     }
 }

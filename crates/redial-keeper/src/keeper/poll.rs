@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 /// Events taken at once; the rest waits for the next turn.
@@ -114,10 +115,12 @@ impl Poll {
         Ok(epoll::delete(&self.epoll, fd)?)
     }
 
-    /// Waits for something to happen; `tokens` is what did.
-    pub(super) fn wait(&self, tokens: &mut Vec<Token>) -> io::Result<()> {
+    /// What has happened, into `tokens`; `blocks` until something has.
+    pub(super) fn wait(&self, tokens: &mut Vec<Token>, blocks: bool) -> io::Result<()> {
         let mut events: Vec<Event> = Vec::with_capacity(MAX_EVENTS);
-        rustix::io::retry_on_intr(|| epoll::wait(&self.epoll, spare_capacity(&mut events), None))?;
+        let at_once = Timespec::default();
+        let limit = (!blocks).then_some(&at_once);
+        rustix::io::retry_on_intr(|| epoll::wait(&self.epoll, spare_capacity(&mut events), limit))?;
         tokens.clear();
         tokens.extend(
             events
@@ -164,11 +167,13 @@ mod tests {
             .unwrap();
         let mut tokens = Vec::new();
         rustix::io::write(&other_writer, b"x").unwrap();
-        poll.wait(&mut tokens).unwrap();
+        poll.wait(&mut tokens, true).unwrap();
         assert_eq!(tokens, [Token::Stdout(2)]);
         poll.remove(&other_reader).unwrap();
+        poll.wait(&mut tokens, false).unwrap();
+        assert_eq!(tokens, []);
         drop(reader);
-        poll.wait(&mut tokens).unwrap();
+        poll.wait(&mut tokens, true).unwrap();
         assert_eq!(tokens, [Token::Stdin(1)]);
     }
 }

@@ -55,10 +55,10 @@ impl Output {
     /// Reads what there is: one piece, or until the pipe is empty if it is to be `emptied`.
     pub(super) fn read(&mut self, ground: &mut Ground, journal: &mut Journal, emptied: bool) {
         for _ in 0..if emptied { MAX_READS } else { 1 } {
-            let Some(pipe) = &self.pipe else { return };
-            if self.owed == Some(0) {
+            if !self.may_have_more() {
                 return self.close(false);
             }
+            let Some(pipe) = &self.pipe else { return };
             if journal.is_full() {
                 return self.unwatch(ground);
             }
@@ -77,10 +77,24 @@ impl Output {
                 Filled::Empty => break,
             }
         }
-        if self.owed == Some(0) {
+        if !self.may_have_more() {
             return self.close(false);
         }
         self.watch(ground);
+    }
+
+    /// Whether something is still to be read. When nobody can write any more, what is
+    /// in the pipe is all there will be, however late we come: its end is behind it.
+    fn may_have_more(&mut self) -> bool {
+        if self.owed == Some(0) && self.nobody_writes() {
+            self.owed = None;
+        }
+        self.owed != Some(0)
+    }
+
+    fn nobody_writes(&self) -> bool {
+        let gone = PollFlags::HUP;
+        self.pipe.as_ref().is_some_and(|pipe| is_polled(pipe, gone))
     }
 
     fn enlarge(&mut self, read: usize) {
@@ -127,9 +141,11 @@ impl Output {
 
     /// The time for draining is over: only what lies in the pipe now is still read.
     pub(super) fn limit_to_what_is_there(&mut self) {
+        if self.owed.is_some() || self.nobody_writes() {
+            return;
+        }
         if let Some(pipe) = &self.pipe {
-            self.owed
-                .get_or_insert(rustix::io::ioctl_fionread(pipe).unwrap_or(0));
+            self.owed = Some(rustix::io::ioctl_fionread(pipe).unwrap_or(0));
         }
     }
 
@@ -156,6 +172,13 @@ impl Output {
     pub(super) fn digest(&self) -> Digest {
         self.log.digest(self.complete && self.pipe.is_none())
     }
+}
+
+/// Whether `flag`, one of those that poll(2) always reports, is set now.
+fn is_polled(pipe: &OwnedFd, flag: PollFlags) -> bool {
+    let mut asked = [PollFd::new(pipe, PollFlags::empty())];
+    let polled = rustix::event::poll(&mut asked, Some(&Timespec::default()));
+    polled.is_ok() && asked[0].revents().contains(flag)
 }
 
 /// Stdin.
@@ -205,10 +228,8 @@ impl Input {
     }
 
     fn nobody_reads(&self) -> bool {
-        let Some(pipe) = &self.pipe else { return false };
-        let mut asked = [PollFd::new(pipe, PollFlags::empty())];
-        let polled = rustix::event::poll(&mut asked, Some(&Timespec::default()));
-        polled.is_ok() && asked[0].revents().contains(PollFlags::ERR)
+        let gone = PollFlags::ERR;
+        self.pipe.as_ref().is_some_and(|pipe| is_polled(pipe, gone))
     }
 
     /// Gives the child what has arrived, as far as it takes it.

@@ -204,9 +204,12 @@ impl<'a> Keeper<'a> {
                 .timers
                 .arm()
                 .map_err(KeeperError::setup("set the timer"))?;
+            // Who has something to tell, and may, waits for no event.
+            let may_tell = self.front.out.len_bytes() <= MAX_OUTBOX_BYTES;
+            let blocks = self.ground.dirty.is_empty() || !may_tell;
             self.ground
                 .poll
-                .wait(&mut tokens)
+                .wait(&mut tokens, blocks)
                 .map_err(KeeperError::setup("wait for events"))?;
             self.ground.now = now();
             for token in tokens.drain(..) {

@@ -19,6 +19,8 @@ pub(crate) const KEEPER: &str = "REDIAL_TEST_KEEPER";
 /// Set when fronts are to be started as programs; and for these, see `program.rs`.
 pub(crate) const PROGRAM: &str = "REDIAL_TEST_PROGRAM";
 const PRIVATE: &str = "REDIAL_TEST_PRIVATE";
+/// Set when the keeper is started with SIGCHLD ignored, as some launchers leave it.
+const IGNORED_CHILDREN: &str = "REDIAL_TEST_IGNORED_CHILDREN";
 const SOCKET: &str = "REDIAL_TEST_SOCKET";
 
 /// Nothing here takes that long, unless it hangs.
@@ -59,6 +61,11 @@ impl Keeper {
         Self::with_front(Self::start_as(limits, Some(PRIVATE)))
     }
 
+    /// One that was left with SIGCHLD ignored by who started it.
+    pub(crate) fn start_with_children_ignored() -> (Self, Front) {
+        Self::with_front(Self::start_as("", Some(IGNORED_CHILDREN)))
+    }
+
     /// One that starts its fronts itself.
     pub(crate) fn start_with_program() -> Self {
         Self::start_as("", Some(PROGRAM)).0
@@ -92,6 +99,10 @@ impl Keeper {
         // As in the binary, where no other thread could take it either.
         // SAFETY: only makes calls that are allowed after a fork.
         unsafe { command.pre_exec(block_sigchld) };
+        if variable == Some(IGNORED_CHILDREN) {
+            // SAFETY: as above.
+            unsafe { command.pre_exec(ignore_sigchld) };
+        }
         let process = command.spawn().unwrap();
         let front = Front::new(ours);
         let keeper = Self {
@@ -160,6 +171,19 @@ impl Keeper {
             .sum()
     }
 
+    /// CPU time the keeper's loop has used, in clock ticks of 10 ms; not its workers'.
+    pub(crate) fn loop_ticks(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let stats = tasks.filter_map(|task| {
+            let stat = std::fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
+            let (name, fields) = stat.rsplit_once(')')?;
+            let times = fields.split_whitespace().skip(11).take(2);
+            let ticks: u64 = times.filter_map(|it| it.parse::<u64>().ok()).sum();
+            (!name.contains("(redial-")).then_some(ticks)
+        });
+        stats.sum()
+    }
+
     /// The keeper's children, with their states.
     pub(crate) fn children(&self) -> Vec<(i32, char)> {
         processes()
@@ -216,6 +240,12 @@ fn block_sigchld() -> io::Result<()> {
         libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
         libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
     }
+    Ok(())
+}
+
+fn ignore_sigchld() -> io::Result<()> {
+    // SAFETY: installs no handler.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod front;
 mod fronts;
 mod harness;
 mod hostile;
+mod left;
 mod many;
 mod once;
 mod private;

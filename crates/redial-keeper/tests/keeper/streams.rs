@@ -106,6 +106,27 @@ fn what_a_job_wrote_before_its_exit_is_kept_for_a_slow_reader() {
 }
 
 #[test]
+fn a_reader_slower_than_the_drain_loses_nothing_and_is_told_so() {
+    let (keeper, mut front) = Keeper::start("");
+    let _line = keeper.dial();
+    let who = front.connection();
+    // More than the log takes, so that the rest waits in the pipe; just as much, so
+    // that only the end does.
+    for (bytes, drain_ms) in [(1_200_000, 0), (1_200_000, 100), (1 << 20, 0)] {
+        let mut command = command(&["head", "-c", &bytes.to_string(), "/dev/zero"]);
+        command.drain_ms = drain_ms;
+        let id = front.start(who, command);
+        front.until("it has exited", |front| front.jobs[&id].exit.is_some());
+        front.listen_for(200 + u64::from(drain_ms));
+        assert!(front.seen(&id).outcome.is_none());
+        let outcome = front.outcome(who, id);
+        assert_eq!(front.seen(&id).bytes[0].len(), bytes);
+        assert!(outcome.stdout.complete, "{bytes} bytes, drain {drain_ms}");
+        assert!(outcome.holders.is_empty());
+    }
+}
+
+#[test]
 fn stdin_goes_through_cat_and_back() {
     let (keeper, mut front) = Keeper::start("");
     let _line = keeper.dial();
