@@ -36,7 +36,7 @@ struct Inner {
     /// The server has refused to keep jobs: do not ask again.
     cannot_keep: AtomicBool,
     instance: [u8; 16],
-    /// True when the driver has ended.
+    /// See [`Line::over`].
     driver: watch::Receiver<bool>,
 }
 
@@ -45,6 +45,10 @@ struct Inner {
 pub(crate) struct Lease(Arc<Shared>);
 
 impl Lease {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Lease(shared)
+    }
+
     pub(crate) fn shared(&self) -> &Shared {
         &self.0
     }
@@ -75,7 +79,7 @@ impl Client {
             .min(channels)
             .clamp(1, Semaphore::MAX_PERMITS);
         Client(Arc::new(Inner {
-            lease: Arc::new(Lease(line.shared)),
+            lease: line.lease,
             slots: Arc::new(Semaphore::new(slots)),
             window: options.window_bytes,
             on_drop: match target {
@@ -163,7 +167,8 @@ impl Client {
         }
     }
 
-    /// Says goodbye and waits (at most 2 s) until the server has too. Jobs that still run
+    /// Says goodbye and waits (at most 2 s) until the server has too, and the program of an
+    /// `exec:` target has ended; after 1 s that gets SIGTERM. Jobs that still run
     /// are left to their drop policies.
     pub async fn close(&self) {
         self.0.lease.0.leave(Leave::Now);

@@ -50,6 +50,16 @@ pub enum ConnectError {
         /// How.
         status: ExitStatus,
     },
+    /// The line ended without a word.
+    #[error(
+        "{target}: the server hung up before its hello: too many connections, or no redial server there ({reason})"
+    )]
+    HungUp {
+        /// Where to.
+        target: Target,
+        /// How the line ended.
+        reason: Lost,
+    },
     /// It took too long.
     #[error("{target}: no answer within {} s", timeout.as_secs_f32())]
     Timeout {

@@ -63,7 +63,8 @@ impl ClientSession {
         self.lost = Some(lost);
     }
 
-    fn take_notes(&mut self, cx: &mut Context<'_>, connection: &mut Connection) {
+    /// True when whoever connected has given up before the server's hello.
+    fn take_notes(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> bool {
         let notes = self.shared.take_notes(cx.waker());
         for cell in notes.jobs {
             self.serve(&cell, connection);
@@ -81,6 +82,7 @@ impl ClientSession {
             self.goodbye_said = true;
             connection.goodbye(GoodbyeCode::Done, "");
         }
+        leave && self.hello.is_some()
     }
 
     /// Opens a channel for a job; gives it back if it has to wait for room.
@@ -339,8 +341,11 @@ impl Session for ClientSession {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Poll<()> {
-        self.take_notes(cx, connection);
-        Poll::Pending
+        if self.take_notes(cx, connection) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }
 

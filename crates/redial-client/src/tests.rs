@@ -23,7 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 async fn client_of(target: &Target, options: ConnectOptions) -> Client {
     let (ours, theirs) = Transport::pair().unwrap();
     tokio::spawn(fake::serve(theirs, Fake::default()));
-    let line = shake_hands(target, &options, ours, None).await.unwrap();
+    let line = shake_hands(target, &options, PATIENCE, ours, None)
+        .await
+        .unwrap();
     Client::on(line, target, &options)
 }
 
@@ -373,7 +375,7 @@ async fn the_last_handle_to_go_says_goodbye() {
     let (ours, theirs) = Transport::pair().unwrap();
     let server = tokio::spawn(fake::serve(theirs, Fake::default()));
     let options = ConnectOptions::default();
-    let line = shake_hands(&Target::Local, &options, ours, None)
+    let line = shake_hands(&Target::Local, &options, PATIENCE, ours, None)
         .await
         .unwrap();
     let client = Client::on(line, &Target::Local, &options);

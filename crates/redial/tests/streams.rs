@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use support::processes::{mark, marked, none_left};
 use support::server::{TestServer, terminate};
-use support::{Redial, eventually, finish, wait};
+use support::{Redial, eventually, finish, private, wait};
 
 #[test]
 fn a_command_that_stops_reading_ends_our_reading() {
@@ -175,5 +175,16 @@ fn a_killed_client_takes_its_command_along() {
     assert!(eventually(|| (!marked(&mark).is_empty()).then_some(())).is_some());
     child.kill().unwrap();
     child.wait().unwrap();
+    assert!(none_left(&mark), "{:?}", marked(&mark));
+}
+
+#[test]
+fn a_program_behind_exec_that_does_not_end_with_its_line_is_ended() {
+    let mark = mark();
+    let ran = Redial::run(format!("{}; exec sleep {mark}", private()))
+        .args(["-n", "--", "echo", "done"])
+        .ran();
+    assert_eq!((ran.code, &ran.stdout[..]), (0, &b"done\n"[..]));
+    assert!(ran.took < Duration::from_secs(4), "{:?}", ran.took);
     assert!(none_left(&mark), "{:?}", marked(&mark));
 }

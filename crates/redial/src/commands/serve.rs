@@ -59,6 +59,9 @@ fn front_program(format: LogFormat, level: &str) -> FrontProgram {
 }
 
 fn private(limits: Limits, front: FrontProgram) -> anyhow::Result<()> {
+    // A client that is interrupted on our terminal tells us what to do about it; its group
+    // is not ours. Who leads a session (behind sshd) has a group of its own already.
+    let _ = rustix::process::setpgid(None, None);
     let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).context("stdin")?;
     let output = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3).context("stdout")?;
     keeper(limits, front, Vec::new(), Some((input, output)))
