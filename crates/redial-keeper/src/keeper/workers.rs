@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
-use rustix::event::EventfdFlags;
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::gate::Gate;
 use super::poll::Serial;
@@ -73,7 +73,7 @@ pub(super) struct Workers {
     starts: Arc<Queue<Start>>,
     errands: Sender<Errand>,
     done: Receiver<Done>,
-    event: Arc<OwnedFd>,
+    event: OwnedFd,
     cgroups: Cgroups,
 }
 
@@ -84,15 +84,15 @@ impl Workers {
         tickets: &Arc<SpawnTickets>,
         cgroups: Option<CgroupRoot>,
     ) -> io::Result<Self> {
-        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let event = Arc::new(rustix::event::eventfd(0, flags)?);
+        // Not an eventfd, for the reason that the queue is none: see there.
+        let (event, wake) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let cgroups = cgroups.map(|root| Arc::new(Mutex::new(root)));
-        let starts = Arc::new(Queue::new(queue));
+        let starts = Arc::new(Queue::new(queue)?);
         let (done_queue, done) = mpsc::channel();
         let gate = Arc::new(Gate::default());
         let teller = Teller {
             done: done_queue,
-            event: Arc::clone(&event),
+            wake: Arc::new(wake),
         };
         for _ in 0..SPAWNERS {
             let starter = Starter {
@@ -157,8 +157,7 @@ impl Workers {
     /// What has been done since this was last asked.
     pub(super) fn take_done(&self) -> Vec<Done> {
         // Read first: what comes in behind it makes the descriptor readable again.
-        let mut count = [0; 8];
-        let _ = rustix::io::read(&*self.event, &mut count);
+        let _ = rustix::io::read(&self.event, &mut [0; 256]);
         self.done.try_iter().collect()
     }
 
@@ -188,14 +187,15 @@ impl AsFd for Workers {
 #[derive(Clone)]
 struct Teller {
     done: Sender<Done>,
-    event: Arc<OwnedFd>,
+    wake: Arc<OwnedFd>,
 }
 
 impl Teller {
     fn tell(&self, done: Done) {
         // The keeper has gone: then nobody is to be woken either.
         if self.done.send(done).is_ok() {
-            let _ = rustix::io::write(&*self.event, &1_u64.to_ne_bytes());
+            // A full pipe is readable: the keeper comes anyway.
+            let _ = rustix::io::write(&*self.wake, &[0]);
         }
     }
 }
