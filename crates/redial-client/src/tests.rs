@@ -146,6 +146,14 @@ async fn input_is_fed_by_the_client_itself() {
 }
 
 #[tokio::test]
+async fn before_attached_no_more_input_goes_than_the_server_takes() {
+    let sent = fake::pattern(0, 100_000);
+    let command = Command::new(["late"]).input(sent.clone());
+    let finished = soon(client().await.run(command)).await.unwrap();
+    assert!(finished.stdout == sent);
+}
+
+#[tokio::test]
 async fn a_writer_is_told_when_the_command_reads_no_more() {
     let client = client().await;
     let job = soon(client.start(Command::new(["deaf"]).stdin(true)))

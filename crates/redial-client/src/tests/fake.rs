@@ -11,6 +11,9 @@ use redial_net::proto::message::{
 use redial_net::proto::{ChannelId, Config, Connection, Event, Stream, StreamDigest};
 use redial_net::{DriveError, Session, Slices, Transport, drive};
 
+/// Stdin bytes that may come before attached.
+pub(super) const EARLY_STDIN: u32 = 1000;
+
 /// Bytes that are a function of their offset.
 pub(super) fn pattern(from: usize, len: usize) -> Vec<u8> {
     (from..from + len)
@@ -19,7 +22,9 @@ pub(super) fn pattern(from: usize, len: usize) -> Vec<u8> {
 }
 
 pub(super) async fn serve(transport: Transport, mut fake: Fake) -> Result<(), DriveError> {
-    let connection = Connection::server(Config::server([7; 16]), Duration::ZERO);
+    let mut config = Config::server([7; 16]);
+    config.limits.early_stdin = EARLY_STDIN;
+    let connection = Connection::server(config, Duration::ZERO);
     drive(transport, connection, &mut fake).await
 }
 
@@ -34,6 +39,7 @@ struct FakeJob {
     outputs: [Vec<u8>; 2],
     stdin: StreamDigest,
     word: String,
+    late: bool,
     echoes: bool,
     controls: Vec<String>,
     stopped: bool,
@@ -52,6 +58,16 @@ impl Fake {
         }
         if word(0) == "vanish" {
             self.vanished = true;
+            return;
+        }
+        // Attached only when all has come that may come before.
+        if word(0) == "late" {
+            let job = FakeJob {
+                echoes: true,
+                late: true,
+                ..FakeJob::default()
+            };
+            self.jobs.insert(channel, job);
             return;
         }
         let (new, applied) = match word(0).as_str() {
@@ -180,6 +196,11 @@ impl Session for Fake {
                 let job = self.jobs.get_mut(&channel).unwrap();
                 assert_eq!(offset, job.stdin.bytes());
                 job.stdin.update(bytes);
+                if job.late && job.stdin.bytes() >= u64::from(EARLY_STDIN) {
+                    job.late = false;
+                    assert_eq!(job.stdin.bytes(), u64::from(EARLY_STDIN));
+                    connection.attached(channel, attached(true, 0));
+                }
                 connection.acknowledge(channel, stream, job.stdin.bytes());
                 connection.grant(channel, stream, job.stdin.bytes() + 200_000);
                 if job.echoes {
@@ -194,6 +215,7 @@ impl Session for Fake {
             } => {
                 let job = &self.jobs[&channel];
                 assert_eq!(offset, job.stdin.bytes());
+                assert!(!job.late, "an end before its last byte");
                 let mut outcome = job.outcome(Cause::Itself);
                 match job.word.as_str() {
                     "other stdin" => outcome.stdin.checksum = [9; 16].into(),
