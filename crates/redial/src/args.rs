@@ -76,8 +76,8 @@ HOST is one of
   unix:PATH     a server's socket; unix: alone is the default one, in /run/redial as root,
                 else in $XDG_RUNTIME_DIR/redial or /tmp/redial-UID
   exec:COMMAND  any program that carries the protocol on its stdin and stdout, given to
-                /bin/sh: 'exec:ssh web1 redial serve --stdio'. It cannot ask for a password
-                on the terminal; use keys or an agent
+                /bin/sh: 'exec:ssh web1 redial serve --stdio'. It may ask for a password on
+                the terminal, within --connect-timeout; Ctrl-C is for the command, not for it
 
 Exit code: the command's own; 128+N if signal N ended it; 124 deadline; 125 redial itself
 failed (wrong use, unreachable, refused, lost, unknown, bad directory); 126 cannot be

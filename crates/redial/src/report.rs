@@ -1,7 +1,10 @@
 //! Our own words on stderr: one line each, with everything foreign in them made harmless.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
+
+use rustix::event::PollFlags;
+
+use crate::sinks::wait_or_fail;
 
 /// What went wrong.
 pub(crate) fn error(text: impl fmt::Display) {
@@ -14,9 +17,21 @@ pub(crate) fn note(text: impl fmt::Display) {
 }
 
 fn line(text: fmt::Arguments<'_>) {
-    // One write, so that lines of several processes do not mix. If stderr is closed,
-    // there is nobody to tell.
-    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+    let text = format!("{text}\n");
+    let (stderr, mut left) = (rustix::stdio::stderr(), text.as_bytes());
+    while !left.is_empty() {
+        // One write if it can be, so that lines of several processes do not mix.
+        let written = match rustix::io::write(stderr, left) {
+            Ok(0) => return,
+            Ok(written) => written,
+            Err(error) => match wait_or_fail(stderr, error, PollFlags::OUT) {
+                Ok(()) => continue,
+                // If stderr is closed, there is nobody to tell.
+                Err(_) => return,
+            },
+        };
+        left = &left[written..];
+    }
 }
 
 /// Shows a text with control and direction characters escaped, so that no host, error or

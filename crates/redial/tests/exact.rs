@@ -47,6 +47,39 @@ fn two_hundred_million_random_bytes_come_back_through_cat() {
 }
 
 #[test]
+fn input_that_is_given_with_the_command_arrives_whole_or_empty() {
+    let server = TestServer::start();
+    let target: Target = server.target().parse().unwrap();
+    let client = blocking::Client::connect(&target, ConnectOptions::default()).unwrap();
+    for len in [0, 1, 65_536, 65_537, 3_000_000] {
+        let sent = noise(2, len);
+        let finished = client
+            .run(Command::new(["cat"]).input(sent.clone()))
+            .unwrap();
+        assert!(
+            finished.outcome.is_success(),
+            "{len}: {:?}",
+            finished.outcome
+        );
+        assert!(finished.stdout == sent, "{len}: {}", finished.stdout.len());
+        let stdin = finished.outcome.stdin;
+        assert_eq!((stdin.bytes, stdin.complete), (len as u64, true));
+    }
+}
+
+#[test]
+fn a_command_that_reads_nothing_is_a_success_all_the_same() {
+    let server = TestServer::start();
+    let target: Target = server.target().parse().unwrap();
+    let client = blocking::Client::connect(&target, ConnectOptions::default()).unwrap();
+    for len in [1, 1000, 3_000_000] {
+        let ran = client.run(Command::new(["true"]).input(noise(3, len)));
+        let outcome = ran.unwrap().outcome;
+        assert!(outcome.is_success(), "{len}: {outcome:?}");
+    }
+}
+
+#[test]
 fn output_keeps_its_order_when_both_go_to_one_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut command = std::process::Command::new(binary());

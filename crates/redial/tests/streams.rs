@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use support::processes::{mark, marked, none_left};
+use support::processes::{Process, mark, marked, none_left};
 use support::server::{TestServer, terminate};
 use support::{Redial, eventually, finish, private, wait};
 
@@ -76,6 +76,32 @@ fn a_full_disk_is_our_failure_and_said() {
         "{stderr}"
     );
     assert!(stderr.contains("y\n"), "{stderr}");
+}
+
+#[test]
+fn the_reason_for_125_waits_for_room_on_a_full_nonblocking_stderr() {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    fcntl_setfl(&writer, fcntl_getfl(&writer).unwrap() | OFlags::NONBLOCK).unwrap();
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    let mut command = std::process::Command::new(support::binary());
+    command.args(["run", "unix:/nonexistent/r.sock", "-n", "--", "true"]);
+    let mut child = command.stderr(writer).spawn().unwrap();
+    drop(command);
+    // It sleeps until there is room; one that did not wait would have ended.
+    let waits = eventually(|| {
+        let process = Process::of(child.id())?;
+        matches!(process.state, 'S' | 'Z').then_some(())
+    });
+    assert!(waits.is_some());
+    let mut said = String::new();
+    reader.read_to_string(&mut said).unwrap();
+    assert!(
+        said.contains("redial: unix:/nonexistent/r.sock: "),
+        "{}",
+        said.trim_start_matches('x')
+    );
+    assert_eq!(wait(&mut child), 125);
 }
 
 #[test]
