@@ -70,13 +70,7 @@ impl Fake {
             self.jobs.insert(channel, job);
             return;
         }
-        let (new, applied) = match word(0).as_str() {
-            "applied before" => (true, 1),
-            "applied all" => (false, u64::MAX),
-            "applied most" => (false, u64::MAX - 1),
-            _ => (true, 0),
-        };
-        connection.attached(channel, attached(new, applied));
+        connection.attached(channel, attached(&word(0)));
         let waits = word(0) == "wait" || word(0).starts_with("applied");
         let mut job = FakeJob {
             word: word(0),
@@ -168,7 +162,13 @@ fn end(connection: &mut Connection, channel: ChannelId, outcome: Outcome) {
     connection.ended(channel, outcome);
 }
 
-fn attached(new: bool, applied: u64) -> Attached {
+fn attached(word: &str) -> Attached {
+    let (new, applied) = match word {
+        "applied before" => (true, 1),
+        "applied all" => (false, u64::MAX),
+        "applied most" => (false, u64::MAX - 1),
+        _ => (true, 0),
+    };
     Attached {
         new,
         pid: 1,
@@ -199,7 +199,7 @@ impl Session for Fake {
                 if job.late && job.stdin.bytes() >= u64::from(EARLY_STDIN) {
                     job.late = false;
                     assert_eq!(job.stdin.bytes(), u64::from(EARLY_STDIN));
-                    connection.attached(channel, attached(true, 0));
+                    connection.attached(channel, attached("late"));
                 }
                 connection.acknowledge(channel, stream, job.stdin.bytes());
                 connection.grant(channel, stream, job.stdin.bytes() + 200_000);
