@@ -4,6 +4,8 @@
 //! names, so an `LD_PRELOAD` set where the keeper was started stays there.
 
 use core::ffi::{CStr, c_char};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
 use std::{env, io, ptr};
@@ -177,13 +179,17 @@ fn build(
 ) -> Vec<(Vec<u8>, Vec<u8>)> {
     // The mark comes first: who walks /proc reads no further to find it.
     let mut built = vec![(JOB_MARK.as_bytes().to_vec(), mark.to_vec())];
+    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut set = |name: &[u8], value: &[u8]| {
         if name == JOB_MARK.as_bytes() {
             return;
         }
-        match built.iter_mut().find(|(known, _)| known == name) {
-            Some((_, old)) => *old = value.to_vec(),
-            None => built.push((name.to_vec(), value.to_vec())),
+        match places.entry(name.to_vec()) {
+            Entry::Occupied(place) => built[*place.get()].1 = value.to_vec(),
+            Entry::Vacant(place) => {
+                place.insert(built.len());
+                built.push((name.to_vec(), value.to_vec()));
+            }
         }
     };
     set(b"HOME", &account.home);

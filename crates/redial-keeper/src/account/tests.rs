@@ -202,3 +202,21 @@ fn a_uid_without_an_entry_gets_a_plain_account() {
     );
     assert_eq!(stranger.gid, NOGROUP);
 }
+
+#[test]
+fn an_environment_of_many_variables_is_built_in_no_time() {
+    let name = |number: u32| format!("V{number:06}").into_bytes();
+    let asked: Vec<(Vec<u8>, Vec<u8>)> = (0..131_072)
+        .map(|number| (name(number % 100_000), number.to_string().into_bytes()))
+        .collect();
+    let begun = std::time::Instant::now();
+    let environment = environment(&account(1000), b"1", None, &asked);
+    // Looking each of them up in a list took minutes.
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+    assert_eq!(environment.len(), 7 + 100_000);
+    let last = environment.iter().find(|(it, _)| *it == name(31_071));
+    assert_eq!(
+        last.map(|(_, value)| value.as_slice()),
+        Some(&b"131071"[..])
+    );
+}
