@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,7 @@ pub(super) struct Listener {
 pub(super) struct Peer {
     pub(super) uid: u32,
     pub(super) gid: u32,
+    /// 0 if it lives in a pid namespace of its own.
     pub(super) pid: u32,
 }
 
@@ -130,23 +131,44 @@ fn own_uid() -> u32 {
 }
 
 fn check_peer(socket: OwnedFd) -> Accepted {
-    let Ok(credentials) = rustix::net::sockopt::socket_peercred(&socket) else {
+    let Ok(peer) = credentials(&socket) else {
         return Accepted::Dropped;
     };
-    let uid = credentials.uid.as_raw();
+    let uid = peer.uid;
     if uid != own_uid() && uid != 0 {
         tracing::warn!(uid, "a connection of another user is refused");
         return Accepted::Dropped;
     }
-    let pid = credentials.pid.as_raw_nonzero().get().unsigned_abs();
-    Accepted::Connection(
-        socket,
-        Peer {
-            uid,
-            gid: credentials.gid.as_raw(),
-            pid,
-        },
-    )
+    Accepted::Connection(socket, peer)
+}
+
+/// SO_PEERCRED, read here because rustix takes the pid to be no 0, which it is for who
+/// lives in a pid namespace that we cannot see into.
+fn credentials(socket: impl AsFd) -> io::Result<Peer> {
+    let mut found = libc::ucred {
+        pid: 0,
+        uid: u32::MAX,
+        gid: u32::MAX,
+    };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: a live descriptor, a live struct of integers, and its length.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut found).cast(),
+            &mut len,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Peer {
+        uid: found.uid,
+        gid: found.gid,
+        pid: u32::try_from(found.pid).unwrap_or(0),
+    })
 }
 
 /// A descriptor kept for the day when there is none: given up to accept a
@@ -177,5 +199,22 @@ impl Reserve {
         }
         tracing::warn!("out of descriptors: a connection is turned away");
         Accepted::Dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_says_who_is_at_the_other_end() {
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let peer = Peer {
+            uid: own_uid(),
+            gid: rustix::process::getegid().as_raw(),
+            pid: std::process::id(),
+        };
+        assert_eq!(credentials(&ours).unwrap(), peer);
+        assert!(credentials(File::open("/dev/null").unwrap()).is_err());
     }
 }
