@@ -11,6 +11,7 @@ use super::time::Millis;
 use super::workers::{Started, Walk};
 use crate::log::{InputLog, Journal, OutputLog};
 use crate::outcome::{ControlKind, Exit, Outcome};
+use crate::pool::Pool;
 use crate::tree::Tree;
 use crate::wire::{Capability, DropPolicy, JobId};
 
@@ -35,21 +36,25 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// All or nothing.
-    pub(super) fn take(ground: &mut Ground, stdin: bool) -> Option<Self> {
-        if ground.output.free() < 2 || (stdin && ground.stdin.free() < 1) {
-            return None;
+    /// All or nothing; else says what there is no room for.
+    pub(super) fn take(
+        output: &mut Pool,
+        input: &mut Pool,
+        stdin: bool,
+    ) -> Result<Self, &'static str> {
+        const OUTPUT: &str = "output";
+        if output.free() < 2 {
+            return Err(OUTPUT);
         }
         let stdin = if stdin {
-            Some(ground.stdin.take_own()?)
+            Some(input.take_own().ok_or("stdin")?)
         } else {
             None
         };
-        let (stdout, stderr) = (ground.output.take_own()?, ground.output.take_own()?);
-        Some(Self {
+        Ok(Self {
             stdin,
-            stdout,
-            stderr,
+            stdout: output.take_own().ok_or(OUTPUT)?,
+            stderr: output.take_own().ok_or(OUTPUT)?,
         })
     }
 
@@ -327,5 +332,23 @@ impl Job {
             return;
         }
         self.ending.sweep(Sweep::new(now, grace_ms), cause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::CHUNK_BYTES;
+
+    #[test]
+    fn a_share_is_all_or_nothing_and_says_what_there_is_no_room_for() {
+        let pool = |chunks| Pool::create("test", chunks * CHUNK_BYTES as u64).unwrap();
+        let (mut output, mut input) = (pool(5), pool(1));
+        Share::take(&mut output, &mut input, true).unwrap();
+        let refused = Share::take(&mut output, &mut input, true).unwrap_err();
+        assert_eq!((refused, output.free()), ("stdin", 3));
+        Share::take(&mut output, &mut input, false).unwrap();
+        let refused = Share::take(&mut output, &mut input, false).unwrap_err();
+        assert_eq!((refused, output.free()), ("output", 1));
     }
 }

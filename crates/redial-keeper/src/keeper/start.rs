@@ -1,6 +1,7 @@
 //! Starts: at most once, however often one is sent.
 
 use super::command::{self, Refusal, hex};
+use super::ground::Ground;
 use super::job::{Job, Share, Terms};
 use super::poll::Serial;
 use super::records::bare;
@@ -151,10 +152,12 @@ impl Keeper<'_> {
         answer: Answer,
         bytes: usize,
     ) -> Result<(), Refusal> {
-        let Some(share) = Share::take(&mut self.ground, command.stdin) else {
-            let text = "no room for the job's output; try again when other jobs have ended";
-            return Err(Refusal::new(RefusedCode::LogPool, text));
-        };
+        let Ground { output, stdin, .. } = &mut self.ground;
+        let share = Share::take(output, stdin, command.stdin).map_err(|what| {
+            let text =
+                format!("no room for the job's {what}; try again when other jobs have ended");
+            Refusal::new(RefusedCode::LogPool, text)
+        })?;
         let (serial, mark) = (self.next_serial, hex(&terms.id));
         tracing::debug!(
             job = mark,

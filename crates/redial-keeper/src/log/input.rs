@@ -9,8 +9,9 @@ use crate::pool::{CHUNK_BYTES, Pool};
 use crate::wire::Chunk;
 
 const CHUNK: u64 = CHUNK_BYTES as u64;
-/// Granted ahead of what has arrived, once something has: enough to keep a pipe
-/// full for the time of a round trip to the front.
+/// Granted ahead of what has arrived, once a whole chunk has: enough to keep a pipe
+/// full for the time of a round trip to the front. Most streams have less to say, and
+/// what is granted cannot be taken back.
 const AHEAD_CHUNKS: u64 = 4;
 
 /// What one write has come to.
@@ -123,7 +124,7 @@ impl InputLog {
 
     /// Takes more chunks for what is to come, as far as there is room.
     pub(crate) fn grant(&mut self, pool: &mut Pool) {
-        if self.arrived == 0 || self.end.is_some() {
+        if self.arrived < CHUNK || self.end.is_some() {
             return;
         }
         while self.granted() < self.arrived + AHEAD_CHUNKS * CHUNK

@@ -1,6 +1,6 @@
 //! Output, stdin, backpressure, readers.
 
-use redial_keeper::outcome::{ControlKind, Exit, Status};
+use redial_keeper::outcome::{ControlKind, Exit, RefusedCode, Status};
 use redial_keeper::wire::ToKeeper;
 
 use crate::harness::Keeper;
@@ -153,6 +153,26 @@ fn stdin_goes_through_cat_and_back() {
     assert_eq!(outcome.stdin.bytes, bytes.len() as u64);
     assert_eq!(outcome.stdin.checksum, outcome.stdout.checksum);
     assert!(outcome.stdin.complete);
+}
+
+#[test]
+fn jobs_that_were_given_a_little_stdin_leave_the_pool_to_others() {
+    let (keeper, mut front) = Keeper::start(&format!("stdin_pool_bytes={}", 16 * 65_536));
+    let _line = keeper.dial();
+    let who = front.connection();
+    let mut cat = command(&["cat"]);
+    cat.stdin = true;
+    let mut start_one = |front: &mut crate::front::Front| {
+        let id = front.new_id();
+        cat.job = id.into();
+        front.start_as(who, &cat).map(|_| id)
+    };
+    for number in 0..16 {
+        let id = start_one(&mut front).unwrap_or_else(|code| panic!("job {number}: {code:?}"));
+        assert_eq!(front.write_stdin(who, id, b"x"), 1);
+        front.until("it comes back", |front| front.jobs[&id].bytes[0] == b"x");
+    }
+    assert_eq!(start_one(&mut front), Err(RefusedCode::LogPool));
 }
 
 #[test]
