@@ -14,10 +14,12 @@ use rustix::process::Pid;
 use super::time::Millis;
 use super::workers::Walk;
 use crate::outcome::{Cause, Exit};
-use crate::tree::Tree;
+use crate::tree::{Reached, Tree};
 
 /// Between two looks at a tree that is being ended.
 const LOOK_MS: u64 = 50;
+/// The same when that has not helped for long.
+const PATIENT_LOOK_MS: u64 = 1_000;
 /// Rounds of KILL before a tree counts as out of reach (a process that hangs in the
 /// kernel dies later).
 const MAX_SWEEPS: u8 = 40;
@@ -191,7 +193,7 @@ impl Ending {
                 // What it ended with is gone, and nothing is to be made up for it.
                 tracing::error!(%error, "a job's process has been reaped by somebody else");
                 self.exit = Some((None, now));
-                return;
+                return self.begin_last_rounds();
             }
         };
         let byte = |number: i32| u8::try_from(number & 0xFF).unwrap_or(u8::MAX);
@@ -203,6 +205,7 @@ impl Ending {
             }
         };
         self.exit = Some((Some(exit), now));
+        self.begin_last_rounds();
     }
 
     /// Reaps the process, unless a walk under way counts on its number.
@@ -238,9 +241,24 @@ fn wait4(pid: i32) -> Option<u64> {
 }
 
 impl Ending {
+    /// The root is gone; what was tried before does not count for what it leaves.
+    fn begin_last_rounds(&mut self) {
+        if let Some(sweep) = &mut self.sweep {
+            sweep.kills = sweep.kills.min(1);
+            sweep.look_at = None;
+        }
+    }
+
+    /// KILL to the tree when its time has come, and again while the root lives: it may
+    /// have been on its way out of the cgroup, or away from a walk.
     pub(super) fn kill_if_due(&mut self, now: Millis) {
         let Some(sweep) = &mut self.sweep else { return };
-        if sweep.kills == 0 && sweep.kill_at <= now {
+        if self.exit.is_none() && sweep.look_at.is_some_and(|at| at <= now) {
+            sweep.look_at = None;
+            sweep.kills = sweep.kills.saturating_add(1);
+            // One at a time, so it needs no bound.
+            self.walks.push_front(Walk::Signal(libc::SIGKILL));
+        } else if sweep.kills == 0 && sweep.kill_at <= now {
             sweep.kills = 1;
             // Milder signals are void; what somebody waits for is not.
             self.walks.retain(|walk| !matches!(walk, Walk::Signal(_)));
@@ -284,6 +302,21 @@ impl Ending {
                 .is_some_and(|group| rustix::process::test_kill_process_group(group).is_ok())
         };
         !self.holders.is_empty() || self.tree.is_populated().unwrap_or_else(group)
+    }
+
+    /// A signal was sent to the tree.
+    pub(super) fn on_signalled(&mut self, signal: i32, reached: Reached, now: Millis) {
+        let Some(sweep) = &mut self.sweep else { return };
+        if signal != libc::SIGKILL {
+            return;
+        }
+        self.exact &= reached.exact;
+        if self.exit.is_none() {
+            // Not for ever in haste: who hangs in the kernel dies when it is let go.
+            let is_patient = sweep.kills >= MAX_SWEEPS;
+            let wait_ms = if is_patient { PATIENT_LOOK_MS } else { LOOK_MS };
+            sweep.look_at = Some(now + wait_ms);
+        }
     }
 
     pub(super) fn on_members(&mut self, count: usize, now: Millis) {

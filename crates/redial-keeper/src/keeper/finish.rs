@@ -46,9 +46,7 @@ impl Job {
         self.ending.walking = false;
         match walked {
             Walked::Signalled(signal, reached) => {
-                if self.ending.sweep.is_some() {
-                    self.ending.exact &= reached.exact || signal != libc::SIGKILL;
-                }
+                self.ending.on_signalled(signal, reached, now);
             }
             Walked::Members(count) => self.ending.on_members(count, now),
             Walked::Holders(holders) => {

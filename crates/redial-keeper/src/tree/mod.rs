@@ -1,6 +1,7 @@
 //! The processes of a job, all of them: who they are, signalling, killing.
 //!
-//! Exact where the job has a cgroup v2 of its own. Elsewhere /proc is walked, which
+//! Exact where the job has a cgroup v2 of its own and its root has stayed there (a
+//! child that was moved by somebody who may is not looked for). Elsewhere /proc is walked, which
 //! finds children, sessions, marked environments and holders of the job's pipes;
 //! what has shed all four is not found, and the result says that it is not exact.
 
@@ -13,6 +14,7 @@ mod walk;
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub use cgroup::{CgroupRoot, CgroupUnavailable, JobCgroup};
@@ -43,6 +45,8 @@ pub struct Reached {
 pub struct Tree {
     seed: Seed,
     cgroup: Option<JobCgroup>,
+    /// The root has been seen outside of the cgroup, and whoever it started since.
+    has_left: AtomicBool,
 }
 
 impl Tree {
@@ -59,7 +63,11 @@ impl Tree {
             pipes,
             excluded,
         };
-        Self { seed, cgroup: None }
+        Self {
+            seed,
+            cgroup: None,
+            has_left: AtomicBool::new(false),
+        }
     }
 
     /// With the cgroup that the root was born in: signals reach all, exactly.
@@ -128,12 +136,27 @@ impl Tree {
 
     /// The process ids of the members that are alive, in no order.
     pub fn members(&self) -> Vec<i32> {
-        if let Some(pids) = self.cgroup.as_ref().and_then(|cgroup| cgroup.pids().ok()) {
-            return pids;
+        let in_cgroup = self.cgroup.as_ref().and_then(|cgroup| cgroup.pids().ok());
+        let is_all = in_cgroup.is_some() && !self.has_left.load(Ordering::Relaxed);
+        let mut pids = in_cgroup.unwrap_or_default();
+        if !is_all {
+            let known: HashSet<i32> = pids.iter().copied().collect();
+            Walk::new(&self.seed).members(&mut |member| {
+                pids.extend((!known.contains(&member.process.pid)).then_some(member.process.pid))
+            });
         }
-        let mut pids = Vec::new();
-        Walk::new(&self.seed).members(&mut |member| pids.push(member.process.pid));
         pids
+    }
+
+    /// Whether the root lives, and outside of its cgroup: who may write there can move
+    /// it, itself included.
+    fn root_has_left(&self, in_cgroup: &[i32]) -> bool {
+        let root = self.seed.root;
+        // The cgroup is looked at first: who ends in between is seen to be a zombie.
+        let has_left = !self.seed.root_reaped
+            && !in_cgroup.contains(&root)
+            && process::read(root).is_some_and(|process| !process.is_zombie);
+        self.has_left.fetch_or(has_left, Ordering::Relaxed) || has_left
     }
 
     /// Sends `signal` to every member.
@@ -142,23 +165,36 @@ impl Tree {
     /// hundreds of processes, at most some seconds), so not for a thread that others
     /// wait for. Returns when the signals are sent, not when the processes are gone.
     pub fn kill_all(&self, signal: i32) -> Reached {
+        let mut done = HashSet::new();
+        let mut signalled = 0;
         if let Some(cgroup) = &self.cgroup {
+            let pids = cgroup.pids().unwrap_or_default();
+            let has_left = self.root_has_left(&pids);
+            if has_left {
+                // Those the walk is not to signal a second time.
+                let keys = pids.into_iter().filter_map(process::read);
+                done.extend(keys.map(|process| (process.pid, process.started)));
+            }
             let sent = if signal == libc::SIGKILL {
                 cgroup.kill()
             } else {
                 cgroup.signal(signal)
             };
-            if let Ok(signalled) = sent {
-                return Reached {
-                    exact: true,
-                    signalled,
-                };
+            match sent {
+                Ok(count) if !has_left => {
+                    return Reached {
+                        exact: true,
+                        signalled: count,
+                    };
+                }
+                Ok(count) => signalled = count,
+                Err(_) => done.clear(),
             }
         }
         let mut walk = Walk::new(&self.seed);
-        let signalled = match signal {
-            libc::SIGKILL => kill_rounds(&mut walk),
-            _ => signal_rounds(&mut walk, signal),
+        signalled += match signal {
+            libc::SIGKILL => kill_rounds(&mut walk, done),
+            _ => signal_rounds(&mut walk, signal, done),
         };
         Reached {
             exact: false,
@@ -167,8 +203,11 @@ impl Tree {
     }
 }
 
-/// Stops, then kills, until a walk finds nobody new.
-fn kill_rounds(walk: &mut Walk<'_>) -> usize {
+/// Processes (pid, start) that have had their signal.
+type Done = HashSet<(i32, u64)>;
+
+/// Stops, then kills, until a walk finds nobody who is not `done`.
+fn kill_rounds(walk: &mut Walk<'_>, mut done: Done) -> usize {
     let deadline = Instant::now() + TIME_MAX;
     let kill = |found: &[Process]| {
         found
@@ -176,7 +215,6 @@ fn kill_rounds(walk: &mut Walk<'_>) -> usize {
             .filter(|process| process::signal(process, libc::SIGKILL).is_ok())
             .count()
     };
-    let mut done = HashSet::new();
     let mut killed = 0;
     for _ in 0..ROUNDS_MAX {
         // What is stopped forks no more and keeps its children, so the tree stands
@@ -199,11 +237,7 @@ fn kill_rounds(walk: &mut Walk<'_>) -> usize {
 }
 
 /// Stops members until walks find none that is not in `done`; returns the new ones.
-fn stop_all(
-    walk: &mut Walk<'_>,
-    done: &mut HashSet<(i32, u64)>,
-    deadline: Instant,
-) -> Vec<Process> {
+fn stop_all(walk: &mut Walk<'_>, done: &mut Done, deadline: Instant) -> Vec<Process> {
     let mut stopped = Vec::new();
     let mut quiet = 0;
     for _ in 0..ROUNDS_MAX {
@@ -241,9 +275,8 @@ fn stop_group(group: i32) {
 
 /// Signals members, the oldest first: a script must not see its commands die and go
 /// on to the next before it gets the signal itself.
-fn signal_rounds(walk: &mut Walk<'_>, signal: i32) -> usize {
+fn signal_rounds(walk: &mut Walk<'_>, signal: i32, mut done: Done) -> usize {
     let deadline = Instant::now() + TIME_MAX;
-    let mut done = HashSet::new();
     let mut signalled = 0;
     for _ in 0..ROUNDS_MAX {
         let mut found = Vec::new();

@@ -16,8 +16,8 @@ fn a_keeper_started_with_sigchld_ignored_knows_how_jobs_end() {
     wait_until("no zombie is left", || keeper.children().is_empty());
 }
 
-/// Exits at once; a child that heeds no TERM and holds no pipe lives on. Its pid.
-const STUBBORN: &str = "(trap '' TERM; exec sleep 60 >/dev/null 2>&1 </dev/null) & echo $!;";
+/// A child that heeds no TERM, holds no pipe, and has said so.
+const STUBBORN: &str = "(trap '' TERM; echo; exec sleep 60 >/dev/null 2>&1 </dev/null) &";
 
 #[test]
 fn waiting_for_a_tree_takes_no_cpu_time() {
@@ -28,7 +28,7 @@ fn waiting_for_a_tree_takes_no_cpu_time() {
     job.drain_ms = 0;
     let id = front.start(who, job);
     front.until("its child is there", |front| {
-        front.jobs[&id].bytes[0].ends_with(b"\n")
+        front.jobs[&id].bytes[0] == b"\n"
     });
     front.control(who, id, 1, ControlKind::Cancel(60_000));
     front.until("it has exited", |front| front.jobs[&id].exit.is_some());
@@ -63,4 +63,33 @@ fn a_cancel_that_comes_after_the_outcome_ends_nothing() {
     assert!(is_alive(left), "what outlives its job stays");
     let left = rustix::process::Pid::from_raw(left).unwrap();
     rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn a_root_that_has_left_its_cgroup_is_ended_and_the_outcome_is_not_exact() {
+    let (keeper, mut front) = Keeper::start("kill_after_ms=100");
+    let _line = keeper.dial();
+    let who = front.connection();
+    // Not possible everywhere, and then there is nothing to get away from.
+    let text = "m=$(awk '$3 == \"cgroup2\" { print $2; exit }' /proc/mounts); \
+        (echo $$ > $m/cgroup.procs) 2>/dev/null; sed 's/.*redial-.*/in/' /proc/$$/cgroup | grep '^0\\|^in'; \
+        trap '' TERM; sleep 60 & echo $!; sleep 60; sleep 60";
+    for deadline_ms in [None, Some(200)] {
+        let mut escaping = shell(text);
+        escaping.deadline_ms = deadline_ms;
+        let id = front.start(who, escaping);
+        front.until("its child is there", |front| {
+            let lines = front.jobs[&id].bytes[0].split(|byte| *byte == b'\n');
+            lines.count() > 2
+        });
+        if deadline_ms.is_none() {
+            front.control(who, id, 1, ControlKind::Cancel(0));
+        }
+        let outcome = front.outcome(who, id);
+        let text = String::from_utf8(front.seen(&id).bytes[0].clone()).unwrap();
+        let (place, child) = text.trim().split_once('\n').unwrap();
+        assert!(!is_alive(child.parse().unwrap()), "{text}");
+        assert_eq!(outcome.lingering, 0);
+        assert!(place == "in" || !outcome.exact, "{text}");
+    }
 }
