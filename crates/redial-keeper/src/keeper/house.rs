@@ -44,8 +44,9 @@ impl Keeper<'_> {
 
     fn start_front(&mut self) -> Result<(), KeeperError> {
         self.front.begin(self.ground.now);
-        let started =
-            (self.start_front)().and_then(|handle| self.front.take(handle, &self.ground.poll));
+        // To wait does no harm: without a front nobody waits for us.
+        let started = self.ground.workers.start_apart(|| (self.start_front)());
+        let started = started.and_then(|handle| self.front.take(handle, &self.ground.poll));
         match started.and_then(|()| self.welcome()) {
             Ok(()) => Ok(()),
             Err(error) if self.private => Err(KeeperError::Setup {

@@ -75,6 +75,7 @@ pub(super) struct Workers {
     done: Receiver<Done>,
     event: OwnedFd,
     cgroups: Cgroups,
+    gate: Arc<Gate>,
 }
 
 impl Workers {
@@ -106,9 +107,9 @@ impl Workers {
             spawn_thread("spawner", move || starter.run(&queue, &teller))?;
         }
         let (errands, errand_queue) = mpsc::channel();
-        let walk_cgroups = cgroups.clone();
+        let (walk_cgroups, walk_gate) = (cgroups.clone(), Arc::clone(&gate));
         spawn_thread("walker", move || {
-            run_errands(&errand_queue, &teller, &gate, &walk_cgroups)
+            run_errands(&errand_queue, &teller, &walk_gate, &walk_cgroups)
         })?;
         Ok(Self {
             starts,
@@ -116,7 +117,14 @@ impl Workers {
             done,
             event,
             cgroups,
+            gate,
         })
+    }
+
+    /// Starts a process that is no job's, here and now, but while nobody walks: until
+    /// its exec it has a copy of every pipe of ours. Waits for one walk at most.
+    pub(super) fn start_apart<T>(&self, start: impl FnOnce() -> T) -> T {
+        self.gate.start(start)
     }
 
     /// Hands a command over; false when the queue is full.

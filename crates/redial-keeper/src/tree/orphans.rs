@@ -4,6 +4,9 @@
 //! are reaped by pid, after a look that takes nothing away: a job's root must be
 //! left to who waits for it, also when its spawning thread has not yet come to
 //! saying so. For that each start holds a [`SpawnTicket`] until its pid is known.
+//!
+//! What cannot be told apart waits: while one start hangs in its exec (a program on a
+//! dead file system), orphans that ended after it began stay zombies until it goes on.
 
 use std::collections::BTreeSet;
 use std::io;
