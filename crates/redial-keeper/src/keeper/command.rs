@@ -140,7 +140,32 @@ pub(super) fn hash(command: &Command) -> u128 {
     xxh3_128(&bytes)
 }
 
-/// The id as the value of REDIAL_JOB and in logs.
-pub(super) fn hex(id: &JobId) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The id as users see it, also in REDIAL_JOB and in logs: 26 characters of Crockford's
+/// base32, the first of which holds but three bits (PROTOCOL.md).
+pub(super) fn job_name(id: &JobId) -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let value = u128::from_be_bytes(*id);
+    let letters = (0..26)
+        .rev()
+        .map(|place| ALPHABET[(value >> (5 * place)) as usize & 31]);
+    letters.map(char::from).collect()
+}
+
+/// The name of an instance, as its cgroup has it.
+pub(super) fn hex(instance: &[u8; 16]) -> String {
+    instance.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vector is what redial-proto's JobId writes.
+    #[test]
+    fn a_job_has_the_name_that_its_user_knows() {
+        let id: JobId = std::array::from_fn(|at| at as u8);
+        assert_eq!(job_name(&id), "00041061050r3gg28a1c60t3gf");
+        assert_eq!(job_name(&[0xff; 16]), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        assert_eq!(hex(&id), "000102030405060708090a0b0c0d0e0f");
+    }
 }

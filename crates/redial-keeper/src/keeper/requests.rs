@@ -3,7 +3,7 @@
 use std::io;
 
 use super::clients::{Broken, Client};
-use super::command::{Refusal, hex};
+use super::command::{Refusal, job_name};
 use super::config::KeeperError;
 use super::poll::Serial;
 use super::report::tell;
@@ -274,7 +274,7 @@ impl Keeper<'_> {
     fn on_control(&mut self, who: Capability, id: &JobId, number: u64, control: ControlKind) {
         let Ok(client) = self.client(who) else { return };
         self.if_holder(who, id, |job, ground| {
-            tracing::debug!(job = hex(id), ?control, by = client.name(), "control");
+            tracing::debug!(job = job_name(id), ?control, by = client.name(), "control");
             job.control(ground, number, control, client.name());
         });
     }

@@ -1,6 +1,6 @@
 //! Starts: at most once, however often one is sent.
 
-use super::command::{self, Refusal, hex};
+use super::command::{self, Refusal, job_name};
 use super::ground::Ground;
 use super::job::{Job, Share, Terms};
 use super::poll::Serial;
@@ -158,7 +158,7 @@ impl Keeper<'_> {
                 format!("no room for the job's {what}; try again when other jobs have ended");
             Refusal::new(RefusedCode::LogPool, text)
         })?;
-        let (serial, mark) = (self.next_serial, hex(&terms.id));
+        let (serial, mark) = (self.next_serial, job_name(&terms.id));
         tracing::debug!(
             job = mark,
             uid = terms.owner,
