@@ -53,6 +53,9 @@ pub(super) fn bare(status: Status) -> Outcome {
     }
 }
 
+/// A table for so many is made at once; a larger one grows.
+const RECORDS_AT_ONCE: usize = 16_384;
+
 /// The ended jobs: bounded by number and age, those read going first.
 #[derive(Debug)]
 pub(super) struct Records {
@@ -70,7 +73,9 @@ pub(super) struct Records {
 impl Records {
     pub(super) fn new(max: usize, max_age_ms: u64) -> Self {
         Self {
-            known: HashMap::new(),
+            // Twice the size from the start: removals would make it grow to that anyway,
+            // after many jobs, and only what is touched costs.
+            known: HashMap::with_capacity(2 * max.min(RECORDS_AT_ONCE) + 1),
             unread: VecDeque::new(),
             read: VecDeque::new(),
             max,
