@@ -175,9 +175,8 @@ impl InputLog {
         self.taken
     }
 
-    /// What the child was given; complete when it was all there was.
+    /// What the child was given; complete when that is all, up to the end.
     pub(crate) fn digest(&self) -> Digest {
-        let all = self.taken == self.arrived && self.end.is_none_or(|end| end == self.taken);
-        self.chain.digest(all)
+        self.chain.digest(self.end == Some(self.taken))
     }
 }

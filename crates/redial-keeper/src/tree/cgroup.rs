@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags};
 
-use super::process;
+use super::own_cgroup::own_directory;
+use super::{leftovers, process};
 
 /// Directories at once, for jobs and for what outlives them.
 const CGROUPS_MAX: usize = 4_096;
@@ -23,7 +24,7 @@ const FREE_MAX: usize = 64;
 /// Ones that were still in use when their job ended, looked at again per start.
 const CHECKED_PER_START: usize = 4;
 /// A job may make cgroups in its own, as deep and as many as it likes.
-const DEPTH_MAX: usize = 8;
+pub(super) const DEPTH_MAX: usize = 8;
 /// One of the kernel's files, or the processes of one cgroup, is read this far.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// How long the end of killed processes is waited for when all is removed.
@@ -42,6 +43,8 @@ pub struct CgroupUnavailable(String);
 #[derive(Debug)]
 pub struct CgroupRoot {
     path: PathBuf,
+    /// Held as long as this keeper lives, see `leftovers`.
+    _lock: OwnedFd,
     made: u64,
     present: usize,
     free: Vec<JobCgroup>,
@@ -65,7 +68,8 @@ impl CgroupRoot {
         Self::below(&parent, instance)
     }
 
-    /// Makes `redial-INSTANCE` in the cgroup directory `parent`.
+    /// Makes `redial-INSTANCE` in the cgroup directory `parent`, and removes what dead
+    /// keepers have left there.
     ///
     /// # Errors
     /// As [`CgroupRoot::discover`].
@@ -83,10 +87,12 @@ impl CgroupRoot {
         )
         .map_err(|error| refused(&meeting, error.into()))?;
         let path = parent.join(format!("redial-{instance}"));
-        std::fs::create_dir(&path).map_err(|error| refused(&path, error))?;
+        let lock = leftovers::make_locked(&path).map_err(|error| refused(&path, error))?;
+        leftovers::sweep(parent);
         let (free, populated) = Default::default();
         Ok(Self {
             path,
+            _lock: lock,
             made: 0,
             present: 0,
             free,
@@ -111,23 +117,14 @@ impl CgroupRoot {
             return Err(io::Error::from_raw_os_error(libc::EDQUOT));
         }
         let path = self.path.join(format!("job-{}", self.made));
-        std::fs::create_dir(&path)?;
         self.made += 1;
+        std::fs::create_dir(&path)?;
+        let cgroup = JobCgroup::open(&path).inspect_err(|_| {
+            // Out of descriptors, say: it must not be there uncounted.
+            let _ = std::fs::remove_dir(&path);
+        })?;
         self.present += 1;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = Arc::new(rustix::fs::open(&path, flags, Mode::empty())?);
-        let events = rustix::fs::openat(
-            &directory,
-            "cgroup.events",
-            OFlags::RDONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        Ok(JobCgroup {
-            path,
-            directory,
-            events,
-            was_killed: AtomicBool::new(false),
-        })
+        Ok(cgroup)
     }
 
     /// Takes a job's cgroup back. If something still runs in it, it stays as it is
@@ -191,6 +188,23 @@ pub struct JobCgroup {
 }
 
 impl JobCgroup {
+    fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = Arc::new(rustix::fs::open(path, flags, Mode::empty())?);
+        let events = rustix::fs::openat(
+            &directory,
+            "cgroup.events",
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        Ok(Self {
+            path: path.to_owned(),
+            directory,
+            events,
+            was_killed: AtomicBool::new(false),
+        })
+    }
+
     /// For [`crate::spawn::SpawnRequest::cgroup`].
     pub fn fd(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.directory)
@@ -287,14 +301,14 @@ fn collect_pids(directory: &Path, depth: usize, pids: &mut Vec<i32>) -> io::Resu
 }
 
 /// rmdir from the leaves up.
-fn remove(directory: &Path, depth: usize) -> io::Result<()> {
+pub(super) fn remove(directory: &Path, depth: usize) -> io::Result<()> {
     for child in children(directory)?.into_iter().filter(|_| depth > 0) {
         remove(&child, depth - 1)?;
     }
     std::fs::remove_dir(directory)
 }
 
-fn children(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn children(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(directory)?
         .take(CGROUPS_MAX * 2)
         .filter_map(Result::ok);
@@ -311,97 +325,5 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Where this process's own cgroup v2 is, from /proc/self/mountinfo and
-/// /proc/self/cgroup (proc(5), cgroups(7)).
-fn own_directory(mounts: &[u8], own: &[u8]) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStrExt;
-    let own = own
-        .split(|&byte| byte == b'\n')
-        .find_map(|line| line.strip_prefix(b"0::"))?;
-    for line in mounts.split(|&byte| byte == b'\n') {
-        let fields: Vec<_> = line.split(|&byte| byte == b' ').collect();
-        let separator = fields
-            .iter()
-            .position(|field| *field == b"-")
-            .unwrap_or(fields.len());
-        if fields.get(separator + 1) != Some(&&b"cgroup2"[..]) {
-            continue;
-        }
-        let (root, point) = (unescape(fields.get(3)?), unescape(fields.get(4)?));
-        // A container may have mounted but a part, which ours must lie in.
-        let own = Path::new(std::ffi::OsStr::from_bytes(own));
-        let root = Path::new(std::ffi::OsStr::from_bytes(&root));
-        if let Ok(below) = own.strip_prefix(root) {
-            let up = below
-                .components()
-                .any(|part| part == std::path::Component::ParentDir);
-            let point = Path::new(std::ffi::OsStr::from_bytes(&point));
-            return (!up).then(|| point.join(below));
-        }
-    }
-    None
-}
-
-/// mountinfo writes space, tab, newline and backslash as three octal digits.
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&byte, after)) = rest.split_first() {
-        let code = after.get(..3).filter(|_| byte == b'\\');
-        let code = code.and_then(|code| std::str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 8).ok()) {
-            Some(code) => {
-                plain.push(code);
-                rest = &after[3..];
-            }
-            None => {
-                plain.push(byte);
-                rest = after;
-            }
-        }
-    }
-    plain
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(mounts: &str, own: &str) -> Option<String> {
-        own_directory(mounts.as_bytes(), own.as_bytes()).map(|path| {
-            path.to_str()
-                .expect("text")
-                .trim_end_matches('/')
-                .to_owned()
-        })
-    }
-
-    #[test]
-    fn our_directory_is_found_on_unified_hybrid_and_partly_mounted_hosts() {
-        let unified = "29 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-        let hybrid = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
-            40 31 0:37 / /sys/fs/cgroup/systemd rw shared:5 - cgroup cgroup rw,name=systemd\n\
-            41 31 0:38 / /sys/fs/cgroup/unified rw shared:6 - cgroup2 cgroup2 rw\n";
-        let part = "9 8 0:26 /box /odd\\040place rw - cgroup2 cgroup2 rw\n";
-        for (mounts, own, wanted) in [
-            (
-                unified,
-                "0::/user.slice/a\n",
-                Some("/sys/fs/cgroup/user.slice/a"),
-            ),
-            (unified, "0::/\n", Some("/sys/fs/cgroup")),
-            (
-                hybrid,
-                "4:memory:/x\n0::/y\n",
-                Some("/sys/fs/cgroup/unified/y"),
-            ),
-            (part, "0::/box/in\n", Some("/odd place/in")),
-            (part, "0::/elsewhere\n", None),
-            (unified, "0::/../outside\n", None),
-            (unified, "4:memory:/x\n", None),
-            ("", "0::/\n", None),
-        ] {
-            assert_eq!(found(mounts, own).as_deref(), wanted, "{own}");
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,9 @@
 
 mod cgroup;
 mod holders;
+mod leftovers;
 mod orphans;
+mod own_cgroup;
 mod process;
 mod walk;
 
