@@ -86,6 +86,7 @@ async fn another_stdin_than_was_written_is_no_clean_exit_and_less_of_it_is() {
     for (word, needle) in [
         ("other stdin", Some("checksum")),
         ("more stdin", Some("100001 bytes of 100000")),
+        ("lost stdin", Some("0 bytes of 100000")),
         ("less stdin", None),
     ] {
         let command = Command::new([word]).input(fake::pattern(0, 100_000));

@@ -202,13 +202,12 @@ impl StdinDesk {
         self.digest.get_or_insert_default().update(bytes);
     }
 
-    /// How what the command was given differs from what was sent. Less is no difference:
-    /// a command need not read to the end, and one that ends before the rest has come
-    /// was given all that the server knew of.
+    /// How what the command was given differs from what was sent. Less is no difference
+    /// unless the server calls it complete: a command need not read to the end.
     fn difference(&self, said: &Digest) -> Option<String> {
         let digest = self.digest.as_deref();
         let sent = digest.map_or(0, StreamDigest::bytes);
-        if said.bytes > sent {
+        if said.bytes > sent || (said.complete && said.bytes != sent) {
             return Some(format!("{} bytes of {sent}", said.bytes));
         }
         let checksum = digest.map_or([0; 16], StreamDigest::checksum);

@@ -220,7 +220,11 @@ impl Session for Fake {
                 match job.word.as_str() {
                     "other stdin" => outcome.stdin.checksum = [9; 16].into(),
                     "more stdin" => outcome.stdin.bytes += 1,
-                    "less stdin" => outcome.stdin = FakeJob::default().outcome(Cause::Itself).stdin,
+                    "lost stdin" => outcome.stdin = FakeJob::default().outcome(Cause::Itself).stdin,
+                    "less stdin" => {
+                        outcome.stdin = FakeJob::default().outcome(Cause::Itself).stdin;
+                        outcome.stdin.complete = false;
+                    }
                     _ => {}
                 }
                 end(connection, channel, outcome);
