@@ -1,8 +1,8 @@
 //! Nothing is left behind. Alone in its process, so that it can count.
 
-mod common;
+mod child;
 
-use common::{Job, argv, request};
+use child::{Job, argv, request};
 use redial_keeper::spawn::{SpawnRequest, Spawner};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 

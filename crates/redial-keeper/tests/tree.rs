@@ -1,12 +1,12 @@
 //! Killing one job's tree, all of it, and nothing of another's.
 
-mod common;
+mod child;
 
 use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use common::{Job, account, argv, eventually, request};
+use child::{Job, account, argv, eventually, request};
 use redial_keeper::account::environment;
 use redial_keeper::spawn::{SpawnRequest, Spawner, Stdio3};
 use redial_keeper::tree::{
@@ -119,7 +119,7 @@ impl Family {
             let left = self.alive();
             let left = left
                 .iter()
-                .map(|pid| common::slurp(&format!("/proc/{pid}/stat")));
+                .map(|pid| child::slurp(&format!("/proc/{pid}/stat")));
             let left: Vec<_> = left
                 .map(|stat| String::from_utf8(stat.unwrap_or_default()))
                 .collect();
@@ -140,7 +140,7 @@ impl Drop for Family {
 }
 
 fn command_line(pid: i32) -> String {
-    let bytes = common::slurp(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let bytes = child::slurp(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 

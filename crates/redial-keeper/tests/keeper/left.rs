@@ -71,19 +71,27 @@ fn a_root_that_has_left_its_cgroup_is_ended_and_the_outcome_is_not_exact() {
     let _line = keeper.dial();
     let who = front.connection();
     // Not possible everywhere, and then there is nothing to get away from.
-    let text = "m=$(awk '$3 == \"cgroup2\" { print $2; exit }' /proc/mounts); \
-        (echo $$ > $m/cgroup.procs) 2>/dev/null; sed 's/.*redial-.*/in/' /proc/$$/cgroup | grep '^0\\|^in'; \
-        trap '' TERM; sleep 60 & echo $!; sleep 60; sleep 60";
-    for deadline_ms in [None, Some(200)] {
-        let mut escaping = shell(text);
-        escaping.deadline_ms = deadline_ms;
+    let escape = "m=$(awk '$3 == \"cgroup2\" { print $2; exit }' /proc/mounts); \
+        (echo $$ > $m/cgroup.procs) 2>/dev/null; \
+        if grep -q '^0::.*redial-' /proc/$$/cgroup; then echo in; else echo out; fi;";
+    let stubborn = "trap '' TERM; sleep 60 & echo $!; sleep 60; sleep 60";
+    let obedient = "sleep 60 & echo $!; exec sleep 60";
+    let cancel = |grace_ms| Some(ControlKind::Cancel(grace_ms));
+    for (what, control) in [
+        (stubborn, cancel(0)),
+        (stubborn, cancel(100)),
+        (stubborn, None),
+        (obedient, cancel(20_000)),
+    ] {
+        let mut escaping = shell(&format!("{escape} {what}"));
+        escaping.deadline_ms = control.is_none().then_some(200);
         let id = front.start(who, escaping);
         front.until("its child is there", |front| {
             let lines = front.jobs[&id].bytes[0].split(|byte| *byte == b'\n');
             lines.count() > 2
         });
-        if deadline_ms.is_none() {
-            front.control(who, id, 1, ControlKind::Cancel(0));
+        if let Some(control) = control {
+            front.control(who, id, 1, control);
         }
         let outcome = front.outcome(who, id);
         let text = String::from_utf8(front.seen(&id).bytes[0].clone()).unwrap();

@@ -1,7 +1,7 @@
 //! What a started process is, has and has not.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../child/mod.rs"]
+mod child;
 mod standing;
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::thread;
 
-use common::{Ended, Job, argv, read_all, request};
+use child::{Ended, Job, argv, read_all, request};
 use redial_keeper::account::Account;
 use redial_keeper::spawn::{Program, SpawnError, SpawnRequest, SpawnStage, Spawner, Stdio3};
 
@@ -129,7 +129,7 @@ fn only_descriptors_0_to_2_are_open_whatever_the_caller_leaves_inheritable() {
     let mut stdin = File::from(job.spawned.stdin.take().expect("a pipe"));
     stdin.write_all(b"x").expect("it reads");
     let mut stdout = File::from(job.spawned.stdout.take().expect("a pipe"));
-    common::eventually("the echo", || {
+    child::eventually("the echo", || {
         stdout.read(&mut [0]).is_ok_and(|count| count == 1)
     });
     let open = std::fs::read_dir(format!("/proc/{}/fd", job.spawned.pid)).expect("alive");

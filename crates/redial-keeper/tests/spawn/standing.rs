@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use redial_keeper::spawn::{Identity, PtySize, SpawnRequest, SpawnStage};
 
-use crate::common::{Job, argv, is_root, read_all, request};
+use crate::child::{Job, argv, is_root, read_all, request};
 use crate::{fails, run, spawner, status_of};
 
 #[test]
