@@ -307,11 +307,8 @@ impl Ending {
     /// A signal was sent to the tree.
     pub(super) fn on_signalled(&mut self, signal: i32, reached: Reached, now: Millis) {
         let Some(sweep) = &mut self.sweep else { return };
-        if signal != libc::SIGKILL {
-            return;
-        }
         self.exact &= reached.exact;
-        if self.exit.is_none() {
+        if signal == libc::SIGKILL && self.exit.is_none() {
             // Not for ever in haste: who hangs in the kernel dies when it is let go.
             let is_patient = sweep.kills >= MAX_SWEEPS;
             let wait_ms = if is_patient { PATIENT_LOOK_MS } else { LOOK_MS };
