@@ -110,9 +110,9 @@ fn a_reader_slower_than_the_drain_loses_nothing_and_is_told_so() {
     let (keeper, mut front) = Keeper::start("");
     let _line = keeper.dial();
     let who = front.connection();
-    // More than the log takes, so that the rest waits in the pipe; just as much, so
-    // that only the end does.
-    for (bytes, drain_ms) in [(1_200_000, 0), (1_200_000, 100), (1 << 20, 0)] {
+    // More than the log takes, but not more than a pipe does besides, so that the rest
+    // waits there; just as much, so that only the end does.
+    for (bytes, drain_ms) in [(1_100_000, 0), (1_100_000, 100), (1 << 20, 0)] {
         let mut command = command(&["head", "-c", &bytes.to_string(), "/dev/zero"]);
         command.drain_ms = drain_ms;
         let id = front.start(who, command);
