@@ -78,16 +78,22 @@ fn output_nobody_has_read_waits_as_long_as_its_policy_says() {
 #[test]
 fn a_job_whose_line_drops_while_it_is_started_is_killed() {
     let (keeper, mut front) = Keeper::start("");
-    let _line = keeper.dial();
-    let who = front.connection();
+    let _lines = [keeper.dial(), keeper.dial()];
+    let [who, other] = [front.connection(), front.connection()];
     let file = keeper.directory.path().join("pid");
     let mut command = shell(&format!("echo $$ > {}; exec sleep 60", file.display()));
-    command.job = front.new_id().into();
+    let id = front.new_id();
+    command.job = id.into();
     front.send_start(who, &command);
     front.say(&ToKeeper::Closed(who));
+    // Who only reads does not keep it.
+    front.attach(other, id, false).unwrap();
+    front.until("it has ended", |front| front.jobs[&id].outcome.is_some());
+    let outcome = front.seen(&id).outcome.clone().unwrap();
+    assert_eq!(outcome.cause, Cause::LineDropped);
     wait_until("no child is left", || keeper.children().is_empty());
     if let Ok(pid) = std::fs::read_to_string(file) {
-        assert!(pid.trim().parse().is_ok_and(|pid| !is_alive(pid)) || pid.is_empty());
+        assert!(pid.is_empty() || pid.trim().parse().is_ok_and(|pid| !is_alive(pid)));
     }
 }
 

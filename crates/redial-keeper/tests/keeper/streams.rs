@@ -24,10 +24,18 @@ fn both_outputs_are_exact_and_keep_their_order() {
     let (keeper, mut front) = Keeper::start("");
     let _line = keeper.dial();
     let who = front.connection();
-    // Each write is waited for by the next process, so that the order is certain.
-    let text =
-        "for i in 1 2 3 4 5; do echo out$i; sleep 0.02; echo err$i >&2; sleep 0.02; done; exit 3";
-    let id = front.start(who, shell(text));
+    // Each write waits until the one before has been seen, so that the order is certain.
+    let text = "for i in 1 2 3 4 5; do echo out$i; read x; echo err$i >&2; read x; done; exit 3";
+    let mut job = shell(text);
+    job.stdin = true;
+    let id = front.start(who, job);
+    for number in 1..=10 {
+        front.until("the next is there", |front| {
+            let bytes = &front.jobs[&id].bytes;
+            bytes[0].len() + bytes[1].len() == 5 * number
+        });
+        front.write_stdin(who, id, b"\n");
+    }
     let outcome = front.outcome(who, id);
     let seen = front.seen(&id);
     assert_eq!(seen.bytes[0], b"out1\nout2\nout3\nout4\nout5\n");
