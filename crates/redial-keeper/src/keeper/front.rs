@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Child;
+use std::time::Duration;
 
 use super::poll::{Interest, Poll, Token};
 use super::time::Millis;
@@ -153,9 +154,11 @@ impl Front {
         result
     }
 
-    /// When what is held back is to be sent.
-    pub(super) fn held_until(&self) -> Option<Millis> {
-        self.hold_until
+    /// How long what is held back may still wait. No timer of the list: mostly something
+    /// else comes before, and a timer that was armed would wake us all the same.
+    pub(super) fn held_for(&self, now: Millis) -> Option<Duration> {
+        let until = self.hold_until?;
+        Some(Duration::from_millis(until.saturating_sub(now)))
     }
 
     /// Sends what waits, unless all of it may wait for more. False when the front is gone.

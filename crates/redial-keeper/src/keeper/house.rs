@@ -31,7 +31,6 @@ impl Keeper<'_> {
     pub(super) fn set_house_timer(&mut self) {
         let due = [
             self.front.start_at().filter(|_| self.phase.wants_front()),
-            self.front.held_until(),
             self.orphans_at,
             self.cool_at,
             self.listen_at,

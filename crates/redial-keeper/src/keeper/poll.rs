@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -115,11 +116,14 @@ impl Poll {
         Ok(epoll::delete(&self.epoll, fd)?)
     }
 
-    /// What has happened, into `tokens`; `blocks` until something has.
-    pub(super) fn wait(&self, tokens: &mut Vec<Token>, blocks: bool) -> io::Result<()> {
+    /// What has happened, into `tokens`; waits until something has, or for `limit`.
+    pub(super) fn wait(&self, tokens: &mut Vec<Token>, limit: Option<Duration>) -> io::Result<()> {
         let mut events: Vec<Event> = Vec::with_capacity(MAX_EVENTS);
-        let at_once = Timespec::default();
-        let limit = (!blocks).then_some(&at_once);
+        let limit = limit.map(|limit| Timespec {
+            tv_sec: limit.as_secs().cast_signed(),
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        let limit = limit.as_ref();
         rustix::io::retry_on_intr(|| epoll::wait(&self.epoll, spare_capacity(&mut events), limit))?;
         tokens.clear();
         tokens.extend(
@@ -167,13 +171,13 @@ mod tests {
             .unwrap();
         let mut tokens = Vec::new();
         rustix::io::write(&other_writer, b"x").unwrap();
-        poll.wait(&mut tokens, true).unwrap();
+        poll.wait(&mut tokens, None).unwrap();
         assert_eq!(tokens, [Token::Stdout(2)]);
         poll.remove(&other_reader).unwrap();
-        poll.wait(&mut tokens, false).unwrap();
+        poll.wait(&mut tokens, Some(Duration::ZERO)).unwrap();
         assert_eq!(tokens, []);
         drop(reader);
-        poll.wait(&mut tokens, true).unwrap();
+        poll.wait(&mut tokens, None).unwrap();
         assert_eq!(tokens, [Token::Stdin(1)]);
     }
 }

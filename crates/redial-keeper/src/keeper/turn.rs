@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use super::clients::Client;
 use super::config::{KeeperConfig, KeeperError, Limits};
@@ -206,10 +207,14 @@ impl<'a> Keeper<'a> {
                 .map_err(KeeperError::setup("set the timer"))?;
             // Who has something to tell, and may, waits for no event.
             let may_tell = self.front.out.len_bytes() <= MAX_OUTBOX_BYTES;
-            let blocks = self.ground.dirty.is_empty() || !may_tell;
+            let limit = if may_tell && !self.ground.dirty.is_empty() {
+                Some(Duration::ZERO)
+            } else {
+                self.front.held_for(self.ground.now)
+            };
             self.ground
                 .poll
-                .wait(&mut tokens, blocks)
+                .wait(&mut tokens, limit)
                 .map_err(KeeperError::setup("wait for events"))?;
             self.ground.now = now();
             for token in tokens.drain(..) {
