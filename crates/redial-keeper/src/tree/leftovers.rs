@@ -48,9 +48,9 @@ pub(super) fn sweep(parent: &Path) {
     {
         let Ok(_lock) = lock(path) else { continue };
         if !is_empty(path) {
-            tracing::warn!(path = %path.display(), "processes of a dead server are left alone");
+            tracing::info!(path = %path.display(), "processes of a dead server are left alone");
         } else if let Err(error) = remove(path, DEPTH_MAX) {
-            tracing::warn!(path = %path.display(), %error, "a dead server's cgroup stays");
+            tracing::info!(path = %path.display(), %error, "a dead server's cgroup stays");
         }
     }
 }
