@@ -124,7 +124,13 @@ impl Keeper {
 
     /// A new connection, which the front will be told of.
     pub(crate) fn dial(&self) -> UnixStream {
-        UnixStream::connect(self.socket()).unwrap()
+        let mut stream = None;
+        // The socket's file is there a moment before it is listened on.
+        wait_until("the keeper listens", || {
+            stream = UnixStream::connect(self.socket()).ok();
+            stream.is_some()
+        });
+        stream.unwrap()
     }
 
     /// A front for when the present one has died.
