@@ -116,8 +116,10 @@ impl Direct {
                 return Ok(());
             }
             events.clear();
-            epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)
-                .context("epoll")?;
+            rustix::io::retry_on_intr(|| {
+                epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)
+            })
+            .context("epoll")?;
             for event in &events {
                 let token = event.data.u64() as usize;
                 let (slot, source) = (token / SOURCES, token % SOURCES);
@@ -173,7 +175,7 @@ impl Running {
             .open()
             .map(|(number, fd)| (number, PollFd::new(fd, PollFlags::IN)))
             .unzip();
-        poll(&mut fds, None).context("poll")?;
+        rustix::io::retry_on_intr(|| poll(&mut fds, None)).context("poll")?;
         let ready = numbers.into_iter().zip(&fds);
         Ok(ready
             .filter(|(_, fd)| !fd.revents().is_empty())
@@ -195,7 +197,8 @@ impl Running {
             return Ok(());
         };
         if number == PIDFD {
-            let status = waitid(WaitId::PidFd(source.as_fd()), WaitIdOptions::EXITED);
+            let reap = || waitid(WaitId::PidFd(source.as_fd()), WaitIdOptions::EXITED);
+            let status = rustix::io::retry_on_intr(reap);
             let code = status.context("waitid")?.and_then(|s| s.exit_status());
             anyhow::ensure!(code == Some(0), "true exited with {code:?}");
         } else {
