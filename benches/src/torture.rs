@@ -24,10 +24,9 @@ const REMEMBERED: usize = 16_384;
 const REMEMBERED_BYTES: u64 = 512;
 /// What allocators and measurement may add, in bytes.
 const SLACK_BYTES: u64 = 2 << 20;
-/// Growth allowed once all is remembered that ever is, in bytes: their table doubles
-/// once more, late, when removals have worn it. Over 200,000 commands this still finds
-/// a leak of 35 bytes each.
-const FLAT_BYTES: u64 = REMEMBERED as u64 * 256 + SLACK_BYTES;
+/// Growth allowed once all is remembered that ever is, in bytes. The table of what is
+/// remembered has its full size from the start, so nothing is left that may grow.
+const FLAT_BYTES: u64 = 1 << 20;
 /// Empty cgroups, each with its descriptor, that a keeper keeps for the next jobs.
 const CGROUPS_KEPT: usize = 64;
 
