@@ -4,8 +4,8 @@ use crate::{Offence, Source};
 
 /// The one crate that starts processes.
 const UNSAFE_HOME: &str = "crates/redial-keeper/";
-/// The one file that reads arguments.
-const CLAP_HOME: &str = "crates/redial/src/args.rs";
+/// The one module that reads arguments: args.rs, and a file a command in args/.
+const CLAP_HOME: &str = "crates/redial/src/args";
 /// The one crate that ends the process and takes its signals.
 const EXIT_HOME: &str = "crates/redial/src/";
 /// Ends the process, or installs a signal handler.
@@ -28,9 +28,10 @@ pub fn unsafe_code(source: &Source) -> Vec<Offence> {
     offences(source, lines, what)
 }
 
-/// clap outside its one file.
+/// clap outside its one module.
 pub fn argument_parser(source: &Source) -> Vec<Offence> {
-    if source.path == CLAP_HOME {
+    let within = source.path.strip_prefix(CLAP_HOME);
+    if within.is_some_and(|rest| rest == ".rs" || rest.starts_with('/')) {
         return Vec::new();
     }
     let what = format!("clap stays in {CLAP_HOME}: take plain settings instead");
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn clap_is_found_outside_its_file() {
+    fn clap_is_found_outside_its_module() {
         let text = "\n#[derive(clap::Parser)]\nstruct A;";
         assert_eq!(
             lines(argument_parser, "crates/redial/src/run.rs", text),
@@ -103,9 +104,12 @@ mod tests {
             [1]
         );
         assert_eq!(
-            lines(argument_parser, "crates/redial/src/args.rs", text),
-            [0; 0]
+            lines(argument_parser, "crates/redial/src/argsx.rs", text),
+            [2]
         );
+        for home in ["crates/redial/src/args.rs", "crates/redial/src/args/run.rs"] {
+            assert_eq!(lines(argument_parser, home, text), [0; 0], "{home}");
+        }
     }
 
     #[test]

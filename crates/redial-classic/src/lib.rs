@@ -1,0 +1,5 @@
+//! The socket lesson's programs on plain sockets: the telephone that answers in upper case,
+//! remote commands with a length before each reply, and struct's numbers as bytes.
+//!
+//! Nothing here authenticates anybody, so what runs commands listens on loopback and Unix
+//! sockets only. It knows no redial protocol and no async runtime: a learner can read it.

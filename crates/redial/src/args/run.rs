@@ -1,0 +1,87 @@
+//! The command line of `redial run`.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::duration;
+
+const RUN_HELP: &str = "\
+HOST is one of
+  local:        a private server on this machine, which ends with the command
+  unix:PATH     a server's socket; unix: alone is the default one, in /run/redial as root,
+                else in $XDG_RUNTIME_DIR/redial or /tmp/redial-UID
+  exec:COMMAND  any program that carries the protocol on its stdin and stdout, given to
+                /bin/sh: 'exec:ssh web1 redial serve --stdio'. It may ask for a password on
+                the terminal, within --connect-timeout; Ctrl-C is for the command, not for it
+
+Exit code: the command's own; 128+N if signal N ended it; 124 deadline; 125 redial itself
+failed (wrong use, unreachable, refused, lost, unknown, bad directory); 126 cannot be
+executed; 127 not found; 130 interrupted. The reason is on stderr, after 'redial: '.
+
+Interrupts: the first Ctrl-C sends SIGINT to the command, the second ends its whole tree
+(TERM, 5 s later KILL), the third leaves. TERM and HUP end the tree at once.
+
+Environment: REDIAL_DEADLINE, REDIAL_DRAIN, REDIAL_ON_DROP, REDIAL_CONNECT_TIMEOUT take
+the place of the flags; REDIAL_LOG=debug shows what happens inside.
+
+Settings file: [run] deadline, drain, on-drop, connect-timeout.
+
+Examples:
+  redial run local: -- uname -a
+  redial run unix: -c 'cd /var/log && grep -c error *.log'
+  redial run 'exec:ssh web1 redial serve --stdio' --deadline 30s -- apt-get update
+  tar c . | redial run unix:/run/redial/redial.sock --cwd /srv -- tar x";
+
+/// `redial run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_HELP)]
+pub(crate) struct RunArgs {
+    /// Where: local:, unix:, unix:PATH or exec:COMMAND
+    #[arg(value_name = "HOST")]
+    pub(crate) host: OsString,
+    /// Program and arguments, byte for byte, without a shell
+    #[arg(
+        value_name = "ARGV",
+        trailing_var_arg = true,
+        required_unless_present = "text"
+    )]
+    pub(crate) argv: Vec<OsString>,
+    /// Text for the remote user's login shell, in ARGV's place
+    #[arg(
+        short = 'c',
+        value_name = "TEXT",
+        conflicts_with = "argv",
+        allow_hyphen_values = true
+    )]
+    pub(crate) text: Option<OsString>,
+    /// Directory to run in [default: the remote user's home]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<OsString>,
+    /// A variable for the command; NAME alone copies ours. Repeatable
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<OsString>,
+    /// End the command's tree after so long: TERM, 5 s later KILL [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) deadline: Option<Duration>,
+    /// After the exit, read pipes that background processes hold for so long [default: 2s]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) drain: Option<Duration>,
+    /// No stdin: the command reads /dev/null
+    #[arg(short = 'n', long)]
+    pub(crate) no_stdin: bool,
+    /// When the line drops: kill, keep or keep:TIME
+    /// [default: kill for local: and unix:, keep:5m for exec: where the server can keep]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) on_drop: Option<String>,
+    /// Give up connecting after so long [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more: job, process id, times
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
