@@ -27,7 +27,7 @@ const SLACK_BYTES: u64 = 2 << 20;
 /// Growth allowed once all is remembered that ever is, in bytes. The table of what is
 /// remembered has its full size from the start, so nothing is left that may grow.
 const FLAT_BYTES: u64 = 1 << 20;
-/// Empty cgroups, each with its descriptor, that a keeper keeps for the next jobs.
+/// Empty cgroups, each with two descriptors, that a keeper keeps for the next jobs.
 const CGROUPS_KEPT: usize = 64;
 
 /// What a server has, at one moment.
@@ -81,10 +81,12 @@ fn look(server: &Server) -> anyhow::Result<Look> {
     let mut descriptors = [0; 2];
     for (count, pid) in descriptors.iter_mut().zip(server.pids()) {
         let open = process::descriptors(pid)?;
-        let kept = open.iter().filter(|to| to.starts_with("/sys/fs/cgroup"));
-        let kept = kept.count();
-        *count = open.len() - kept;
-        cgroups += kept;
+        // Two for each cgroup, its directory and its events; one for the root of them.
+        let of_cgroups = open.iter().filter(|to| to.starts_with("/sys/fs/cgroup"));
+        *count = open.len() - of_cgroups.clone().count();
+        cgroups += of_cgroups
+            .filter(|to| to.ends_with("cgroup.events"))
+            .count();
     }
     Ok(Look {
         memory: server.memory()?,

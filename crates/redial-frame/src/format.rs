@@ -109,6 +109,23 @@ impl HeaderFormat {
         (64 - self.shift as usize) / 8
     }
 
+    /// Where `struct` puts this integer among others: at a multiple of so many bytes. That is C's
+    /// alignment on this machine with `@`, and 1 with every other order.
+    #[must_use]
+    pub const fn alignment(self) -> usize {
+        if !matches!(self.order, Order::Native) {
+            return 1;
+        }
+        match self.letter.to_ascii_lowercase() {
+            b'h' => align_of::<c_short>(),
+            b'i' => align_of::<c_int>(),
+            b'l' => align_of::<c_long>(),
+            b'q' => align_of::<c_longlong>(),
+            b'n' => align_of::<usize>(),
+            _ => 1,
+        }
+    }
+
     /// Whether the integer can be negative.
     #[inline]
     #[must_use]
