@@ -3,3 +3,7 @@
 //!
 //! Nothing here authenticates anybody, so what runs commands listens on loopback and Unix
 //! sockets only. It knows no redial protocol and no async runtime: a learner can read it.
+
+pub mod address;
+pub mod connect;
+pub mod listen;
