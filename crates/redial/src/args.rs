@@ -1,5 +1,6 @@
 //! The command line: raw arguments to raw values, a file a command. Nothing else knows clap.
 
+mod frame;
 mod run;
 mod serve;
 
@@ -10,6 +11,10 @@ use clap::{Parser, Subcommand};
 
 use crate::exit_code;
 
+pub(crate) use frame::{
+    DecodeArgs, EncodeArgs, FrameArgs, FrameCommand, MessageArgs, PackArgs, ShapeArgs, TextArgs,
+    UnpackArgs,
+};
 pub(crate) use run::RunArgs;
 pub(crate) use serve::{LogFormat, ServeArgs};
 
@@ -71,6 +76,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Serve commands on this machine
     Serve(ServeArgs),
+    /// Integers as bytes, and messages with a length before them
+    Frame(FrameArgs),
 }
 
 #[cfg(test)]

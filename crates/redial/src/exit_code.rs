@@ -17,6 +17,8 @@ pub(crate) const NOT_EXECUTABLE: u8 = 126;
 pub(crate) const NOT_FOUND: u8 = 127;
 /// The user interrupted it.
 pub(crate) const INTERRUPTED: u8 = 130;
+/// Nobody reads our stdout any more: what a shell says of a filter that SIGPIPE has ended.
+pub(crate) const NOBODY_READS: u8 = 141;
 /// Added to the number of the signal that ended the command.
 const SIGNAL: u8 = 128;
 
