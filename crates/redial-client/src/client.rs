@@ -35,6 +35,7 @@ struct Inner {
     on_drop: OnDrop,
     /// The server has refused to keep jobs: do not ask again.
     cannot_keep: AtomicBool,
+    local: bool,
     instance: [u8; 16],
     /// See [`Line::over`].
     driver: watch::Receiver<bool>,
@@ -87,6 +88,7 @@ impl Client {
                 Target::Local | Target::Unix(_) => OnDrop::Kill,
             },
             cannot_keep: AtomicBool::new(false),
+            local: matches!(target, Target::Local),
             instance: line.hello.instance.into(),
             driver: line.over,
         }))
@@ -130,6 +132,12 @@ impl Client {
             Ok(job) => Ok(job.with_slot(slot)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the server is known to end with this connection, and what is left of its
+    /// jobs with it: it is `local:`, or has refused to keep a job.
+    pub fn is_private(&self) -> bool {
+        self.0.local || self.0.cannot_keep.load(Ordering::Relaxed)
     }
 
     pub(crate) fn driver(&self) -> watch::Receiver<bool> {

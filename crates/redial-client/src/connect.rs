@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use redial_net::proto::message::ServerHello;
 use redial_net::proto::{Config, Connection};
 use redial_net::{Over, Program, Transport, drive, program};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::client::Lease;
 use crate::error::{ConnectError, Lost};
 use crate::options::ConnectOptions;
+use crate::preamble::Preamble;
 use crate::runtime_dir::default_socket;
 use crate::session::ClientSession;
 use crate::shared::Shared;
@@ -65,7 +67,13 @@ pub(crate) async fn shake_hands(
     let (hello, heard) = oneshot::channel();
     let session = ClientSession::new(shared, hello, options.window_bytes);
     let (over_sender, line_over) = watch::channel(false);
-    tokio::spawn(run(transport, config, session, over_sender));
+    let preamble = Preamble::default();
+    if matches!(target, Target::Exec(_)) {
+        let transport = preamble.of(transport);
+        tokio::spawn(run(transport, config, session, over_sender));
+    } else {
+        tokio::spawn(run(transport, config, session, over_sender));
+    }
     let (status_sender, status) = oneshot::channel();
     let (gone_sender, mut over) = watch::channel(false);
     match program {
@@ -86,12 +94,15 @@ pub(crate) async fn shake_hands(
         Ok(Err(_)) => {
             let status = status.await.ok();
             wait_for(&mut over).await;
-            Err(no_hello(target, lease.shared(), status))
+            Err(no_hello(target, lease.shared(), status, preamble.text()))
         }
         Err(_) => {
             drop(lease);
             wait_for(&mut over).await;
-            Err(too_late(target, options))
+            Err(match preamble.text() {
+                Some(text) => printed(target, text, None),
+                None => too_late(target, options),
+            })
         }
     }
 }
@@ -125,7 +136,7 @@ async fn wait_for(over: &mut watch::Receiver<bool>) {
 }
 
 async fn run(
-    transport: Transport,
+    transport: impl AsyncRead + AsyncWrite + Unpin,
     config: Config,
     mut session: ClientSession,
     over: watch::Sender<bool>,
@@ -184,12 +195,28 @@ fn too_late(target: &Target, options: &ConnectOptions) -> ConnectError {
 }
 
 /// Why there was no hello. Where the line just ended, the program's end says more.
-fn no_hello(target: &Target, shared: &Shared, status: Option<ExitStatus>) -> ConnectError {
+fn no_hello(
+    target: &Target,
+    shared: &Shared,
+    status: Option<ExitStatus>,
+    text: Option<String>,
+) -> ConnectError {
+    if let Some(text) = text {
+        return printed(target, text, status);
+    }
     let target = target.clone();
     let reason = shared.lost().unwrap_or_else(Lost::closed_here);
     match status {
         _ if !reason.without_a_word => ConnectError::Handshake { target, reason },
         Some(status) => ConnectError::Ended { target, status },
         None => ConnectError::HungUp { target, reason },
+    }
+}
+
+fn printed(target: &Target, text: String, status: Option<ExitStatus>) -> ConnectError {
+    ConnectError::Text {
+        target: target.clone(),
+        text,
+        status,
     }
 }

@@ -50,6 +50,20 @@ pub enum ConnectError {
         /// How.
         status: ExitStatus,
     },
+    /// The program's stdout is not a line to a server: something else came first.
+    #[error(
+        "{target}: the program printed text before the protocol, beginning with {text:?}{}; \
+         it must carry a 'redial serve --stdio' and print nothing of its own on stdout",
+        status.map(|status| format!(", and ended ({status})")).unwrap_or_default()
+    )]
+    Text {
+        /// Where to.
+        target: Target,
+        /// The first line that is not empty, at most 200 bytes of it.
+        text: String,
+        /// How the program ended, if it did by itself.
+        status: Option<ExitStatus>,
+    },
     /// The line ended without a word.
     #[error(
         "{target}: the server hung up before its hello: too many connections, or no redial server there ({reason})"
@@ -235,6 +249,12 @@ pub enum JobError {
         job: JobId,
         /// Why the connection ended.
         reason: Lost,
+    },
+    /// Another client reads and controls it now. It runs on.
+    #[error("job {job}: another client took this job; nothing more of it is seen here")]
+    Taken {
+        /// The job.
+        job: JobId,
     },
     /// What arrived is not what the command wrote.
     #[error("job {job}: {stream} is not what the command wrote: {reason}")]

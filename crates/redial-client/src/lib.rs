@@ -36,6 +36,7 @@ mod job;
 mod lock;
 mod options;
 mod outcome;
+mod preamble;
 mod runtime_dir;
 mod session;
 mod shared;

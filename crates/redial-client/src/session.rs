@@ -315,6 +315,14 @@ impl Session for ClientSession {
                     running.cell.lock().miss(stream);
                 }
             }
+            Event::Holder {
+                channel,
+                holder: false,
+            } => {
+                if let Some(running) = self.running.get(&channel) {
+                    running.cell.taken_over();
+                }
+            }
             Event::StdinClosed { channel } => self.say(channel, JobEvent::StdinClosed),
             Event::Exited { channel, exit } => self.say(channel, JobEvent::Exited(exit.into())),
             Event::Ended { channel, outcome } => {

@@ -51,11 +51,29 @@ impl Target {
             return Ok(Target::Exec(OsString::from_vec(command.to_vec())));
         }
         let text = text.to_string_lossy().into_owned();
+        if let Some(meant) = meant(&text) {
+            return Err(TargetError::Meant { text, meant });
+        }
         Err(match text.split_once(':') {
             Some(("nats", _)) => TargetError::Nats(text),
             Some(("local", _)) => TargetError::AfterLocal(text),
             _ => TargetError::Network(text),
         })
+    }
+}
+
+/// One of the forms, where only its beginning is missing.
+fn meant(text: &str) -> Option<String> {
+    match text {
+        "local" | "unix" => Some(format!("{text}:")),
+        "exec" => Some("'exec:COMMAND'".to_owned()),
+        _ if ["/", "./", "../"]
+            .iter()
+            .any(|start| text.starts_with(start)) =>
+        {
+            Some(format!("unix:{text}"))
+        }
+        _ => None,
     }
 }
 
@@ -84,6 +102,14 @@ pub enum TargetError {
     /// There is none.
     #[error("the host is empty; it may be local:, unix:, unix:PATH or exec:COMMAND")]
     Empty,
+    /// Nearly one of the forms.
+    #[error("{text:?} is no host; did you mean {meant} ?")]
+    Meant {
+        /// What was given.
+        text: String,
+        /// What would be one.
+        meant: String,
+    },
     /// `exec:` without a command.
     #[error("exec: needs a command, as in 'exec:ssh web1 redial serve --stdio'")]
     NoProgram,
@@ -119,6 +145,23 @@ mod tests {
         assert_eq!(target, Target::Exec("ssh web1 redial serve --stdio".into()));
         assert_eq!(target.to_string(), "exec:ssh web1 redial serve --stdio");
         assert_eq!("exec: ".parse::<Target>(), Err(TargetError::NoProgram));
+    }
+
+    #[test]
+    fn what_lacks_only_its_beginning_is_suggested_with_it() {
+        for (text, meant) in [
+            ("local", "local:"),
+            ("unix", "unix:"),
+            ("exec", "'exec:COMMAND'"),
+            ("/run/r.sock", "unix:/run/r.sock"),
+            ("./r.sock", "unix:./r.sock"),
+        ] {
+            let error = text.parse::<Target>().unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("did you mean {meant} ?")),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod connecting;
 mod fake;
+mod taking;
 
 use std::time::Duration;
 

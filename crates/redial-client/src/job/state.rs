@@ -143,9 +143,22 @@ impl JobCell {
         self.wake(state);
     }
 
+    /// Another client is its holder now: nothing more comes, and nothing can be done.
+    pub(crate) fn taken_over(&self) {
+        let mut state = self.lock();
+        if !state.over {
+            state.over = true;
+            state.queue.push(Err(JobError::Taken { job: self.id }));
+        }
+        self.wake(state);
+    }
+
     /// The outcome, which is compared with what has arrived.
     pub(crate) fn end(&self, outcome: Outcome) {
         let mut state = self.lock();
+        if state.over {
+            return;
+        }
         state.ended = true;
         state.over = true;
         let (job, outcome) = (self.id, Box::new(outcome));
@@ -173,7 +186,7 @@ impl JobCell {
     /// forgotten because nobody reads it any more.
     pub(crate) fn arrive(&self, stream: Output, offset: u64, bytes: &[u8], source: &Bytes) -> bool {
         let mut state = self.lock();
-        let wanted = !state.left;
+        let wanted = !state.left && !state.over;
         let received = &mut state.outputs[stream.index()];
         received.arrived = offset + bytes.len() as u64;
         if received.stopped || !wanted {

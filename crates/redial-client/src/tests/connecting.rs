@@ -20,7 +20,15 @@ async fn a_peer_that_says_nothing_or_nonsense_is_no_server() {
     for (target, needle) in [
         ("exec:exit 3", "exit status: 3"),
         (
-            "exec:echo 'Welcome to this machine, have fun'; sleep 1",
+            "exec:echo; echo 'Welcome to this machine, have fun'; sleep 1",
+            "text before the protocol, beginning with \"Welcome to this machine, have fun\";",
+        ),
+        (
+            "exec:echo no; exit 3",
+            "beginning with \"no\", and ended (exit status: 3)",
+        ),
+        (
+            "exec:printf '\\001\\0\\0\\0 1234567890123456'; sleep 1",
             "not redial's protocol",
         ),
         ("unix:/nonexistent/redial.sock", "redial serve"),
@@ -32,6 +40,15 @@ async fn a_peer_that_says_nothing_or_nonsense_is_no_server() {
             .to_string();
         assert!(error.contains(needle), "{target}: {error}");
     }
+}
+
+#[tokio::test]
+async fn text_too_short_for_a_frame_is_shown_when_the_time_is_over() {
+    let options = ConnectOptions::default().connect_timeout(Duration::from_millis(500));
+    let target: Target = "exec:printf 'who?\\033[2J'; exec sleep 10".parse().unwrap();
+    let error = Client::connect(&target, options).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Text { .. }), "{error}");
+    assert!(error.to_string().contains(r#""who?\u{1b}[2J""#), "{error}");
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl Fake {
             return;
         }
         connection.attached(channel, attached(&word(0)));
-        let waits = word(0) == "wait" || word(0).starts_with("applied");
+        let waits = word(0) == "wait" || word(0) == "taken" || word(0).starts_with("applied");
         let mut job = FakeJob {
             word: word(0),
             ..FakeJob::default()
@@ -85,6 +85,7 @@ impl Fake {
             "policy" | "private" => job.outputs[0] = policy.into_bytes(),
             "cat" => job.echoes = true,
             "deaf" => connection.stdin_closed(channel),
+            "taken" => connection.holder(channel, false),
             _ => {}
         }
         let said = match word(0).as_str() {
