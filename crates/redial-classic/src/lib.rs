@@ -7,6 +7,7 @@
 pub mod address;
 pub mod connect;
 pub mod demo;
+pub mod echo;
 pub mod frames;
 pub mod listen;
 pub mod packing;

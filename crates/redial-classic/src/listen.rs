@@ -1,5 +1,6 @@
 //! Listening: socket, bind, listen, accept.
 
+mod callers;
 mod file;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::address::{Address, Endpoint, Kind, Reach, SocketError};
 use crate::connect::{Facts, Stream};
+pub use callers::{Calls, answer_each};
 use file::SocketFile;
 
 /// A client whose machine is gone without a word is noticed after about this long and a
