@@ -11,3 +11,9 @@ pub mod echo;
 pub mod frames;
 pub mod listen;
 pub mod packing;
+pub mod remote;
+
+/// The programs of the lesson's page, which rustdoc runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/lesson.md")]
+mod lesson {}
