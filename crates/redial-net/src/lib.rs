@@ -11,6 +11,7 @@ mod inbox;
 mod outbox;
 mod program;
 mod session;
+mod socket;
 mod transport;
 
 pub use driver::{DriveError, drive};

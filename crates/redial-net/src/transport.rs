@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 
+use crate::socket::Socket;
+
 /// Until the next try when a Unix socket's queue is full (unix(7): EAGAIN, and nothing
 /// tells when there is a place again).
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(10);
@@ -22,7 +24,7 @@ pub struct Transport(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Socket(UnixStream),
+    Socket(Socket),
     Stdio {
         input: Input,
         output: Option<Output>,
@@ -32,14 +34,14 @@ enum Kind {
 /// What is read from.
 #[derive(Debug)]
 enum Input {
-    Socket(UnixStream),
+    Socket(Socket),
     Pipe(pipe::Receiver),
 }
 
 /// What is written to.
 #[derive(Debug)]
 enum Output {
-    Socket(UnixStream),
+    Socket(Socket),
     Pipe(pipe::Sender),
 }
 
@@ -56,7 +58,7 @@ impl Transport {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     tokio::time::sleep(QUEUE_FULL_PAUSE).await;
                 }
-                result => return Ok(Transport(Kind::Socket(result?))),
+                result => return Transport::from_socket(result?.into_std()?),
             }
         }
     }
@@ -67,8 +69,7 @@ impl Transport {
     ///
     /// When it cannot be made non-blocking or the runtime cannot watch it.
     pub fn from_socket(socket: std::os::unix::net::UnixStream) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Transport(Kind::Socket(UnixStream::from_std(socket)?)))
+        Ok(Transport(Kind::Socket(Socket::new(socket.into())?)))
     }
 
     /// Takes two ends of a stdio, each a pipe or a socket.
@@ -83,13 +84,13 @@ impl Transport {
             return Transport::from_socket(input.into());
         }
         let input = if is_socket(input.as_fd())? {
-            Input::Socket(socket(input)?)
+            Input::Socket(Socket::new(input)?)
         } else {
             nonblocking(input.as_fd())?;
             Input::Pipe(pipe::Receiver::from_owned_fd(input).map_err(no_line)?)
         };
         let output = if is_socket(output.as_fd())? {
-            Output::Socket(socket(output)?)
+            Output::Socket(Socket::new(output)?)
         } else {
             nonblocking(output.as_fd())?;
             Output::Pipe(pipe::Sender::from_owned_fd(output).map_err(no_line)?)
@@ -106,19 +107,13 @@ impl Transport {
     ///
     /// As socketpair(2) fails.
     pub fn pair() -> io::Result<(Self, Self)> {
-        let (a, b) = UnixStream::pair()?;
-        Ok((Transport(Kind::Socket(a)), Transport(Kind::Socket(b))))
+        let (a, b) = std::os::unix::net::UnixStream::pair()?;
+        Ok((Transport::from_socket(a)?, Transport::from_socket(b)?))
     }
 }
 
 fn is_socket(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Socket)
-}
-
-fn socket(fd: OwnedFd) -> io::Result<UnixStream> {
-    let socket = std::os::unix::net::UnixStream::from(fd);
-    socket.set_nonblocking(true)?;
-    UnixStream::from_std(socket)
 }
 
 fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -146,7 +141,7 @@ impl AsyncRead for Transport {
             | Kind::Stdio {
                 input: Input::Socket(socket),
                 ..
-            } => Pin::new(socket).poll_read(cx, buffer),
+            } => socket.poll_read(cx, buffer),
             Kind::Stdio {
                 input: Input::Pipe(pipe),
                 ..
@@ -155,31 +150,13 @@ impl AsyncRead for Transport {
     }
 }
 
-/// Runs the same call on whichever output there is; a stdio that was shut down has none.
-macro_rules! on_output {
-    ($self:ident, |$output:ident| $call:expr) => {
-        match &mut $self.0 {
-            Kind::Socket($output) => $call,
-            Kind::Stdio {
-                output: Some(Output::Socket($output)),
-                ..
-            } => $call,
-            Kind::Stdio {
-                output: Some(Output::Pipe($output)),
-                ..
-            } => $call,
-            Kind::Stdio { output: None, .. } => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        }
-    };
-}
-
 impl AsyncWrite for Transport {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        on_output!(self, |output| Pin::new(output).poll_write(cx, bytes))
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -187,8 +164,19 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        on_output!(self, |output| Pin::new(output)
-            .poll_write_vectored(cx, slices))
+        match &mut self.0 {
+            Kind::Socket(socket)
+            | Kind::Stdio {
+                output: Some(Output::Socket(socket)),
+                ..
+            } => socket.poll_write(cx, slices),
+            Kind::Stdio {
+                output: Some(Output::Pipe(pipe)),
+                ..
+            } => Pin::new(pipe).poll_write_vectored(cx, slices),
+            // It was shut down.
+            Kind::Stdio { output: None, .. } => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -199,20 +187,14 @@ impl AsyncWrite for Transport {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0 {
-            Kind::Socket(socket) => Pin::new(socket).poll_shutdown(cx),
-            Kind::Stdio { output, .. } => {
-                let shut = match output {
-                    Some(Output::Socket(socket)) => Pin::new(socket).poll_shutdown(cx),
-                    // Only closing a pipe tells its reader that nothing follows.
-                    Some(Output::Pipe(_)) | None => Poll::Ready(Ok(())),
-                };
-                if shut.is_ready() {
-                    *output = None;
-                }
-                shut
-            }
-        }
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match &mut self.0 {
+            Kind::Socket(socket) => socket.shutdown(),
+            Kind::Stdio { output, .. } => match output.take() {
+                Some(Output::Socket(socket)) => socket.shutdown(),
+                // Only closing a pipe tells its reader that nothing follows.
+                Some(Output::Pipe(_)) | None => Ok(()),
+            },
+        })
     }
 }

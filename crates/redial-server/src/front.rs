@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,15 +15,11 @@ use redial_keeper::wire::{
 };
 use redial_net::proto::{Config, Connection, Time};
 use redial_net::{DriveError, Transport, drive};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
 use tokio::task::LocalSet;
 
 use crate::hub::Hub;
 use crate::session::FrontSession;
-
-/// Packets taken from the keeper before other tasks get their turn.
-const PACKETS_A_TURN: usize = 64;
 
 /// Why a front ended otherwise than with its keeper.
 #[derive(Debug, thiserror::Error)]
@@ -59,25 +55,38 @@ pub fn front(link: OwnedFd) -> Result<(), FrontError> {
 }
 
 async fn serve(link: Link) -> Result<(), FrontError> {
-    let link = Rc::new(link);
-    let interest = Interest::READABLE | Interest::WRITABLE;
-    #[expect(
-        deprecated,
-        reason = "its successor is unsafe, which this crate forbids. What it asks for holds: a \
-                  `SharedLink` owns its link, whose descriptor never changes"
-    )]
-    let watched = AsyncFd::with_interest(SharedLink(Rc::clone(&link)), interest)?;
-    let mut front = Front::welcomed(link, &watched).await?;
-    poll_fn(|cx| front.poll(cx, &watched)).await
+    let mut watch = Watch::new(&link)?;
+    let mut front = Front::welcomed(Rc::new(link), &watch).await?;
+    poll_fn(|cx| front.poll(cx, &mut watch)).await
 }
 
-/// Lets the runtime watch a link that others send on.
-struct SharedLink(Rc<Link>);
+/// The runtime's eyes on the link, on descriptors of their own. For room in it they look
+/// only while there is none: whoever looks is woken by every packet the keeper takes.
+struct Watch {
+    input: pipe::Receiver,
+    room: Option<pipe::Sender>,
+}
 
-impl std::os::fd::AsRawFd for SharedLink {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        use std::os::fd::AsFd;
-        self.0.as_fd().as_raw_fd()
+impl Watch {
+    fn new(link: &Link) -> io::Result<Self> {
+        let again = link.as_fd().try_clone_to_owned()?;
+        Ok(Watch {
+            input: pipe::Receiver::from_owned_fd_unchecked(again)?,
+            room: None,
+        })
+    }
+
+    /// Ready when sending is worth another try; the task is woken else.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(room) = &self.room else {
+            let again = self.input.as_fd().try_clone_to_owned()?;
+            self.room = Some(pipe::Sender::from_owned_fd_unchecked(again)?);
+            return Poll::Ready(Ok(()));
+        };
+        ready!(room.poll_write_ready(cx))?;
+        // What it knew is used up by the try that now follows.
+        let _ = room.try_io(|| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -91,11 +100,15 @@ struct Front {
 }
 
 impl Front {
-    async fn welcomed(link: Rc<Link>, watched: &AsyncFd<SharedLink>) -> Result<Self, FrontError> {
+    async fn welcomed(link: Rc<Link>, watch: &Watch) -> Result<Self, FrontError> {
         let mut packet = vec![0; MAX_PACKET_BYTES];
-        let received = watched
-            .async_io(Interest::READABLE, |link| link.0.receive(&mut packet))
-            .await?;
+        let received = loop {
+            watch.input.readable().await?;
+            match watch.input.try_io(|| link.receive(&mut packet)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => break result?,
+            }
+        };
         let mut fds = received.fds.into_iter();
         let mut messages = decode_packet::<ToFront>(&packet[..received.len]);
         let Some(ToFront::Welcome(version, instance, settings)) = messages.next().transpose()?
@@ -126,28 +139,22 @@ impl Front {
     }
 
     /// Ready when the keeper is gone, or when it shuts down and the last client has left.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        watched: &AsyncFd<SharedLink>,
-    ) -> Poll<Result<(), FrontError>> {
+    fn poll(&mut self, cx: &mut Context<'_>, watch: &mut Watch) -> Poll<Result<(), FrontError>> {
         self.hub.borrow_mut().register_sender(cx.waker());
-        self.poll_send(cx, watched)?;
-        for _ in 0..PACKETS_A_TURN {
-            if self.has_nothing_to_do() {
-                return Poll::Ready(Ok(()));
-            }
-            let mut ready = ready!(watched.poll_read_ready(cx))?;
-            match ready.try_io(|link| link.get_ref().0.receive(&mut self.packet)) {
-                Ok(Ok(received)) if received.len == 0 => return Poll::Ready(Ok(())),
-                Ok(Ok(received)) => self.packet(received.len, received.fds)?,
-                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    return Poll::Ready(Ok(()));
-                }
-                Ok(Err(error)) => return Poll::Ready(Err(error.into())),
-                Err(_would_block) => {}
-            }
+        self.poll_send(cx, watch)?;
+        if self.has_nothing_to_do() {
+            return Poll::Ready(Ok(()));
         }
+        ready!(watch.input.poll_read_ready(cx))?;
+        let received = watch.input.try_io(|| self.link.receive(&mut self.packet));
+        match received.map_err(|error| (error.kind(), error)) {
+            Ok(received) if received.len == 0 => return Poll::Ready(Ok(())),
+            Ok(received) => self.packet(received.len, received.fds)?,
+            Err((io::ErrorKind::WouldBlock, _)) => {}
+            Err((io::ErrorKind::ConnectionReset, _)) => return Poll::Ready(Ok(())),
+            Err((_, error)) => return Poll::Ready(Err(error.into())),
+        }
+        // Whom it was for goes on before the next one is looked for.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -159,21 +166,19 @@ impl Front {
     }
 
     /// Sends what the sessions could not send themselves.
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        watched: &AsyncFd<SharedLink>,
-    ) -> Result<(), FrontError> {
+    fn poll_send(&mut self, cx: &mut Context<'_>, watch: &mut Watch) -> Result<(), FrontError> {
         loop {
             match self.hub.borrow_mut().flush() {
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    watch.room = None;
+                    return Ok(());
+                }
                 Ok(false) => {}
                 // The reading side sees the end of the keeper and says it better.
                 Err(_) => return Ok(()),
             }
-            match watched.poll_write_ready(cx) {
-                Poll::Ready(guard) => guard?.clear_ready(),
-                Poll::Pending => return Ok(()),
+            if watch.poll_room(cx)?.is_pending() {
+                return Ok(());
             }
         }
     }
