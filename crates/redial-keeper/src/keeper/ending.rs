@@ -208,8 +208,9 @@ impl Ending {
         self.begin_last_rounds();
     }
 
-    /// Reaps the process, unless a walk under way counts on its number.
-    pub(super) fn reap(&mut self) -> bool {
+    /// Reaps the process, unless a walk under way counts on its number. Its pidfd is
+    /// left `to_close`.
+    pub(super) fn reap(&mut self, to_close: &mut Vec<OwnedFd>) -> bool {
         if self.pidfd.is_none() {
             return true;
         }
@@ -222,7 +223,7 @@ impl Ending {
         if let Some(cpu_us) = is_ours.then(|| wait4(tree.root())).flatten() {
             self.cpu_us = cpu_us;
         }
-        self.pidfd = None;
+        to_close.extend(self.pidfd.take());
         true
     }
 }

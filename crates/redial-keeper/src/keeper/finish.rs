@@ -98,7 +98,7 @@ impl Job {
 
     /// After the exit: outputs, then tree, then outcome.
     fn finish(&mut self, ground: &mut Ground) {
-        let reaped = self.ending.reap();
+        let reaped = self.ending.reap(&mut ground.to_close);
         // Nobody will ever read it: there is no use in waiting for room.
         if self.is_abandoned {
             for output in &mut self.outputs {

@@ -1,6 +1,7 @@
 //! What every job stands on: events, clocks, pools, threads.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use super::config::Limits;
 use super::poll::{Poll, Serial};
@@ -22,6 +23,8 @@ pub(super) struct Ground {
     pub(super) now: Millis,
     /// Jobs that have something to tell, or to be removed.
     pub(super) dirty: Vec<Serial>,
+    /// Done with, and closed once the news is out: it takes time that others wait for.
+    pub(super) to_close: Vec<OwnedFd>,
 }
 
 impl Ground {
@@ -36,6 +39,7 @@ impl Ground {
             scratch: vec![0; CHUNK_BYTES],
             now: now(),
             dirty: Vec::new(),
+            to_close: Vec::new(),
         })
     }
 

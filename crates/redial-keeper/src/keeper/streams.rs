@@ -69,7 +69,10 @@ impl Output {
                     self.owed = self.owed.map(|owed| owed - len as u64);
                     self.enlarge(len);
                 }
-                Filled::End => return self.close(true),
+                Filled::End => {
+                    ground.to_close.extend(self.pipe.take());
+                    return self.close(true);
+                }
                 Filled::Full => return self.unwatch(ground),
                 // What was owed is no longer there: a holder of the pipe's other
                 // end has read it. There is nothing left to wait for.

@@ -189,6 +189,7 @@ impl<'a> Keeper<'a> {
             self.ground.now = now();
             // First what others wait for, then the rest, and what that has brought about.
             self.report()?;
+            self.ground.to_close.clear();
             self.keep_house()?;
             if !self.ground.dirty.is_empty() || !self.front.out.is_empty() {
                 self.report()?;

@@ -36,7 +36,7 @@ fn how_it_ended_is_not_made_up_when_somebody_else_has_reaped_it() {
     child.wait().unwrap();
     ending.look_at_exit(7);
     assert_eq!((ending.exit, ending.exit()), (Some((None, 7)), None));
-    assert!(ending.reap() && ending.is_reaped());
+    assert!(ending.reap(&mut Vec::new()) && ending.is_reaped());
     assert!(ending.signal_group(libc::SIGTERM).is_err());
 }
 
