@@ -4,6 +4,7 @@ use bytes::{Buf, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::decoder::truncated;
+use crate::framing::Header;
 use crate::{Framing, Parsed, StreamError};
 
 /// The most that is reserved at once for a payload that has not arrived, in bytes: a header that
@@ -70,8 +71,9 @@ impl<T: AsRef<[u8]>> Encoder<T> for FrameCodec {
     fn encode(&mut self, payload: T, out: &mut BytesMut) -> Result<(), StreamError> {
         let payload = payload.as_ref();
         let header = self.framing.header(payload.len())?;
-        out.reserve(header.as_ref().len() + payload.len());
-        out.extend_from_slice(header.as_ref());
+        out.reserve(Header::ROOM + payload.len());
+        out.extend_from_slice(header.room());
+        out.truncate(out.len() - header.spare());
         out.extend_from_slice(payload);
         Ok(())
     }

@@ -18,6 +18,8 @@ pub struct Decoder {
     framing: Framing,
     /// The beginning of a frame that was cut; or that whole frame, if `given`.
     cut: Vec<u8>,
+    /// How many bytes of that frame are missing, once its header is known; else 0.
+    missing: usize,
     /// The frame in `cut` was handed out and is done with at the next call.
     given: bool,
 }
@@ -29,6 +31,7 @@ impl Decoder {
         Self {
             framing,
             cut: Vec::new(),
+            missing: 0,
             given: false,
         }
     }
@@ -59,6 +62,13 @@ impl Decoder {
         &'d mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<&'d [u8]>, FrameError> {
+        if self.missing > input.len() {
+            // A long frame in short pieces: nothing to do but to keep them.
+            self.missing -= input.len();
+            self.cut.extend_from_slice(input);
+            *input = &[];
+            return Ok(None);
+        }
         if self.given {
             self.given = false;
             self.cut.clear();
@@ -93,13 +103,41 @@ impl Decoder {
         self.cut.shrink_to(capacity);
     }
 
-    /// The slow path: the frame began in an earlier piece, or goes on in a later one, or is bad.
+    /// The frame began in an earlier piece, or goes on in a later one, or is bad.
     fn decode_cut<'d, 'i: 'd>(
         &'d mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<&'d [u8]>, FrameError> {
+        if self.cut.is_empty() {
+            self.begin(input)?;
+            return Ok(None);
+        }
+        self.go_on(input)
+    }
+
+    /// The input begins with a frame that is not whole, or bad. A bad header stays in `cut`, which
+    /// is what makes its error final.
+    fn begin(&mut self, input: &mut &[u8]) -> Result<(), FrameError> {
         let header = self.framing.format().size();
-        // A bad header stays in `cut`, which is what makes its error final.
+        match self.framing.payload_length(input) {
+            Ok(length) => {
+                self.missing = length.map_or(0, |length| header + length - input.len());
+                self.take(input, input.len());
+                Ok(())
+            }
+            Err(error) => {
+                self.take(input, header);
+                Err(error)
+            }
+        }
+    }
+
+    /// The input goes on with the frame in `cut`.
+    fn go_on<'d, 'i: 'd>(
+        &'d mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<&'d [u8]>, FrameError> {
+        let header = self.framing.format().size();
         self.take(input, header.saturating_sub(self.cut.len()));
         let Some(length) = self.framing.payload_length(&self.cut)? else {
             return Ok(None);
@@ -110,10 +148,12 @@ impl Decoder {
             // Only the header was cut off: the payload need not be copied.
             *input = rest;
             self.cut.clear();
+            self.missing = 0;
             return Ok(Some(payload));
         }
         self.take(input, header + length - self.cut.len());
-        if self.cut.len() < header + length {
+        self.missing = header + length - self.cut.len();
+        if self.missing > 0 {
             return Ok(None);
         }
         self.given = true;

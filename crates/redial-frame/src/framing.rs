@@ -157,10 +157,13 @@ impl Framing {
     ///
     /// # Errors
     /// As [`header`](Self::header); `out` is then unchanged.
+    // A call would cost as much as all that a short frame needs.
+    #[inline(always)]
     pub fn encode(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
         let header = self.header(payload.len())?;
-        out.reserve(header.as_ref().len() + payload.len());
-        out.extend_from_slice(header.as_ref());
+        out.reserve(Header::ROOM + payload.len());
+        out.extend_from_slice(header.room());
+        out.truncate(out.len() - header.spare());
         out.extend_from_slice(payload);
         Ok(())
     }
@@ -235,7 +238,7 @@ impl Framing {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// The header, then zeros.
-    bytes: [u8; 8],
+    bytes: [u8; Self::ROOM],
     size: u8,
 }
 
@@ -245,6 +248,22 @@ impl Header {
             bytes,
             size: size as u8,
         }
+    }
+
+    /// What the longest header takes, in bytes.
+    pub(crate) const ROOM: usize = 8;
+
+    /// The header and [`spare`](Self::spare) zeros: to append all and cut these off is one store,
+    /// where a length that only the header knows would be a call.
+    #[inline]
+    pub(crate) const fn room(&self) -> &[u8; Self::ROOM] {
+        &self.bytes
+    }
+
+    /// How many zeros follow the header in [`room`](Self::room).
+    #[inline]
+    pub(crate) const fn spare(&self) -> usize {
+        Self::ROOM - self.size as usize
     }
 }
 
