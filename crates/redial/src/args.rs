@@ -1,5 +1,6 @@
 //! The command line: raw arguments to raw values, a file a command. Nothing else knows clap.
 
+mod echo;
 mod frame;
 mod run;
 mod serve;
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit_code;
 
+pub(crate) use echo::{EchoArgs, EchoCallArgs, EchoCommand, EchoServeArgs};
 pub(crate) use frame::{
     DecodeArgs, EncodeArgs, FrameArgs, FrameCommand, MessageArgs, PackArgs, ShapeArgs, TextArgs,
     UnpackArgs,
@@ -76,6 +78,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Serve commands on this machine
     Serve(ServeArgs),
+    /// The telephone: a server that answers in upper case, and its client
+    Echo(EchoArgs),
     /// Integers as bytes, and messages with a length before them
     Frame(FrameArgs),
 }

@@ -1,10 +1,12 @@
 //! The commands, one file each.
 
+mod echo;
 mod frame;
 mod log;
 mod run;
 mod serve;
 
+pub(crate) use echo::echo;
 pub(crate) use frame::frame;
 pub(crate) use run::run;
 pub(crate) use serve::serve;
