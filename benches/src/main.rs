@@ -6,6 +6,8 @@
 //! What is absent: judging. The table says whether a goal is reached; only
 //! `torture` fails.
 
+mod framing;
+mod instructions;
 mod machine;
 mod measure;
 mod memory;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Chore::Bench(settings) => measure::all(&settings),
+        Chore::Framing { rounds, work } => work.run(rounds),
         Chore::Torture(settings) => torture::run(&settings),
     };
     match done {

@@ -1,6 +1,7 @@
 //! The measurements, one file each, and the run of all of them.
 
 mod bulk;
+mod frame;
 mod idle;
 mod latency;
 mod rate;
@@ -9,6 +10,8 @@ mod stalled;
 
 use std::path::Path;
 
+use crate::framing;
+use crate::instructions;
 use crate::machine;
 use crate::peer::{server, socat, ssh};
 use crate::report::{self, Section};
@@ -23,16 +26,18 @@ pub(crate) enum Measure {
     Idle,
     Stalled,
     Spawn,
+    Frame,
 }
 
 impl Measure {
-    pub(crate) const ALL: [Measure; 6] = [
+    pub(crate) const ALL: [Measure; 7] = [
         Measure::Latency,
         Measure::Rate,
         Measure::Bulk,
         Measure::Idle,
         Measure::Stalled,
         Measure::Spawn,
+        Measure::Frame,
     ];
 
     /// By its name on the command line.
@@ -55,6 +60,7 @@ impl Measure {
             Measure::Idle => "idle",
             Measure::Stalled => "stalled",
             Measure::Spawn => "spawn",
+            Measure::Frame => "frame",
         }
     }
 
@@ -66,6 +72,7 @@ impl Measure {
             Measure::Idle => idle::measure(quick),
             Measure::Stalled => stalled::measure(quick),
             Measure::Spawn => spawn::measure(),
+            Measure::Frame => frame::measure(quick),
         }
     }
 }
@@ -75,25 +82,50 @@ impl Measure {
 /// # Errors
 /// Something measured did not do what it should: a figure would be worthless.
 pub(crate) fn all(settings: &BenchSettings) -> anyhow::Result<()> {
+    let (frame, commands): (Vec<Measure>, Vec<Measure>) = settings
+        .measures
+        .iter()
+        .partition(|measure| **measure == Measure::Frame);
     let missing = |program: &str| format!("no {program}");
-    let mut circumstances = machine::circumstances(&[
-        server::version()?,
-        ssh::version().unwrap_or_else(|| missing("ssh")),
-        socat::version().unwrap_or_else(|| missing("socat")),
-    ]);
+    if !commands.is_empty() {
+        let versions = [
+            server::version()?,
+            ssh::version().unwrap_or_else(|| missing("ssh")),
+            socat::version().unwrap_or_else(|| missing("socat")),
+        ];
+        page("bench", &versions, &commands, settings)?;
+    }
+    if !frame.is_empty() {
+        let versions = [
+            framing::peer_version(),
+            instructions::valgrind().unwrap_or_else(|| missing("valgrind")),
+        ];
+        page("bench-frame", &versions, &frame, settings)?;
+    }
+    Ok(())
+}
+
+/// Measures, prints, and keeps it between the markers of this name.
+fn page(
+    marker: &str,
+    versions: &[String],
+    measures: &[Measure],
+    settings: &BenchSettings,
+) -> anyhow::Result<()> {
+    let mut circumstances = machine::circumstances(versions);
     if settings.quick {
         let note = "a quick run, with few rounds: not to be quoted";
         circumstances.push(("Note", note.to_owned()));
     }
     let mut sections = Vec::new();
-    for measure in &settings.measures {
+    for measure in measures {
         eprintln!("measuring: {}", measure.name());
         sections.push(measure.run(settings.quick)?);
     }
     let text = report::markdown(&circumstances, &sections);
     println!("{text}");
     if settings.write {
-        report::keep(Path::new("docs/performance.md"), &text)?;
+        report::keep(Path::new("docs/performance.md"), marker, &text)?;
     }
     Ok(())
 }

@@ -8,9 +8,6 @@ use anyhow::Context;
 
 use crate::table::Table;
 
-const BEGIN: &str = "<!-- bench:begin -->";
-const END: &str = "<!-- bench:end -->";
-
 /// One thing measured.
 #[derive(Debug)]
 pub(crate) struct Section {
@@ -104,22 +101,23 @@ pub(crate) fn markdown(circumstances: &[(&str, String)], sections: &[Section]) -
     text
 }
 
-/// Puts `text` between the markers of a page, in place of what was there.
+/// Puts `text` between the markers of this name in a page, in place of what was there.
 ///
 /// # Errors
 /// The page cannot be read or written, or has no markers.
-pub(crate) fn keep(page: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn keep(page: &Path, marker: &str, text: &str) -> anyhow::Result<()> {
     let place = || page.display().to_string();
     let before = fs::read_to_string(page).with_context(place)?;
-    let after = between_markers(&before, text)
-        .with_context(|| format!("{}: lacks {BEGIN} or {END}", place()))?;
+    let after = between_markers(&before, marker, text)
+        .with_context(|| format!("{}: lacks <!-- {marker}:begin --> or its end", place()))?;
     fs::write(page, after).with_context(place)
 }
 
-fn between_markers(page: &str, text: &str) -> Option<String> {
-    let (head, rest) = page.split_once(BEGIN)?;
-    let (_, tail) = rest.split_once(END)?;
-    Some(format!("{head}{BEGIN}\n\n{}\n\n{END}{tail}", text.trim()))
+fn between_markers(page: &str, marker: &str, text: &str) -> Option<String> {
+    let [begin, end] = ["begin", "end"].map(|side| format!("<!-- {marker}:{side} -->"));
+    let (head, rest) = page.split_once(&begin)?;
+    let (_, tail) = rest.split_once(&end)?;
+    Some(format!("{head}{begin}\n\n{}\n\n{end}{tail}", text.trim()))
 }
 
 #[cfg(test)]
@@ -128,11 +126,11 @@ mod tests {
 
     #[test]
     fn only_what_is_between_the_markers_changes() {
-        let page = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        let new = between_markers(&page, "new\n").unwrap();
-        assert_eq!(new, format!("a\n{BEGIN}\n\nnew\n\n{END}\nb\n"));
-        assert_eq!(between_markers(&new, "new\n"), Some(new.clone()));
-        assert_eq!(between_markers("a", "new"), None);
+        let page = |text| format!("a\n<!-- x:begin -->\n{text}\n<!-- x:end -->\nb\n");
+        let new = between_markers(&page("old"), "x", "new\n").unwrap();
+        assert_eq!(new, page("\nnew\n"));
+        assert_eq!(between_markers(&new, "x", "new\n"), Some(new.clone()));
+        assert_eq!(between_markers(&new, "y", "new"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What was asked for: arguments read into settings.
 
+use crate::framing::Work;
 use crate::measure::Measure;
 
 /// What `--help` prints.
@@ -8,8 +9,9 @@ redial-benches [--quick] [--write] [--only NAME,…]   measures and prints Markd
 redial-benches torture [--count N]                   many commands, then looks for leaks
 
   --quick        fewer rounds: to see that it works, not to quote
-  --write        puts the result into docs/performance.md, between its markers
-  --only NAME    some of: latency, rate, bulk, idle, stalled, spawn
+  --write        puts the result into docs/performance.md, between its markers; all of it,
+                 or `--only frame`, which has markers of its own
+  --only NAME    some of: latency, rate, bulk, idle, stalled, spawn, frame
   --count N      commands, 200000 if not said
 
 The program `redial` is the one beside this. `cargo xtask bench` and `cargo xtask
@@ -21,6 +23,11 @@ pub(crate) enum Chore {
     Help,
     Bench(BenchSettings),
     Torture(TortureSettings),
+    /// What `frame` measures, alone: callgrind runs this.
+    Framing {
+        rounds: usize,
+        work: Work,
+    },
 }
 
 /// How to measure.
@@ -46,6 +53,10 @@ pub(crate) fn read(arguments: &[String]) -> Result<Chore, String> {
     match words.as_slice() {
         ["help" | "--help" | "-h"] => Ok(Chore::Help),
         ["torture", rest @ ..] => torture(rest).map(Chore::Torture),
+        ["framing", rounds, work @ ..] => Ok(Chore::Framing {
+            rounds: rounds.parse().map_err(|_| format!("`{rounds}`"))?,
+            work: Work::read(work)?,
+        }),
         rest => bench(rest).map(Chore::Bench),
     }
 }
@@ -69,8 +80,9 @@ fn bench(words: &[&str]) -> Result<BenchSettings, String> {
             other => return Err(format!("no option `{other}`")),
         }
     }
-    if settings.write && settings.measures != Measure::ALL {
-        return Err("--write takes the whole table, without --only".to_owned());
+    let own_table = [Measure::Frame];
+    if settings.write && settings.measures != Measure::ALL && settings.measures != own_table {
+        return Err("--write takes the whole table, without --only, or --only frame".to_owned());
     }
     Ok(settings)
 }

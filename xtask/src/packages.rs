@@ -9,8 +9,8 @@ use crate::watch::{self, Line};
 /// openssh: `exec:ssh` and the peer in benchmarks. socat: the other peer.
 /// passwd: useradd, for the ordinary user.
 /// python3: vectors against its struct module. procps, util-linux: what tests
-/// run as commands (ps, setsid).
-const PACKAGES: [&str; 7] = [
+/// run as commands (ps, setsid). valgrind: instructions in benchmarks.
+const PACKAGES: [&str; 8] = [
     "openssh-client",
     "openssh-server",
     "passwd",
@@ -18,6 +18,7 @@ const PACKAGES: [&str; 7] = [
     "python3",
     "socat",
     "util-linux",
+    "valgrind",
 ];
 
 /// A mirror that does not answer must not hold up the tests for ever.
@@ -88,7 +89,7 @@ mod tests {
     #[test]
     fn what_is_removed_or_unknown_is_missing() {
         let installed = "openssh-client installed\nopenssh-server config-files\npasswd installed\n\
-                         procps installed\npython3 installed\nutil-linux installed\n";
+                         procps installed\npython3 installed\nutil-linux installed\nvalgrind installed\n";
         assert_eq!(missing(installed), ["openssh-server", "socat"]);
     }
 }
