@@ -29,8 +29,8 @@ use redial_frame::HeaderFormat;
 
 pub use client::{Client, Ending};
 pub use error::RemoteError;
-pub use put::{Answer, put};
-pub use receive::{Overwrite, ReceiveSettings, receive};
+pub use put::{Answer, Parcel};
+pub use receive::{Overwrite, ReceiveSettings, check_target, receive};
 pub use reply::Order;
 pub use request::MAX_COMMAND_BYTES;
 pub use server::{Event, ServerSettings, serve};

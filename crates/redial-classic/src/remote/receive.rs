@@ -55,8 +55,7 @@ pub fn receive(
     stop: BorrowedFd<'_>,
     failed: &mut dyn FnMut(&Endpoint, &RemoteError),
 ) -> Result<u64, RemoteError> {
-    check(target, settings.overwrite)?;
-    drop(beside(target)?);
+    check_target(target, settings.overwrite)?;
     loop {
         let mut fds = [
             PollFd::from_borrowed_fd(stop, PollFlags::IN),
@@ -145,7 +144,16 @@ fn keep(file: NamedTempFile, target: &Path, overwrite: Overwrite) -> Result<(), 
     directory.map_err(failed)
 }
 
-/// Whether the file may be written: what is there already is a file, and may be replaced.
+/// Whether a file may become `target`: its directory can be written to, and what is there already
+/// is a file that may be replaced. To be asked before somebody is told where to send.
+///
+/// # Errors
+/// [`RemoteError::File`].
+pub fn check_target(target: &Path, overwrite: Overwrite) -> Result<(), RemoteError> {
+    check(target, overwrite)?;
+    beside(target).map(drop)
+}
+
 fn check(target: &Path, overwrite: Overwrite) -> Result<(), RemoteError> {
     let wrong = |text: &str| Err(file_error(target, io::Error::other(text)));
     if target.file_name().is_none() {

@@ -14,7 +14,7 @@ use super::reply::{self, Order, Reply};
 use super::request::{self, MAX_COMMAND_BYTES, Request};
 use super::{RemoteError, Wire};
 use crate::address::Endpoint;
-use crate::connect::Stream;
+use crate::connect::{Facts, Stream};
 use crate::listen::Listener;
 
 /// After a failed accept(2), most likely for want of descriptors, the next one waits so long.
@@ -35,19 +35,40 @@ pub struct ServerSettings {
     pub max_clients: usize,
 }
 
-/// What happens, for a log.
+/// What happens, for a log. Calls are numbered from 1.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A client has called.
-    Connected(&'a Endpoint),
+    Connected {
+        /// Its number.
+        call: u64,
+        /// The connection.
+        socket: Facts,
+        /// The client's address.
+        from: &'a Endpoint,
+    },
     /// It sent a command.
-    Request(&'a Endpoint, &'a [u8]),
-    /// It got our words in a reply's place, or after it.
-    Told(&'a Endpoint, &'a str),
-    /// It is gone; its command was ended if one was running.
-    Gone(&'a Endpoint),
-    /// The connection failed.
-    Failed(&'a Endpoint, &'a RemoteError),
+    Request {
+        /// Its number.
+        call: u64,
+        /// The command, any bytes.
+        command: &'a [u8],
+    },
+    /// It was told something in a reply's place, or behind it.
+    Told {
+        /// Its number.
+        call: u64,
+        /// What, without the `redial: ` before it.
+        words: &'a str,
+    },
+    /// It is gone; its command was ended if one was running. With an error if it did not just
+    /// hang up.
+    Gone {
+        /// Its number.
+        call: u64,
+        /// How the connection failed.
+        error: Option<RemoteError>,
+    },
     /// A client could not be taken.
     NotAccepted(&'a io::Error),
     /// So many clients are there; further ones wait.
@@ -92,7 +113,7 @@ impl<'s> Server<'s> {
     where
         's: 'scope,
     {
-        let mut clients = 0;
+        let (mut clients, mut call) = (0, 0);
         loop {
             let room = clients < self.settings.max_clients;
             match self.wait(listener, room)? {
@@ -101,7 +122,8 @@ impl<'s> Server<'s> {
                 Wake::Nothing => {}
                 Wake::Caller => {
                     let taken = listener.accept().and_then(|(stream, from)| {
-                        let serve = move || self.serve_one(stream, &from);
+                        call += 1;
+                        let serve = move || self.serve_one(call, stream, &from);
                         thread::Builder::new().spawn_scoped(scope, serve)
                     });
                     match taken {
@@ -150,35 +172,37 @@ impl<'s> Server<'s> {
         poll_until(&mut stop, deadline_in(ACCEPT_AGAIN)).map(drop)
     }
 
-    fn serve_one(&self, stream: Stream, from: &Endpoint) {
+    fn serve_one(&self, call: u64, stream: Stream, from: &Endpoint) {
         let _leaves = Leaves(self.left);
-        (self.log)(&Event::Connected(from));
+        let socket = stream.facts();
+        (self.log)(&Event::Connected { call, socket, from });
         let line = Line::new(stream, Some(self.stop));
-        match self.converse(&line, from) {
-            Ok(()) => (self.log)(&Event::Gone(from)),
-            Err(RemoteError::Stopped) => {}
-            Err(error) => (self.log)(&Event::Failed(from, &error)),
-        }
+        let error = match self.converse(&line, call) {
+            Err(RemoteError::Stopped) => return,
+            ended => ended.err(),
+        };
+        (self.log)(&Event::Gone { call, error });
     }
 
     /// One request after the other, until the client hangs up.
-    fn converse(&self, line: &Line<'_>, from: &Endpoint) -> Result<(), RemoteError> {
+    fn converse(&self, line: &Line<'_>, call: u64) -> Result<(), RemoteError> {
         loop {
             match request::read(line, &self.settings.wire) {
                 Ok(Request::End) => return Ok(()),
                 Ok(Request::Command(text)) => {
-                    (self.log)(&Event::Request(from, &text));
-                    if !self.answer(line, from, &text)? {
+                    let command = &text[..];
+                    (self.log)(&Event::Request { call, command });
+                    if !self.answer(line, call, &text)? {
                         return Ok(());
                     }
                 }
                 Ok(Request::TooLong) => {
                     let most = MAX_COMMAND_BYTES;
-                    self.tell(line, from, &format!("the command is over {most} bytes"))?;
+                    self.tell(line, call, &format!("the command is over {most} bytes"))?;
                 }
-                Ok(Request::Foreign(what)) => return self.tell_and_leave(line, from, &what),
+                Ok(Request::Foreign(what)) => return self.tell_and_leave(line, call, &what),
                 Err(RemoteError::Frame(error)) => {
-                    return self.tell_and_leave(line, from, &error.to_string());
+                    return self.tell_and_leave(line, call, &error.to_string());
                 }
                 Err(error) => return Err(error),
             }
@@ -186,7 +210,7 @@ impl<'s> Server<'s> {
     }
 
     /// Runs a command and sends what came of it. False when the client is gone.
-    fn answer(&self, line: &Line<'_>, from: &Endpoint, text: &[u8]) -> Result<bool, RemoteError> {
+    fn answer(&self, line: &Line<'_>, call: u64, text: &[u8]) -> Result<bool, RemoteError> {
         let limits = Limits {
             deadline: self.settings.deadline,
             max_reply: self.settings.max_reply,
@@ -194,7 +218,11 @@ impl<'s> Server<'s> {
         let mut ran = match command::run(text, limits, line) {
             Ok(ran) => ran,
             Err(error) => {
-                self.tell(line, from, &format!("cannot run the command: {error}"))?;
+                self.tell(
+                    line,
+                    call,
+                    &format!("cannot run the command, or keep its output: {error}"),
+                )?;
                 return Ok(true);
             }
         };
@@ -212,36 +240,35 @@ impl<'s> Server<'s> {
             End::TooMuch => {
                 let most = limits.max_reply;
                 let words = format!("the reply is over {most} bytes; the command was ended");
-                self.tell(line, from, &words)?;
+                self.tell(line, call, &words)?;
                 return Ok(true);
             }
             End::ClientGone => return Ok(false),
             End::Stopped => return Err(RemoteError::Stopped),
         };
         if let Some(words) = words {
-            (self.log)(&Event::Told(from, &words));
+            self.told(call, &words);
             ran.stderr.append(reply::in_words(&words).as_bytes())?;
         }
         let reply = Reply::new(ran.stdout, ran.stderr, self.settings.order);
         if let Some(reason) = reply.send(line, &self.settings.wire)? {
-            (self.log)(&Event::Told(from, &reason));
+            self.told(call, &reason);
         }
         Ok(true)
     }
 
-    fn tell(&self, line: &Line<'_>, from: &Endpoint, words: &str) -> Result<(), RemoteError> {
-        (self.log)(&Event::Told(from, words));
+    fn told(&self, call: u64, words: &str) {
+        (self.log)(&Event::Told { call, words });
+    }
+
+    fn tell(&self, line: &Line<'_>, call: u64, words: &str) -> Result<(), RemoteError> {
+        self.told(call, words);
         reply::send_words(line, &self.settings.wire, words)
     }
 
     /// After this nobody knows where the next request would begin.
-    fn tell_and_leave(
-        &self,
-        line: &Line<'_>,
-        from: &Endpoint,
-        words: &str,
-    ) -> Result<(), RemoteError> {
-        self.tell(line, from, words)?;
+    fn tell_and_leave(&self, line: &Line<'_>, call: u64, words: &str) -> Result<(), RemoteError> {
+        self.tell(line, call, words)?;
         line.say_goodbye();
         Ok(())
     }

@@ -249,7 +249,7 @@ fn reset_by_the_client_while_its_reply_is_sent() {
     stream.write_all(b"head -c 50000000 /dev/zero").unwrap();
     stream.read_exact(&mut [0; 10]).unwrap();
     drop(stream);
-    server.tells("Failed");
+    server.tells("error: Some");
     assert_eq!(server.reply("echo on"), b"on\n");
 }
 

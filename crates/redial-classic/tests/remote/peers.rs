@@ -5,7 +5,9 @@ use std::process::{Child, Command, Stdio};
 
 use redial_classic::address::Address;
 use redial_classic::connect::Stream;
-use redial_classic::remote::{Answer, Ending, Framed, Order, RemoteError, ServerSettings, Wire};
+use redial_classic::remote::{
+    Answer, Ending, Framed, Order, Parcel, RemoteError, ServerSettings, Wire,
+};
 use redial_frame::HeaderFormat;
 
 use crate::support::{PATIENCE, Server, call, client, framed, place, settings, skip};
@@ -180,8 +182,8 @@ fn a_learners_receiver_gets_the_file_that_put_sends() {
             return;
         };
         let stream = Stream::connect(&peer.address).unwrap();
-        let header = HeaderFormat::NATIVE_INT;
-        let sent = redial_classic::remote::put(stream, &from, header, answer, PATIENCE, None);
+        let parcel = Parcel::open(&from, HeaderFormat::NATIVE_INT).unwrap();
+        let sent = parcel.send(stream, answer, PATIENCE, None);
         assert_eq!(sent.unwrap(), 250_000);
         assert!(peer.child.wait().unwrap().success());
         assert!(std::fs::read(&to).unwrap() == std::fs::read(&from).unwrap());

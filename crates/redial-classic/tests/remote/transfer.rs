@@ -10,7 +10,7 @@ use std::thread;
 use redial_classic::address::{Address, Reach};
 use redial_classic::connect::Stream;
 use redial_classic::listen::Listener;
-use redial_classic::remote::{Answer, Overwrite, ReceiveSettings, RemoteError, put, receive};
+use redial_classic::remote::{Answer, Overwrite, Parcel, ReceiveSettings, RemoteError, receive};
 use redial_frame::HeaderFormat;
 
 use crate::support::{PATIENCE, exchange, headed};
@@ -53,8 +53,8 @@ fn receiving(target: &Path, settings: ReceiveSettings) -> Receiving {
 }
 
 fn send(to: &Address, file: &Path, header: HeaderFormat) -> Result<u64, RemoteError> {
-    let stream = Stream::connect(to).unwrap();
-    put(stream, file, header, Answer::Wanted, PATIENCE, None)
+    let parcel = Parcel::open(file, header)?;
+    parcel.send(Stream::connect(to).unwrap(), Answer::Wanted, PATIENCE, None)
 }
 
 #[test]
@@ -195,14 +195,8 @@ fn a_receiver_that_hangs_up_without_a_word_has_not_confirmed() {
                 std::io::Read::read_exact(&mut stream, &mut [0; 7]).unwrap();
             });
             let stream = Stream::connect(&address).unwrap();
-            put(
-                stream,
-                &from,
-                HeaderFormat::NATIVE_INT,
-                answer,
-                PATIENCE,
-                None,
-            )
+            let parcel = Parcel::open(&from, HeaderFormat::NATIVE_INT).unwrap();
+            parcel.send(stream, answer, PATIENCE, None)
         });
         match answer {
             Answer::Wanted => assert!(matches!(taken, Err(RemoteError::NoAnswer)), "{taken:?}"),
