@@ -1,5 +1,6 @@
 //! The command line: raw arguments to raw values, a file a command. Nothing else knows clap.
 
+mod demo;
 mod echo;
 mod frame;
 mod run;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit_code;
 
+pub(crate) use demo::{DemoArgs, DemoCommand, Language, StickyArgs};
 pub(crate) use echo::{EchoArgs, EchoCallArgs, EchoCommand, EchoServeArgs};
 pub(crate) use frame::{
     DecodeArgs, EncodeArgs, FrameArgs, FrameCommand, MessageArgs, PackArgs, ShapeArgs, TextArgs,
@@ -78,6 +80,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Serve commands on this machine
     Serve(ServeArgs),
+    /// See on real sockets what networks do to messages
+    Demo(DemoArgs),
     /// The telephone: a server that answers in upper case, and its client
     Echo(EchoArgs),
     /// Integers as bytes, and messages with a length before them

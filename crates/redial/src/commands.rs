@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
+mod demo;
 mod echo;
 mod frame;
 mod log;
 mod run;
 mod serve;
 
+pub(crate) use demo::demo;
 pub(crate) use echo::echo;
 pub(crate) use frame::frame;
 pub(crate) use run::run;
