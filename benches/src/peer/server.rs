@@ -1,6 +1,7 @@
 //! A real `redial serve`: keeper and front, on a socket of their own.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,6 +38,11 @@ impl Server {
         let program = program()?;
         let dir = tempfile::tempdir().context("cannot make a directory")?;
         let socket = socket_in(dir.path());
+        let run = dir.path().join("run");
+        DirBuilder::new()
+            .mode(0o700)
+            .create(run)
+            .context("cannot make a directory")?;
         // As usual: what it costs to log is part of the figures.
         let log = File::create(dir.path().join(LOG)).context("cannot write")?;
         let mut command = Command::new(&program);

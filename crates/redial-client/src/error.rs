@@ -18,7 +18,7 @@ use crate::target::Target;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Nobody listens, or we may not connect.
-    #[error("{target}: cannot connect to {}: {source}{}", path.display(), advice(source))]
+    #[error("{target:#} cannot connect to {}: {source}{}", path.display(), advice(source))]
     Unreachable {
         /// Where to.
         target: Target,
@@ -31,7 +31,7 @@ pub enum ConnectError {
     #[error("unix: {0}")]
     RuntimeDir(#[from] RuntimeDirError),
     /// The program that is to carry the line does not start.
-    #[error("{target}: cannot start {program}: {source}")]
+    #[error("{target:#} cannot start {program}: {source}")]
     Program {
         /// Where to.
         target: Target,
@@ -42,7 +42,7 @@ pub enum ConnectError {
     },
     /// The program ended instead of answering.
     #[error(
-        "{target}: the program ended before it answered ({status}); what it said, if anything, is above"
+        "{target:#} the program ended before it answered ({status}); what it said, if anything, is above"
     )]
     Ended {
         /// Where to.
@@ -52,7 +52,7 @@ pub enum ConnectError {
     },
     /// The program's stdout is not a line to a server: something else came first.
     #[error(
-        "{target}: the program printed text before the protocol, beginning with {text:?}{}; \
+        "{target:#} the program printed text before the protocol, beginning with {text:?}{}; \
          it must carry a 'redial serve --stdio' and print nothing of its own on stdout",
         status.map(|status| format!(", and ended ({status})")).unwrap_or_default()
     )]
@@ -66,7 +66,7 @@ pub enum ConnectError {
     },
     /// The line ended without a word.
     #[error(
-        "{target}: the server hung up before its hello: too many connections, or no redial server there ({reason})"
+        "{target:#} the server hung up before its hello: too many connections, or no redial server there ({reason})"
     )]
     HungUp {
         /// Where to.
@@ -75,7 +75,7 @@ pub enum ConnectError {
         reason: Lost,
     },
     /// It took too long.
-    #[error("{target}: no answer within {} s", timeout.as_secs_f32())]
+    #[error("{target:#} no answer within {} s", timeout.as_secs_f32())]
     Timeout {
         /// Where to.
         target: Target,
@@ -83,7 +83,7 @@ pub enum ConnectError {
         timeout: Duration,
     },
     /// What is there said no, or speaks something else.
-    #[error("{target}: {reason}")]
+    #[error("{target:#} {reason}")]
     Handshake {
         /// Where to.
         target: Target,

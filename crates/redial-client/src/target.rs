@@ -85,13 +85,16 @@ impl FromStr for Target {
     }
 }
 
+/// As [`Target::parse`] reads it. The alternate form (`{:#}`) ends with a colon, to begin a
+/// message about it.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let colon = if f.alternate() { ":" } else { "" };
         match self {
             Target::Local => f.write_str("local:"),
             Target::Unix(None) => f.write_str("unix:"),
-            Target::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
-            Target::Exec(command) => write!(f, "exec:{}", command.display()),
+            Target::Unix(Some(path)) => write!(f, "unix:{}{colon}", path.display()),
+            Target::Exec(command) => write!(f, "exec:{}{colon}", command.display()),
         }
     }
 }
@@ -144,6 +147,8 @@ mod tests {
         let target: Target = "exec:ssh web1 redial serve --stdio".parse().unwrap();
         assert_eq!(target, Target::Exec("ssh web1 redial serve --stdio".into()));
         assert_eq!(target.to_string(), "exec:ssh web1 redial serve --stdio");
+        assert_eq!(format!("{target:#}"), format!("{target}:"));
+        assert_eq!(format!("{:#}", Target::Local), "local:");
         assert_eq!("exec: ".parse::<Target>(), Err(TargetError::NoProgram));
     }
 

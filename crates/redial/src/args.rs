@@ -5,13 +5,14 @@ mod echo;
 mod frame;
 mod run;
 mod serve;
+mod usage;
 
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::exit_code;
+use crate::{exit_code, report};
 
 pub(crate) use demo::{DemoArgs, DemoCommand, Language, StickyArgs};
 pub(crate) use echo::{EchoArgs, EchoCallArgs, EchoCommand, EchoServeArgs};
@@ -42,16 +43,17 @@ pub(crate) fn parse() -> Result<Arguments, u8> {
             command: cli.command,
         }),
         Err(error) => {
-            let shown = error.print();
             let asked = matches!(
                 error.kind(),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
             );
-            Err(if asked && shown.is_ok() {
-                0
-            } else {
-                exit_code::FAILED
-            })
+            if asked && error.print().is_ok() {
+                return Err(0);
+            }
+            if !asked {
+                report::usage(&usage::explain(error));
+            }
+            Err(exit_code::FAILED)
         }
     }
 }

@@ -47,6 +47,18 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a time limit; 0, or `none`, is no limit, as it is for timeout(1).
+///
+/// # Errors
+///
+/// As [`parse`].
+pub(crate) fn parse_limit(text: &str) -> Result<Duration, String> {
+    match text {
+        "none" => Ok(Duration::ZERO),
+        text => parse(text),
+    }
+}
+
 /// Shows a time as [`parse`] reads it.
 pub(crate) fn show(time: Duration) -> String {
     let mut left = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -84,6 +96,14 @@ mod tests {
             assert_eq!(parse(text), Ok(time), "{text}");
             assert_eq!(parse(&show(time)), Ok(time), "{text}");
         }
+    }
+
+    #[test]
+    fn a_limit_may_be_none() {
+        assert_eq!(parse_limit("none"), Ok(Duration::ZERO));
+        assert_eq!(parse_limit("0"), Ok(Duration::ZERO));
+        assert_eq!(parse_limit("1s"), Ok(Duration::from_secs(1)));
+        assert!(parse_limit("never").is_err() && parse("none").is_err());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What the user's Ctrl-C means, everywhere the same: the first is the command's, the
-//! second cancels its tree, the third leaves.
+//! second cancels its tree, the third leaves. TERM and HUP begin with the second step.
 
 use std::io;
 
@@ -23,7 +23,14 @@ pub(crate) struct Interrupts {
     terminate: Option<Signal>,
     hang_up: Option<Signal>,
     taken: u32,
+    /// The number of the last signal heard.
+    last: Option<u8>,
 }
+
+/// Numbers of signals, as they are everywhere (signal(7)).
+const SIGHUP: u8 = 1;
+const SIGINT: u8 = 2;
+const SIGTERM: u8 = 15;
 
 impl Interrupts {
     /// Listens from now on. A signal that was ignored when we started (nohup(1), a
@@ -44,25 +51,27 @@ impl Interrupts {
             terminate: listen(SignalKind::terminate())?,
             hang_up: listen(SignalKind::hangup())?,
             taken: 0,
+            last: None,
         })
     }
 
-    /// The next step. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Step {
-        let asked = tokio::select! {
-            () = heard(&mut self.interrupt) => false,
-            () = heard(&mut self.terminate) => true,
-            () = heard(&mut self.hang_up) => true,
+    /// The next step, and the number of the signal that asked for it. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> (Step, u8) {
+        let signal = tokio::select! {
+            () = heard(&mut self.interrupt) => SIGINT,
+            () = heard(&mut self.terminate) => SIGTERM,
+            () = heard(&mut self.hang_up) => SIGHUP,
         };
-        self.step(asked)
+        (self.step(signal), signal)
     }
 
     /// Who sends TERM or HUP wants an end, not an interruption.
-    fn step(&mut self, end: bool) -> Step {
-        self.taken = if end {
-            self.taken.max(1) + 1
-        } else {
+    fn step(&mut self, signal: u8) -> Step {
+        self.last = Some(signal);
+        self.taken = if signal == SIGINT {
             self.taken + 1
+        } else {
+            self.taken.max(1) + 1
         };
         match self.taken {
             1 => Step::Interrupt,
@@ -71,9 +80,9 @@ impl Interrupts {
         }
     }
 
-    /// Whether there has been any.
-    pub(crate) fn any(&self) -> bool {
-        self.taken > 0
+    /// The number of the last signal heard, if there has been any.
+    pub(crate) fn last(&self) -> Option<u8> {
+        self.last
     }
 }
 
@@ -105,29 +114,32 @@ mod tests {
             terminate: None,
             hang_up: None,
             taken: 0,
+            last: None,
         }
     }
 
     #[test]
     fn the_first_is_the_commands_the_second_cancels_the_third_leaves() {
         let mut interrupts = none();
-        assert!(!interrupts.any());
-        let steps = [false, false, false, false].map(|end| interrupts.step(end));
+        assert_eq!(interrupts.last(), None);
+        let steps = [SIGINT; 4].map(|signal| interrupts.step(signal));
         assert_eq!(
             steps,
             [Step::Interrupt, Step::Cancel, Step::Leave, Step::Leave]
         );
-        assert!(interrupts.any());
+        assert_eq!(interrupts.last(), Some(SIGINT));
     }
 
     #[test]
     fn term_and_hup_cancel_at_once() {
         let mut interrupts = none();
-        assert_eq!(interrupts.step(true), Step::Cancel);
-        assert_eq!(interrupts.step(true), Step::Leave);
+        assert_eq!(interrupts.step(SIGTERM), Step::Cancel);
+        assert_eq!(interrupts.step(SIGHUP), Step::Leave);
+        assert_eq!(interrupts.last(), Some(SIGHUP));
         let mut interrupts = none();
-        assert_eq!(interrupts.step(false), Step::Interrupt);
-        assert_eq!(interrupts.step(true), Step::Cancel);
+        assert_eq!(interrupts.step(SIGINT), Step::Interrupt);
+        assert_eq!(interrupts.step(SIGTERM), Step::Cancel);
+        assert_eq!(interrupts.last(), Some(SIGTERM));
     }
 
     #[test]

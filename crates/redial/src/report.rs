@@ -16,8 +16,17 @@ pub(crate) fn note(text: impl fmt::Display) {
     line(format_args!("redial: note: {}", Harmless(text)));
 }
 
+/// What is wrong with the command line: several lines, which may quote it.
+pub(crate) fn usage(text: &str) {
+    let lines = text.lines().map(|line| format!("{}\n", Harmless(line)));
+    write_all(&lines.collect::<String>());
+}
+
 fn line(text: fmt::Arguments<'_>) {
-    let text = format!("{text}\n");
+    write_all(&format!("{text}\n"));
+}
+
+fn write_all(text: &str) {
     let (stderr, mut left) = (rustix::stdio::stderr(), text.as_bytes());
     while !left.is_empty() {
         // One write if it can be, so that lines of several processes do not mix.

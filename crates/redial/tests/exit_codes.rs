@@ -59,6 +59,7 @@ fn what_cannot_be_run_is_127_126_or_125_and_named() {
             127,
             "no-such-program-here: No such file",
         ),
+        (&["ls -l"], 127, "text for the shell goes behind -c"),
         (
             &["--", "/etc/passwd"],
             126,
@@ -82,6 +83,26 @@ fn what_cannot_be_run_is_127_126_or_125_and_named() {
 }
 
 #[test]
+fn a_missing_interpreter_is_127_and_told_from_a_missing_program() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("script");
+    for (text, needle) in [
+        ("#!/no/such -x\n", "its interpreter /no/such is not"),
+        (
+            "#!/bin/sh\r\n",
+            "its interpreter /bin/sh\\r is not: the first line ends as on DOS",
+        ),
+    ] {
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        let ran = local(&["-n", "--", script.to_str().unwrap()]);
+        assert_eq!(ran.code, 127, "{}", ran.stderr);
+        assert!(ran.stderr.contains(needle), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn redials_own_failures_are_125_with_one_clear_line() {
     for (host, args, needle) in [
         (
@@ -90,6 +111,11 @@ fn redials_own_failures_are_125_with_one_clear_line() {
             "is 'redial serve' running there?",
         ),
         ("exec:exit 7", &["--", "true"], "exit status: 7"),
+        (
+            "exec:echo 'Last login: \x1b[31mtoday'; exec sleep 1",
+            &["--", "true"],
+            "text before the protocol, beginning with \"Last login: \\u{1b}[31mtoday\"",
+        ),
         ("web1", &["--", "true"], "not supported yet"),
         ("nats:x", &["--", "true"], "not supported yet"),
         (
@@ -161,6 +187,14 @@ fn flags_beat_the_environment_which_beats_the_file() {
     assert_eq!(slow(&[], env).ran().code, 0);
     let env = Redial::run("local:").env("REDIAL_DEADLINE", "50s");
     assert_eq!(slow(&["--deadline", "200ms"], env).ran().code, 124);
+    for none in ["0", "none"] {
+        let flag = slow(&["--deadline", none], Redial::run("local:"));
+        assert_eq!(flag.ran().code, 0, "{none}");
+        let env = Redial::run("local:").env("REDIAL_DEADLINE", none);
+        assert_eq!(slow(&[], env).ran().code, 0, "{none}");
+    }
+    std::fs::write(&file, "[run]\ndeadline = \"none\"\n").unwrap();
+    assert_eq!(slow(&[], Redial::run("local:")).ran().code, 0);
     std::fs::write(&file, "[run]\n\ndealine = 3\n").unwrap();
     let ran = slow(&[], Redial::run("local:")).ran();
     assert_eq!(ran.code, 125);

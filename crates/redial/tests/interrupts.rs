@@ -60,7 +60,10 @@ fn the_second_interrupt_ends_the_tree() {
         .unwrap();
     assert_eq!(&heard, b"heard\n");
     interrupt(&child);
-    assert_eq!(finish(child, Instant::now()).code, 130);
+    let ran = finish(child, Instant::now());
+    assert_eq!(ran.code, 130);
+    let wanted = "redial: note: ending its processes: TERM, KILL in 5 s\n";
+    assert_eq!(ran.stderr, wanted);
     assert!(none_left(&mark), "{:?}", marked(&mark));
 }
 
@@ -82,17 +85,49 @@ fn the_third_interrupt_leaves_and_names_the_job() {
     let ran = finish(child, Instant::now());
     assert_eq!(ran.code, 130);
     assert!(ran.stderr.contains("redial: left job "), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("; its private server ends "),
+        "{}",
+        ran.stderr
+    );
     // The line has dropped, and the policy of local: is to kill.
     assert!(none_left(&mark), "{:?}", marked(&mark));
 }
 
 #[test]
-fn term_cancels_at_once() {
-    let mark = mark();
-    let child = listening("local:", "trap '' INT", &mark);
+fn term_and_hup_cancel_at_once_and_are_128_and_their_number() {
+    use rustix::process::{Pid, Signal, kill_process};
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let mark = mark();
+        let child = listening("local:", "trap '' INT; trap 'exit 3' TERM", &mark);
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(finish(child, Instant::now()).code, code);
+        assert!(none_left(&mark), "{:?}", marked(&mark));
+    }
+}
+
+#[test]
+fn quiet_says_nothing_of_an_end_that_was_asked_for() {
+    let mut child = Redial::run("local:")
+        .args(["-q", "-n", "--", "sh", "-c", "echo up; exec sleep 60"])
+        .in_own_group()
+        .spawn();
+    let mut up = [0; 3];
+    child.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
     terminate(child.id());
-    assert_eq!(finish(child, Instant::now()).code, 130);
-    assert!(none_left(&mark), "{:?}", marked(&mark));
+    let ran = finish(child, Instant::now());
+    assert_eq!((ran.code, ran.stderr.as_str()), (143, ""));
+}
+
+#[test]
+fn term_before_there_is_a_server_is_143() {
+    let mut child = Redial::run("exec:echo up >&2; exec sleep 60")
+        .args(["-n", "--", "true"])
+        .spawn();
+    let mut up = [0; 3];
+    child.stderr.as_mut().unwrap().read_exact(&mut up).unwrap();
+    terminate(child.id());
+    assert_eq!(finish(child, Instant::now()).code, 143);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use redial_client::{Cause, Command, ConnectOptions, JobEvent, Target, blocking};
 use support::processes::{Process, descendants, descriptors, mark, marked};
-use support::server::{TestServer, bridge, socket_in, terminate};
+use support::server::{TestServer, bridge, dir_for_socket, socket_in, terminate};
 use support::{Redial, eventually};
 
 fn client(target: &str) -> blocking::Client {
@@ -43,14 +43,63 @@ fn a_second_server_on_the_same_socket_is_refused_and_a_stale_socket_replaced() {
 
 #[test]
 fn a_place_that_cannot_be_served_is_named_once() {
-    let ran = Redial::bare(["serve", "--listen", "unix:/proc/none/r.sock"]).ran();
+    let dir = tempfile::tempdir().unwrap();
+    let absent = dir.path().join("absent");
+    let listen = format!("unix:{}/r.sock", absent.display());
+    let needle = format!("the directory {} does not exist; make it", absent.display());
+    let serve = Redial::bare(["serve", "--listen", &listen]).ran();
+    assert_eq!(serve.code, 125);
+    assert_eq!(serve.stderr.matches(&needle).count(), 1, "{}", serve.stderr);
+    assert!(!serve.stderr.contains("listening"), "{}", serve.stderr);
+    assert!(!absent.exists());
+    let bridge = Redial::run(bridge(&absent.join("r.sock")));
+    let ran = bridge.args(["-n", "true"]).ran();
     assert_eq!(ran.code, 125);
-    assert_eq!(
-        ran.stderr.matches("No such file").count(),
-        1,
-        "{}",
-        ran.stderr
+    assert!(ran.stderr.contains(&needle), "{}", ran.stderr);
+    assert!(!absent.exists());
+}
+
+#[test]
+fn a_server_says_where_it_listens_once_it_does() {
+    use std::io::BufRead;
+    let dir = dir_for_socket();
+    let socket = socket_in(dir.path());
+    let listen = format!("unix:{}", socket.display());
+    let mut child = Redial::bare(["serve", "--listen", &listen]).spawn();
+    let mut log = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = log.find_map(|line| Some(line.unwrap()).filter(|line| line.contains("listening")));
+    let line = line.unwrap();
+    assert!(
+        line.contains("INFO") && line.contains(socket.to_str().unwrap()),
+        "{line}"
     );
+    let ran = Redial::run(&listen).args(["-n", "echo", "hi"]).ran();
+    assert_eq!((ran.code, &ran.stdout[..]), (0, &b"hi\n"[..]));
+    terminate(child.id());
+    assert_eq!(support::wait(&mut child), 0);
+    assert!(log.all(|line| !line.unwrap().contains("listening")), "once");
+}
+
+/// As root it would be /run/redial, where a server of this machine may be.
+#[test]
+fn the_default_sockets_directory_is_made_for_the_user_alone() {
+    if rustix::process::geteuid().is_root() {
+        return support::skip(
+            "the_default_sockets_directory_is_made_for_the_user_alone: needs an ordinary user",
+        );
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("redial/redial.sock");
+    let server = |redial: Redial| redial.env("XDG_RUNTIME_DIR", dir.path());
+    let mut child = server(Redial::bare(["serve"])).spawn();
+    assert!(eventually(|| UnixStream::connect(&socket).ok()).is_some());
+    assert_eq!(mode(socket.parent().unwrap()), 0o700);
+    assert_eq!(
+        server(Redial::run("unix:")).args(["-n", "true"]).ran().code,
+        0
+    );
+    terminate(child.id());
+    assert_eq!(support::wait(&mut child), 0);
 }
 
 #[test]
@@ -66,7 +115,7 @@ fn the_network_is_not_listened_on_yet_and_that_is_said() {
 
 #[test]
 fn the_bridge_starts_a_server_which_stays_and_two_bridges_share_it() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = dir_for_socket();
     let socket = socket_in(dir.path());
     let target = bridge(&socket);
     let both: Vec<_> = (0..2)

@@ -162,10 +162,27 @@ fn a_background_process_is_drained_for_a_bounded_time_then_named() {
             ran.stderr
         );
         let left = marked(&mark);
+        let said = |fate| ran.stderr.contains(fate);
         if target != "local:" {
+            assert!(
+                said("output open; what it writes later is lost"),
+                "{}",
+                ran.stderr
+            );
             assert_eq!(left.len(), 1, "it stays, as with ssh: {left:?}");
             assert!(
                 ran.stderr.contains(&format!("pid {} ", left[0].pid)),
+                "{}",
+                ran.stderr
+            );
+        }
+        if said("; it is ended now, with its private server") {
+            assert!(none_left(&mark), "{:?}", marked(&mark));
+            continue;
+        }
+        if target == "local:" {
+            assert!(
+                said("no cgroup to end it by, so it may live on"),
                 "{}",
                 ran.stderr
             );

@@ -86,6 +86,13 @@ impl Keeper<'_> {
             }
         }
         self.listening = possible;
+        // Once: that a front was replaced, or that there was no descriptor, is no news of
+        // where we are.
+        if possible && !std::mem::replace(&mut self.announced, true) {
+            for listener in &self.listeners {
+                tracing::info!(socket = %listener.path().display(), "listening");
+            }
+        }
     }
 
     /// Hands a connection to the front, with a capability of its own.

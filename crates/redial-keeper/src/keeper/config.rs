@@ -70,7 +70,7 @@ pub struct FrontProgram {
 pub struct KeeperConfig {
     /// Bounds.
     pub limits: Limits,
-    /// Unix sockets to listen on. Their directories are made, mode 0700.
+    /// Unix sockets to listen on, in directories that exist and are ours alone.
     pub listen: Vec<PathBuf>,
     /// Serve one client on these two (its input, its output), and end with it.
     pub stdio: Option<(OwnedFd, OwnedFd)>,
@@ -102,6 +102,15 @@ pub enum KeeperError {
     )]
     AlreadyServed {
         /// The socket.
+        path: PathBuf,
+    },
+    /// There is no directory to put the socket into.
+    #[error(
+        "the directory {path} does not exist; make it (mkdir -m 0700 {path}), or listen elsewhere",
+        path = path.display()
+    )]
+    NoDirectory {
+        /// The directory.
         path: PathBuf,
     },
     /// The directory of a socket is not ours alone, so others could take its place.

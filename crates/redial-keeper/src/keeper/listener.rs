@@ -1,9 +1,9 @@
 //! Unix sockets: made so that only their owner gets in, accepted without reading.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
-    /// Makes the socket's directory, takes its lock, replaces a dead server's socket.
+    /// Takes the socket's lock, replaces a dead server's socket.
     pub(super) fn bind(path: &Path) -> Result<Self, KeeperError> {
         let failed = |source| KeeperError::Listen {
             path: path.to_owned(),
@@ -54,12 +54,12 @@ impl Listener {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(failed)?;
-        let about = fs::metadata(directory).map_err(failed)?;
+        let about = fs::metadata(directory).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => KeeperError::NoDirectory {
+                path: directory.to_owned(),
+            },
+            _ => failed(error),
+        })?;
         if about.uid() != own_uid() || about.mode() & 0o022 != 0 {
             return Err(KeeperError::Directory {
                 path: directory.to_owned(),
@@ -88,6 +88,11 @@ impl Listener {
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
         listener.socket.set_nonblocking(true).map_err(failed)?;
         Ok(listener)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Takes the next who waits. Nothing is read from it.

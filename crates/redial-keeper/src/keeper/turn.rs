@@ -44,6 +44,8 @@ pub(super) struct Keeper<'a> {
     pub(super) start_front: &'a mut dyn FnMut() -> io::Result<FrontHandle>,
     pub(super) listeners: Vec<Listener>,
     pub(super) listening: bool,
+    /// It was said where we listen.
+    pub(super) announced: bool,
     pub(super) reserve: Reserve,
     /// Listening again then, after running out of descriptors.
     pub(super) listen_at: Option<Millis>,
@@ -139,6 +141,7 @@ impl<'a> Keeper<'a> {
             start_front,
             listeners,
             listening: false,
+            announced: false,
             reserve: Reserve::new(),
             listen_at: None,
             stdio,

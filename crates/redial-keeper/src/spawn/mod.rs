@@ -14,6 +14,7 @@
 mod child;
 mod ends;
 mod image;
+mod interpreter;
 mod request;
 mod stack;
 mod sys;
@@ -75,7 +76,7 @@ impl Spawner {
         drop(filled);
         if let Some(failure) = failure {
             reap(&pidfd);
-            return Err(describe(failure, &image));
+            return Err(describe(failure, request, &image));
         }
         let [stdin, stdout, stderr] = ends.ours;
         Ok(Spawned {
@@ -189,21 +190,30 @@ fn reap(pidfd: &OwnedFd) {
     while matches!(ended(), Err(rustix::io::Errno::INTR)) {}
 }
 
-fn describe(failure: Failure, image: &Image) -> SpawnError {
-    let path = match failure.stage {
-        SpawnStage::Cwd => image.cwd.text(0),
-        SpawnStage::Exec => match failure.candidate {
-            // Not one of several was there: say what was asked for.
-            usize::MAX if image.candidates.len() > 1 => image.argv.text(0),
-            usize::MAX => image.candidates.text(0),
-            candidate => image.candidates.text(candidate),
-        },
-        _ => b"",
+fn describe(failure: Failure, request: &SpawnRequest, image: &Image) -> SpawnError {
+    let (stage, path) = match failure.stage {
+        SpawnStage::Cwd if request.cwd.is_none() => (SpawnStage::Home, image.cwd.text(0).to_vec()),
+        SpawnStage::Cwd => (SpawnStage::Cwd, image.cwd.text(0).to_vec()),
+        SpawnStage::Exec if failure.candidate == usize::MAX => {
+            match interpreter::missing(request, image) {
+                Some(interpreter) => (SpawnStage::Interpreter, interpreter),
+                // Not one of several was there: say what was asked for.
+                None if image.candidates.len() > 1 => {
+                    (SpawnStage::Exec, image.argv.text(0).to_vec())
+                }
+                None => (SpawnStage::Exec, image.candidates.text(0).to_vec()),
+            }
+        }
+        SpawnStage::Exec => (
+            SpawnStage::Exec,
+            image.candidates.text(failure.candidate).to_vec(),
+        ),
+        stage => (stage, Vec::new()),
     };
     SpawnError {
-        stage: failure.stage,
+        stage,
         errno: failure.errno,
-        path: path.to_vec(),
+        path,
     }
 }
 

@@ -146,10 +146,15 @@ pub enum SpawnStage {
     Limits,
     /// User and groups, or the proof that they cannot be undone.
     Identity,
-    /// The working directory.
+    /// The working directory that was asked for.
     Cwd,
+    /// The account's home, since no directory was asked for.
+    Home,
     /// The program itself.
     Exec,
+    /// The program is there, but what is to run it is not (ENOENT). The error's path is
+    /// that interpreter, or empty where its name could not be found out.
+    Interpreter,
 }
 
 impl fmt::Display for SpawnStage {
@@ -167,7 +172,9 @@ impl fmt::Display for SpawnStage {
             Self::Limits => "limits",
             Self::Identity => "user and groups",
             Self::Cwd => "directory",
+            Self::Home => "home directory",
             Self::Exec => "program",
+            Self::Interpreter => "interpreter",
         })
     }
 }

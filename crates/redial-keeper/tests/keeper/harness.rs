@@ -1,7 +1,9 @@
 //! A keeper in a process of its own.
 
+use std::fs::DirBuilder;
 use std::io::{self, PipeWriter, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -78,6 +80,10 @@ impl Keeper {
 
     fn start_as(limits: &str, variable: Option<&str>) -> (Self, Front) {
         let directory = tempfile::tempdir().unwrap();
+        DirBuilder::new()
+            .mode(0o700)
+            .create(directory.path().join("run"))
+            .unwrap();
         let (supply, theirs) = Link::pair().unwrap();
         let (reader, shutdown) = io::pipe().unwrap();
         supply.send(b"shutdown", &[reader.as_fd()]).unwrap();

@@ -10,13 +10,12 @@ use crate::harness::Keeper;
 use crate::seen::{code, command};
 
 #[test]
-fn the_socket_and_its_directory_are_for_their_owner_only() {
+fn the_socket_is_for_its_owner_only() {
     let (keeper, mut front) = Keeper::start("");
     let _line = keeper.dial();
     front.connection();
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().mode() & 0o777;
     assert_eq!(mode(&keeper.socket()), 0o600);
-    assert_eq!(mode(keeper.socket().parent().unwrap()), 0o700);
 }
 
 /// A keeper that cannot start, in this very process: it ends before it does anything.
@@ -62,6 +61,16 @@ fn a_directory_that_others_may_write_to_is_refused() {
     let error = refusal(taken.clone());
     assert!(matches!(error, KeeperError::Listen { .. }), "{error}");
     assert_eq!(std::fs::read_to_string(taken).unwrap(), "not a socket");
+}
+
+#[test]
+fn a_directory_that_does_not_exist_is_not_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let absent = directory.path().join("absent");
+    let error = refusal(absent.join("socket"));
+    assert!(matches!(error, KeeperError::NoDirectory { .. }), "{error}");
+    assert!(error.to_string().contains("does not exist; make it"));
+    assert!(!absent.exists());
 }
 
 #[test]

@@ -28,6 +28,10 @@ fn fails(request: &SpawnRequest) -> SpawnError {
     spawner().spawn(request).expect_err("it must not start")
 }
 
+fn text(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
 fn status_of(request: &SpawnRequest) -> impl Fn(&str) -> String + use<> {
     let status = run(request).text().to_owned();
     move |field| {
@@ -260,7 +264,6 @@ fn a_nul_or_a_name_that_is_none_is_refused_before_anything_starts() {
 fn text_is_run_by_the_accounts_shell_in_the_accounts_home() {
     let home = tempfile::tempdir().expect("a directory");
     let home = home.path().canonicalize().expect("a path");
-    let text = |text: &str| text.as_bytes().to_vec();
     let mut account = Account::own().expect("passwd");
     account.home = text(home.to_str().expect("text"));
     account.shell = text("/bin/sh");
@@ -274,6 +277,47 @@ fn text_is_run_by_the_accounts_shell_in_the_accounts_home() {
     account.shell = text("/no/shell");
     let error = fails(&SpawnRequest::new(program, Arc::new(account)));
     assert_eq!((error.errno, error.path), (libc::ENOENT, text("/no/shell")));
+}
+
+#[test]
+fn a_script_whose_interpreter_is_missing_names_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = directory.path().join("script");
+    let name = script.to_str().unwrap();
+    std::fs::write(&script, "#! /no/such -x\n").unwrap();
+    let found_there = SpawnRequest {
+        env: vec![(text("PATH"), text(directory.path().to_str().unwrap()))],
+        ..request(argv(&["script"]))
+    };
+    let from_there = SpawnRequest {
+        cwd: Some(text(directory.path().to_str().unwrap())),
+        ..request(argv(&["./script"]))
+    };
+    let not_executable = fails(&request(argv(&[name])));
+    assert_eq!(not_executable.stage, SpawnStage::Exec);
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    for request in [request(argv(&[name])), found_there, from_there] {
+        let error = fails(&request);
+        assert_eq!(
+            (error.stage, error.errno, error.path),
+            (SpawnStage::Interpreter, libc::ENOENT, text("/no/such"))
+        );
+    }
+}
+
+#[test]
+fn a_missing_home_directory_is_told_from_one_that_was_asked_for() {
+    let mut account = Account::own().unwrap();
+    account.home = text("/no/home");
+    let error = fails(&SpawnRequest {
+        account: Arc::new(account),
+        cwd: None,
+        ..request(argv(&["true"]))
+    });
+    assert_eq!(
+        (error.stage, error.errno, error.path),
+        (SpawnStage::Home, libc::ENOENT, text("/no/home"))
+    );
 }
 
 #[test]

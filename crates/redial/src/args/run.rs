@@ -18,10 +18,14 @@ HOST is one of
 
 Exit code: the command's own; 128+N if signal N ended it; 124 deadline; 125 redial itself
 failed (wrong use, unreachable, refused, lost, unknown, bad directory); 126 cannot be
-executed; 127 not found; 130 interrupted. The reason is on stderr, after 'redial: '.
+executed; 127 not found, or its interpreter is not; redial interrupted: 130 by Ctrl-C, 143 by
+TERM, 129 by HUP. The reason is on stderr, after 'redial: '.
 
 Interrupts: the first Ctrl-C sends SIGINT to the command, the second ends its whole tree
-(TERM, 5 s later KILL), the third leaves. TERM and HUP end the tree at once.
+(TERM, 5 s later KILL), the third leaves. TERM and HUP end the tree at once. What is left of
+a command ends with local: and any private server, where a cgroup can be made for it.
+
+A stdout or stderr that is closed when redial starts (>&-) counts as /dev/null.
 
 Environment: REDIAL_DEADLINE, REDIAL_DRAIN, REDIAL_ON_DROP, REDIAL_CONNECT_TIMEOUT take
 the place of the flags; REDIAL_LOG=debug shows what happens inside.
@@ -62,10 +66,12 @@ pub(crate) struct RunArgs {
     /// A variable for the command; NAME alone copies ours. Repeatable
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<OsString>,
-    /// End the command's tree after so long: TERM, 5 s later KILL [default: none]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    /// End the command's tree after so long: TERM, 5 s later KILL. 0 or none: never
+    /// [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse_limit)]
     pub(crate) deadline: Option<Duration>,
-    /// After the exit, read pipes that background processes hold for so long [default: 2s]
+    /// After the exit, read pipes that background processes hold for so long; 0: not at all
+    /// [default: 2s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) drain: Option<Duration>,
     /// No stdin: the command reads /dev/null

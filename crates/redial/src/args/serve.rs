@@ -10,8 +10,8 @@ use crate::duration;
 
 const SERVE_HELP: &str = "\
 Without --listen and --stdio it listens on the default socket: redial.sock in /run/redial as
-root, else in $XDG_RUNTIME_DIR/redial or /tmp/redial-UID. Only the same user and root get
-in. SIGTERM and SIGINT end it: no more starts, jobs get TERM, 5 s later KILL.
+root, else in $XDG_RUNTIME_DIR/redial or /tmp/redial-UID; that directory is made. Only the
+same user and root get in. The log says 'listening' once clients are served. SIGTERM and SIGINT end it: no more starts, jobs get TERM, 5 s later KILL.
 
 Environment: REDIAL_STATE_DIR, REDIAL_LOG_FORMAT take the place of the flags; REDIAL_LOG
 sets the level (error, warn, info, debug, trace).
@@ -27,7 +27,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = SERVE_HELP)]
 pub(crate) struct ServeArgs {
-    /// Listen on unix:PATH; repeatable. The network comes later
+    /// Listen on unix:PATH, in a directory that is there and yours alone (0700);
+    /// repeatable. The network comes later
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<OsString>,
     /// Carry the protocol between stdin and stdout and this user's server (the one on the

@@ -1,5 +1,7 @@
 //! `redial run`: one command on one host.
 
+mod fate;
+
 use std::io;
 use std::time::Duration;
 
@@ -11,12 +13,13 @@ use tokio::task::JoinHandle;
 
 use super::log;
 use crate::args::LogFormat;
-use crate::exit_code::{self, FAILED, INTERRUPTED};
+use crate::exit_code::{self, FAILED};
 use crate::interrupt::{Interrupts, Step};
 use crate::report;
 use crate::settings::{RunSettings, Verbosity};
 use crate::sinks::Sinks;
 use crate::stdin;
+use fate::Fate;
 
 /// From TERM to KILL at the second interrupt.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
@@ -36,8 +39,8 @@ pub(crate) fn run(settings: &RunSettings) -> u8 {
         Err(error) => Err(Failure::Here("cannot start", error)),
     };
     ended.unwrap_or_else(|failure| {
-        if let Failure::Interrupted = failure {
-            return INTERRUPTED;
+        if let Failure::Interrupted(signal) = failure {
+            return exit_code::interrupted(signal);
         }
         report::error(format_args!("{failure}"));
         FAILED
@@ -49,12 +52,12 @@ pub(crate) fn run(settings: &RunSettings) -> u8 {
 enum Failure {
     #[error(transparent)]
     Connect(#[from] redial_client::ConnectError),
-    #[error("{0}: {1}")]
+    #[error("{0:#} {1}")]
     Start(Target, StartError),
     #[error("{0}: {1}")]
     Here(&'static str, io::Error),
-    #[error("interrupted")]
-    Interrupted,
+    #[error("interrupted by signal {0}")]
+    Interrupted(u8),
 }
 
 async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
@@ -67,11 +70,9 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
     // Nothing runs yet, so whoever interrupts wants us to end.
     let client = tokio::select! {
         client = Client::connect(&settings.target, options) => client?,
-        _ = interrupts.next() => return Err(Failure::Interrupted),
+        (_, signal) = interrupts.next() => return Err(Failure::Interrupted(signal)),
     };
-    let Some((job, step)) = start(&client, settings, &mut interrupts).await? else {
-        return Ok(INTERRUPTED);
-    };
+    let (job, step) = start(&client, settings, &mut interrupts).await?;
     let handle = job.handle();
     let sinks = Sinks::start(&handle).map_err(|error| Failure::Here("cannot write", error))?;
     let feeder = settings
@@ -85,6 +86,7 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
         interrupts,
         sinks,
         feeder,
+        fate: Fate::of(&client, settings),
         ended: None,
         failed: false,
     };
@@ -99,12 +101,12 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
 }
 
 /// Starts the command. Once that is asked for, it may run: whoever interrupts is heard,
-/// and the last step is for the job when there is one. `None`: we leave before that.
+/// and the last step is for the job when there is one. The third leaves before that.
 async fn start(
     client: &Client,
     settings: &RunSettings,
     interrupts: &mut Interrupts,
-) -> Result<Option<(Job, Option<Step>)>, Failure> {
+) -> Result<(Job, Option<Step>), Failure> {
     let failed = |error| Failure::Start(settings.target.clone(), error);
     let id = new_job_id().map_err(failed)?;
     let started = client.start_as(id, settings.command());
@@ -112,11 +114,11 @@ async fn start(
     let mut last = None;
     loop {
         tokio::select! {
-            job = &mut started => return Ok(Some((job.map_err(failed)?, last))),
-            step = interrupts.next() => {
+            job = &mut started => return Ok((job.map_err(failed)?, last)),
+            (step, signal) = interrupts.next() => {
                 if step == Step::Leave {
-                    say_left(id, &settings.target);
-                    return Ok(None);
+                    say_left(id, &settings.target, Fate::of(client, settings));
+                    return Err(Failure::Interrupted(signal));
                 }
                 last = Some(step);
             }
@@ -124,9 +126,10 @@ async fn start(
     }
 }
 
-fn say_left(job: JobId, target: &Target) {
+fn say_left(job: JobId, target: &Target, fate: Fate) {
     report::error(format_args!(
-        "left job {job} on {target}; it may still run, its --on-drop policy decides"
+        "left job {job} on {target}; {}",
+        fate.of_the_job()
     ));
 }
 
@@ -138,6 +141,7 @@ struct Run<'s> {
     sinks: Sinks,
     /// What became of reading stdin.
     feeder: Option<JoinHandle<io::Result<()>>>,
+    fate: Fate,
     ended: Option<Result<Box<Outcome>, JobError>>,
     /// An output could not be written, or stdin not read: the command's code would lie.
     failed: bool,
@@ -154,9 +158,9 @@ impl Run<'_> {
                     Some((stream, error)) => self.sink_failed(stream, &error),
                     None => break,
                 },
-                step = self.interrupts.next() => {
+                (step, signal) = self.interrupts.next() => {
                     if self.interrupted(step) {
-                        return (INTERRUPTED, true);
+                        return (exit_code::interrupted(signal), true);
                     }
                 }
                 read = fed(&mut self.feeder) => self.stdin_ended(read),
@@ -165,7 +169,7 @@ impl Run<'_> {
         let code = match self.ended.take() {
             Some(Ok(outcome)) => self.conclude(&outcome),
             Some(Err(error)) => {
-                report::error(format_args!("{}: {error}", self.settings.target));
+                report::error(format_args!("{:#} {error}", self.settings.target));
                 FAILED
             }
             None => FAILED,
@@ -183,6 +187,7 @@ impl Run<'_> {
                 self.sinks.write(stream, offset, bytes);
             }
             Some(Ok(JobEvent::Attached { pid, exact })) => {
+                self.fate = self.fate.reaching(exact);
                 let reach = if exact {
                     "exactly"
                 } else {
@@ -237,29 +242,37 @@ impl Run<'_> {
                 let _ = self.handle.signal(SIGINT);
             }
             Step::Cancel => {
-                let _ = self.handle.cancel(CANCEL_GRACE);
+                let asked = self.handle.cancel(CANCEL_GRACE);
+                if asked.is_ok() && self.settings.verbosity > Verbosity::Quiet {
+                    report::note(format_args!(
+                        "ending its processes: TERM, KILL in {} s",
+                        CANCEL_GRACE.as_secs()
+                    ));
+                }
             }
-            Step::Leave => say_left(self.handle.id(), &self.settings.target),
+            Step::Leave => say_left(self.handle.id(), &self.settings.target, self.fate),
         }
         step == Step::Leave
     }
 
     fn conclude(&self, outcome: &Outcome) -> u8 {
-        let verdict = exit_code::verdict(outcome, self.interrupts.any(), self.settings.deadline);
+        let verdict = exit_code::verdict(outcome, self.interrupts.last(), self.settings.deadline);
         if self.settings.verbosity > Verbosity::Quiet {
             for holder in &outcome.holders {
                 report::note(format_args!(
-                    "pid {} ({}) still holds the output open; what it writes later is lost",
-                    holder.pid, holder.name
+                    "pid {} ({}) still holds the output open; {}",
+                    holder.pid,
+                    holder.name,
+                    self.fate.of_a_holder()
                 ));
             }
         }
         self.say(format_args!(
-            "{} after {} ms, {} ms of CPU; {} processes live on",
+            "{} after {} ms, {} ms of CPU; {}",
             outcome.status,
             outcome.duration.as_millis(),
             outcome.cpu.as_millis(),
-            outcome.lingering
+            self.fate.of_the_rest(outcome.lingering)
         ));
         if let Some(reason) = verdict.reason {
             report::error(reason);

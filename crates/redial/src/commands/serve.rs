@@ -3,9 +3,13 @@
 mod bridge;
 
 use std::ffi::OsString;
+use std::fs::DirBuilder;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use redial_client::runtime_dir;
 use redial_keeper::keeper::{FrontProgram, KeeperConfig, Limits};
 use redial_keeper::signals;
 
@@ -70,11 +74,13 @@ fn private(limits: Limits, front: FrontProgram) -> anyhow::Result<()> {
 fn keeper(
     limits: Limits,
     front: FrontProgram,
-    listen: Vec<std::path::PathBuf>,
+    listen: Vec<PathBuf>,
     stdio: Option<(OwnedFd, OwnedFd)>,
 ) -> anyhow::Result<()> {
     let shutdown = signals::termination().context("cannot hear signals")?;
-    tracing::info!(sockets = ?listen, "starting");
+    listen
+        .iter()
+        .try_for_each(|socket| make_runtime_dir(socket))?;
     let config = KeeperConfig {
         limits,
         listen,
@@ -84,6 +90,18 @@ fn keeper(
     };
     // Its text tells the cause already; as an error's source it would be told twice.
     redial_keeper::keeper::run(config).map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+/// The default socket's directory is ours to make; any other is there already, or a slip.
+fn make_runtime_dir(socket: &Path) -> anyhow::Result<()> {
+    let Ok(dir) = runtime_dir() else {
+        return Ok(());
+    };
+    if socket.parent() != Some(&dir) {
+        return Ok(());
+    }
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+    made.with_context(|| format!("cannot make {}", dir.display()))
 }
 
 /// The front ends with its keeper, not with a signal that reaches the whole terminal:

@@ -22,7 +22,7 @@ pub(crate) struct File {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct RunTable {
-    pub(crate) deadline: Option<Time>,
+    pub(crate) deadline: Option<Limit>,
     pub(crate) drain: Option<Time>,
     pub(crate) on_drop: Option<String>,
     pub(crate) connect_timeout: Option<Time>,
@@ -46,24 +46,39 @@ pub(crate) struct ServeTable {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Time(pub(crate) Duration);
 
+/// A time limit: a [`Time`], or `"none"`, which is 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit(pub(crate) Duration);
+
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Seconds(u64),
-            Text(String),
-        }
-        let text = match Written::deserialize(from) {
-            Ok(Written::Seconds(seconds)) => seconds.to_string(),
-            Ok(Written::Text(text)) => text,
-            Err(_) => {
-                return Err(de::Error::custom(
-                    "a time is \"30s\" or a number of seconds",
-                ));
-            }
-        };
+        let text = written(from)?;
         duration::parse(&text).map(Time).map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = written(from)?;
+        duration::parse_limit(&text)
+            .map(Limit)
+            .map_err(de::Error::custom)
+    }
+}
+
+fn written<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Seconds(u64),
+        Text(String),
+    }
+    match Written::deserialize(from) {
+        Ok(Written::Seconds(seconds)) => Ok(seconds.to_string()),
+        Ok(Written::Text(text)) => Ok(text),
+        Err(_) => Err(de::Error::custom(
+            "a time is \"30s\" or a number of seconds",
+        )),
     }
 }
 

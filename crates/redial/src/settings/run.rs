@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redial_client::{Command, OnDrop, Target};
 
-use super::file::{File, Time};
+use super::file::{File, Limit, Time};
 use super::{SettingsError, from_env};
 use crate::args::RunArgs;
 use crate::duration;
@@ -78,7 +78,7 @@ impl RunSettings {
                 .into_iter()
                 .filter_map(|asked| variable(asked).transpose())
                 .collect::<Result<_, _>>()?,
-            deadline: time(args.deadline, "REDIAL_DEADLINE", file.deadline)?,
+            deadline: deadline(args.deadline, file.deadline)?,
             drain: time(args.drain, "REDIAL_DRAIN", file.drain)?,
             on_drop,
             connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
@@ -114,6 +114,19 @@ impl RunSettings {
         }
         command.stdin(self.stdin).manual_acknowledge(true)
     }
+}
+
+/// The first that is said, 0 for none: so a flag can switch off what a variable or the file
+/// has set.
+fn deadline(
+    flag: Option<Duration>,
+    file: Option<Limit>,
+) -> Result<Option<Duration>, SettingsError> {
+    let limit = match flag {
+        Some(limit) => Some(limit),
+        None => from_env("REDIAL_DEADLINE", duration::parse_limit)?.or(file.map(|limit| limit.0)),
+    };
+    Ok(limit.filter(|limit| !limit.is_zero()))
 }
 
 fn time(

@@ -25,7 +25,7 @@ impl TestServer {
 
     /// A server that accepts, with more arguments.
     pub(crate) fn with(args: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = dir_for_socket();
         let mut listen = OsString::from("unix:");
         listen.push(socket_in(dir.path()));
         let mut command = Command::new(binary());
@@ -88,6 +88,16 @@ impl Drop for TestServer {
             }
         }
     }
+}
+
+/// A directory where [`socket_in`] can be listened on.
+pub(crate) fn dir_for_socket() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let run = socket_in(dir.path());
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(run.parent().unwrap()).unwrap();
+    dir
 }
 
 /// Where [`TestServer`] has its socket.

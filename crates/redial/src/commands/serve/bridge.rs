@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use redial_keeper::keeper::KeeperError;
 use rustix::event::PollFlags;
 
 use crate::sinks::wait_or_fail;
@@ -100,25 +101,23 @@ fn start(socket: &Path) -> anyhow::Result<UnixStream> {
     }
 }
 
-/// Where a server that nobody watches says what it has to say. Its directory is the
-/// socket's, ours alone.
+/// Where a server that nobody watches says what it has to say: beside its socket.
 fn log_file(socket: &Path) -> anyhow::Result<File> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    if let Some(dir) = socket.parent()
-        && let Err(error) = std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-    {
-        return Err(error).context(format!("cannot make {}", dir.display()));
-    }
+    use std::os::unix::fs::OpenOptionsExt;
+    super::make_runtime_dir(socket)?;
     let path = socket.with_extension("log");
     let opened = File::options()
         .append(true)
         .create(true)
         .mode(0o600)
         .open(&path);
-    opened.with_context(|| format!("cannot open {}", path.display()))
+    match (opened, socket.parent()) {
+        (Err(error), Some(dir)) if error.kind() == io::ErrorKind::NotFound => {
+            let path = dir.to_path_buf();
+            Err(KeeperError::NoDirectory { path }.into())
+        }
+        (opened, _) => opened.with_context(|| format!("cannot open {}", path.display())),
+    }
 }
 
 fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
