@@ -153,9 +153,9 @@ impl fmt::Display for Address {
 
 impl HostPort {
     fn resolve(&self) -> Result<Vec<Endpoint>, SocketError> {
-        let failed = |source| SocketError::Resolve {
+        let failed = |cause| SocketError::Resolve {
             host: self.host.clone(),
-            source,
+            cause,
         };
         let found = (self.host.as_str(), self.port).to_socket_addrs();
         let mut found: Vec<SocketAddr> = found.map_err(failed)?.collect();

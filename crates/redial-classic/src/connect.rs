@@ -197,10 +197,10 @@ fn connect_one(address: &Address, endpoint: &Endpoint) -> Result<OwnedFd, Errno>
 }
 
 pub(crate) fn connect_error(address: &Address, error: Errno) -> SocketError {
-    let (address, source) = (address.clone(), error.into());
+    let (address, cause) = (address.clone(), error.into());
     match error {
-        Errno::CONNREFUSED | Errno::NOENT => SocketError::Refused { address, source },
-        _ => SocketError::Connect { address, source },
+        Errno::CONNREFUSED | Errno::NOENT => SocketError::Refused { address, cause },
+        _ => SocketError::Connect { address, cause },
     }
 }
 

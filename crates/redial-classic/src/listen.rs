@@ -174,13 +174,13 @@ fn bind_one(
     endpoint: &Endpoint,
     then: impl Fn(&OwnedFd) -> Result<(), Errno>,
 ) -> Result<Bound, SocketError> {
-    let failed = |source: Errno| match source {
+    let failed = |cause: Errno| match cause {
         Errno::ADDRINUSE => SocketError::InUse {
             address: address.clone(),
         },
-        source => SocketError::Listen {
+        cause => SocketError::Listen {
             address: address.clone(),
-            source: source.into(),
+            cause: cause.into(),
         },
     };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

@@ -109,6 +109,11 @@ fn failed(args: &[&str], says: &[&str]) {
     assert_eq!(ran.code, 125, "{args:?}: {}", ran.stderr);
     assert!(ran.stderr.starts_with("redial: "), "{}", ran.stderr);
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    assert!(
+        ran.stderr.matches("os error").count() <= 1,
+        "{}",
+        ran.stderr
+    );
     for word in says {
         assert!(ran.stderr.contains(word), "{args:?}: {}", ran.stderr);
     }

@@ -1,4 +1,5 @@
-//! What is wrong with an address, and what goes wrong at it.
+//! What is wrong with an address, and what goes wrong at it. The texts name the causes
+//! already, so that they are no `source()`: they would be told twice.
 
 use std::io;
 use std::path::PathBuf;
@@ -53,12 +54,12 @@ pub enum AddressError {
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// The name service does not know it, or does not answer.
-    #[error("cannot resolve the name {host:?}: {source}; is it spelt right?")]
+    #[error("cannot resolve the name {host:?}: {cause}; is it spelt right?")]
     Resolve {
         /// The name.
         host: String,
         /// What the name service said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Somebody else has it.
     #[error("{address} is in use: end the server that has it, or listen elsewhere")]
@@ -94,27 +95,27 @@ pub enum SocketError {
         address: Address,
     },
     /// bind(2) or listen(2).
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {cause}")]
     Listen {
         /// What was to be listened on.
         address: Address,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Nobody listens there.
-    #[error("nobody listens on {address} ({source}): is the server started?")]
+    #[error("nobody listens on {address} ({cause}): is the server started?")]
     Refused {
         /// What was connected to.
         address: Address,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// connect(2), otherwise.
-    #[error("cannot connect to {address}: {source}")]
+    #[error("cannot connect to {address}: {cause}")]
     Connect {
         /// What was connected to.
         address: Address,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
 }

@@ -87,11 +87,11 @@ impl EchoCaller {
     ) -> Result<(), EchoError> {
         let mut buffer = vec![0; HEAR_BYTES.min(message.len())];
         let (mut sent, mut got) = (0, 0);
-        let hung_up = |got, source| EchoError::HungUp {
+        let hung_up = |got, cause| EchoError::HungUp {
             address: self.address.clone(),
             got,
             expected: message.len(),
-            source,
+            cause,
         };
         match stream.read_now(&mut buffer) {
             Ok(0) => return Err(hung_up(0, None)),
@@ -155,15 +155,15 @@ impl EchoCaller {
     }
 
     fn datagram_error(&self, error: Errno, len: usize) -> EchoError {
-        let (address, source) = (self.address.clone(), io::Error::from(error));
+        let (address, cause) = (self.address.clone(), io::Error::from(error));
         match error {
             Errno::MSGSIZE => EchoError::TooLong { address, len },
             Errno::TIMEDOUT | Errno::AGAIN => EchoError::Lost {
                 address,
                 after: REPLY_TIMEOUT,
             },
-            Errno::CONNREFUSED | Errno::NOENT => EchoError::Refused { address, source },
-            _ => EchoError::Talk { address, source },
+            Errno::CONNREFUSED | Errno::NOENT => EchoError::Refused { address, cause },
+            _ => EchoError::Talk { address, cause },
         }
     }
 }

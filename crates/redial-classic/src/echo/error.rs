@@ -1,4 +1,4 @@
-//! What goes wrong on the telephone.
+//! What goes wrong on the telephone. The texts name the causes already.
 
 use std::io;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub enum EchoError {
     /// The connection was closed or reset.
     #[error(
         "{address} has hung up: {got} of {expected} bytes of the answer came{}",
-        because(.source.as_ref())
+        because(.cause.as_ref())
     )]
     HungUp {
         /// Who.
@@ -27,7 +27,7 @@ pub enum EchoError {
         /// As many as were sent.
         expected: usize,
         /// None if it was closed in good order.
-        source: Option<io::Error>,
+        cause: Option<io::Error>,
     },
     /// It is no echo server.
     #[error("{address} says more than it was sent: that is no echo server")]
@@ -59,25 +59,25 @@ pub enum EchoError {
         len: usize,
     },
     /// Nobody is there (any more).
-    #[error("nobody listens on {address} ({source}): is the server started?")]
+    #[error("nobody listens on {address} ({cause}): is the server started?")]
     Refused {
         /// Who.
         address: Address,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Anything else.
-    #[error("cannot talk to {address}: {source}")]
+    #[error("cannot talk to {address}: {cause}")]
     Talk {
         /// Who.
         address: Address,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
-fn because(source: Option<&io::Error>) -> String {
-    source.map_or_else(String::new, |source| format!(" ({source})"))
+fn because(cause: Option<&io::Error>) -> String {
+    cause.map_or_else(String::new, |cause| format!(" ({cause})"))
 }
 
 fn limit(address: &Address) -> &'static str {

@@ -25,9 +25,9 @@ pub(super) fn bind(
     path: &Path,
     address: &Address,
 ) -> Result<SocketFile, SocketError> {
-    let place = |source: io::Error| SocketError::Listen {
+    let place = |cause: io::Error| SocketError::Listen {
         address: address.clone(),
-        source,
+        cause,
     };
     let name = SocketAddrUnix::new(path).map_err(|error| place(error.into()))?;
     match rustix::net::bind(socket, &name) {
