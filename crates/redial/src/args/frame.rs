@@ -36,7 +36,8 @@ const ENCODE_HELP: &str = "\
 Examples:
   printf 'hello\\nworld\\n' | redial frame encode | nc HOST PORT
   redial frame encode --header '<H' --raw < message > frame
-  echo 'Qselect 1\\0' | redial frame encode --escape --prefix-bytes 1 --includes-header";
+  printf '%s\\n' 'Qselect 1\\0' |
+    redial frame encode --escape --prefix-bytes 1 --includes-header";
 
 const DECODE_HELP: &str = "\
 Each message is printed as soon as its last byte has come. When the input ends inside a frame,
