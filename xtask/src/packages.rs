@@ -8,14 +8,15 @@ use crate::watch::{self, Line};
 
 /// openssh: `exec:ssh` and the peer in benchmarks. socat: the other peer.
 /// passwd: useradd, for the ordinary user.
-/// python3: vectors against its struct module. procps, util-linux: what tests
-/// run as commands (ps, setsid). valgrind: instructions in benchmarks.
-const PACKAGES: [&str; 8] = [
+/// python3: vectors against its struct module; its jsonschema: docs/run.schema.json.
+/// procps, util-linux: what tests run as commands (ps, setsid). valgrind: instructions in benchmarks.
+const PACKAGES: [&str; 9] = [
     "openssh-client",
     "openssh-server",
     "passwd",
     "procps",
     "python3",
+    "python3-jsonschema",
     "socat",
     "util-linux",
     "valgrind",
@@ -89,7 +90,8 @@ mod tests {
     #[test]
     fn what_is_removed_or_unknown_is_missing() {
         let installed = "openssh-client installed\nopenssh-server config-files\npasswd installed\n\
-                         procps installed\npython3 installed\nutil-linux installed\nvalgrind installed\n";
+                         procps installed\npython3 installed\n\
+                         python3-jsonschema installed\nutil-linux installed\nvalgrind installed\n";
         assert_eq!(missing(installed), ["openssh-server", "socat"]);
     }
 }

@@ -3,6 +3,7 @@
 mod demo;
 mod echo;
 mod frame;
+mod repl;
 mod run;
 mod serve;
 mod usage;
@@ -20,6 +21,7 @@ pub(crate) use frame::{
     DecodeArgs, EncodeArgs, FrameArgs, FrameCommand, MessageArgs, PackArgs, ShapeArgs, TextArgs,
     UnpackArgs,
 };
+pub(crate) use repl::ReplArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use serve::{LogFormat, ServeArgs};
 
@@ -80,6 +82,8 @@ struct Cli {
 pub(crate) enum Command {
     /// Run a command on a host
     Run(RunArgs),
+    /// Type commands for a host at a prompt
+    Repl(ReplArgs),
     /// Serve commands on this machine
     Serve(ServeArgs),
     /// See on real sockets what networks do to messages

@@ -4,11 +4,13 @@ mod demo;
 mod echo;
 mod frame;
 mod log;
+mod repl;
 mod run;
 mod serve;
 
 pub(crate) use demo::demo;
 pub(crate) use echo::echo;
 pub(crate) use frame::frame;
-pub(crate) use run::run;
+pub(crate) use repl::repl;
+pub(crate) use run::{refused, run};
 pub(crate) use serve::serve;

@@ -80,6 +80,11 @@ impl Interrupts {
         }
     }
 
+    /// Begins anew: the next is the first.
+    pub(crate) fn forget(&mut self) {
+        (self.taken, self.last) = (0, None);
+    }
+
     /// The number of the last signal heard, if there has been any.
     pub(crate) fn last(&self) -> Option<u8> {
         self.last

@@ -1,10 +1,13 @@
 //! `redial`: arguments, settings, rendering, exit codes. What it does is in its libraries.
 
 mod args;
+mod charset;
 mod commands;
 mod duration;
 mod exit_code;
 mod interrupt;
+mod json;
+mod repl;
 mod report;
 mod settings;
 mod sinks;
@@ -12,7 +15,7 @@ mod size;
 mod stdin;
 mod stdio;
 
-use settings::{RunSettings, ServeSettings, SettingsError};
+use settings::{ReplSettings, RunSettings, ServeSettings, SettingsError};
 
 /// The only place that ends the process: a thread that reads our stdin may still hang
 /// there, and nothing it could read is wanted any more.
@@ -33,7 +36,17 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
         args::Command::Demo(args) => Ok(commands::demo(&args)),
         args::Command::Echo(args) => Ok(commands::echo(&args.what)),
         args::Command::Frame(args) => Ok(commands::frame(&args.what)),
-        args::Command::Run(args) => Ok(commands::run(&RunSettings::resolve(args, &file)?)),
+        args::Command::Repl(args) => Ok(commands::repl(&ReplSettings::resolve(args, &file)?)),
+        args::Command::Run(args) => {
+            let (json, host) = (args.json, args.host.clone());
+            let settings = RunSettings::resolve(args, &file);
+            let settings = settings.inspect_err(|error| {
+                if json {
+                    commands::refused(&host, error);
+                }
+            });
+            Ok(commands::run(&settings?))
+        }
         args::Command::Serve(args) => Ok(commands::serve(ServeSettings::resolve(&args, &file)?)),
     }
 }

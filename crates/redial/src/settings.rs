@@ -1,10 +1,12 @@
 //! Settings: flags beat environment variables, these beat the file, that beats defaults.
 
 mod file;
+mod repl;
 mod run;
 mod serve;
 
 pub(crate) use file::load;
+pub(crate) use repl::ReplSettings;
 pub(crate) use run::{RunSettings, Verbosity};
 pub(crate) use serve::{Mode, ServeSettings};
 

@@ -1,23 +1,52 @@
 //! Where the command's outputs go: our stdout and stderr, written as they come by
 //! threads of their own, so that a blocked one holds neither the other nor the line.
 
-use std::collections::VecDeque;
+mod writer;
+
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
 
 use redial_client::{Bytes, JobHandle, Output};
 use rustix::event::{PollFd, PollFlags, poll};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// Acknowledged at once when so much is written: a quarter of the window, so that the
-/// server need not wait for it.
-const ACKNOWLEDGE_BYTES: usize = 256 * 1024;
-/// Less is acknowledged when nothing more has come for so long.
-const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(1);
-/// Pieces written with one call at most.
-const BATCH: usize = 64;
+use crate::charset::Charset;
+use crate::json::Event;
+
+/// What becomes of the outputs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    /// They are written as they are.
+    Raw,
+    /// They are decoded to UTF-8.
+    Decoded(Charset),
+    /// Both are events on stdout, decoded if there is a charset.
+    Json(Option<Charset>),
+}
+
+/// What a charset could not carry over: stdin, stdout, stderr.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Replaced(Arc<[AtomicU64; 3]>);
+
+impl Replaced {
+    /// So many of what our stdin holds, so far.
+    pub(crate) fn set_stdin(&self, count: u64) {
+        self.0[0].store(count, Ordering::Relaxed);
+    }
+
+    /// So many of an output, so far.
+    fn set(&self, stream: Output, count: u64) {
+        self.0[1 + stream.index()].store(count, Ordering::Relaxed);
+    }
+
+    /// In the order above.
+    pub(crate) fn counts(&self) -> [u64; 3] {
+        [0, 1, 2].map(|at| self.0[at].load(Ordering::Relaxed))
+    }
+}
 
 /// Both outputs. What waits in them is bounded by the job's window: it is acknowledged
 /// only when it is written.
@@ -28,12 +57,18 @@ pub(crate) struct Sinks {
     running: usize,
 }
 
-/// A part of an output.
-struct Piece {
-    stream: Output,
-    /// The offset behind it.
-    end: u64,
-    bytes: Bytes,
+/// Something to write.
+enum Piece {
+    /// A part of an output.
+    Data {
+        stream: Output,
+        /// The offset behind it. Between the last piece's and its bytes there may be
+        /// some that were taken and are not to be written.
+        end: u64,
+        bytes: Bytes,
+    },
+    /// An event, for JSON.
+    Event(Event),
 }
 
 /// What a writer says: of each stream at most one failure, and one end.
@@ -44,20 +79,21 @@ enum Report {
 
 impl Sinks {
     /// Starts the writers: one for both when our stdout and stderr are the same file, so
-    /// that the order is kept.
+    /// that the order is kept, and for JSON.
     ///
     /// # Errors
     ///
     /// When a thread cannot be started.
-    pub(crate) fn start(job: &JobHandle) -> io::Result<Self> {
+    pub(crate) fn start(job: &JobHandle, form: Form, replaced: &Replaced) -> io::Result<Self> {
         let (report, reports) = unbounded_channel();
         let (first, pieces) = channel();
-        writer(pieces, job.clone(), report.clone())?;
-        let (second, running) = if same_file() {
+        let start = |pieces, report| writer::start(pieces, job, report, form, replaced.clone());
+        start(pieces, report.clone())?;
+        let (second, running) = if matches!(form, Form::Json(_)) || same_file() {
             (first.clone(), 1)
         } else {
             let (second, pieces) = channel();
-            writer(pieces, job.clone(), report)?;
+            start(pieces, report)?;
             (second, 2)
         };
         Ok(Sinks {
@@ -69,10 +105,23 @@ impl Sinks {
 
     /// Hands over what came.
     pub(crate) fn write(&self, stream: Output, offset: u64, bytes: Bytes) {
-        let end = offset + bytes.len() as u64;
+        self.write_up_to(stream, offset + bytes.len() as u64, bytes);
+    }
+
+    /// Hands over what is to be written of that which came before the offset `end`.
+    pub(crate) fn write_up_to(&self, stream: Output, end: u64, bytes: Bytes) {
+        self.send(stream, Piece::Data { stream, end, bytes });
+    }
+
+    /// Hands over an event, which only JSON shows.
+    pub(crate) fn say(&self, event: Event) {
+        self.send(Output::Stdout, Piece::Event(event));
+    }
+
+    fn send(&self, stream: Output, piece: Piece) {
         if let Some(writers) = &self.writers {
             // A writer that is gone has said why.
-            let _ = writers[stream.index()].send(Piece { stream, end, bytes });
+            let _ = writers[stream.index()].send(piece);
         }
     }
 
@@ -104,106 +153,17 @@ fn same_file() -> bool {
     stdout.is_some() && stdout == identity(rustix::stdio::stderr())
 }
 
-fn writer(
-    pieces: Receiver<Piece>,
-    job: JobHandle,
-    report: UnboundedSender<Report>,
-) -> io::Result<()> {
-    let body = move || {
-        let mut failed = [false; 2];
-        let mut written = Written::default();
-        let mut batch = VecDeque::new();
-        while let Some(first) = next_piece(&pieces, &mut written, &job) {
-            batch.push_back(first);
-            while batch.len() < BATCH
-                && let Ok(next) = pieces.try_recv()
-            {
-                batch.push_back(next);
-            }
-            while let Some((stream, end, run)) = take_run(&mut batch) {
-                let failed = &mut failed[stream.index()];
-                if *failed {
-                    continue;
-                }
-                match write_all(stream, &run) {
-                    Ok(()) => written.add(stream, end, &run, &job),
-                    Err(error) => {
-                        *failed = true;
-                        // Nobody listens only when we are leaving.
-                        let _ = report.send(Report::Failed(stream, error));
-                    }
-                }
-            }
-        }
-        drop(job);
-        let _ = report.send(Report::Ended);
-    };
-    std::thread::Builder::new()
-        .name("sink".to_owned())
-        .spawn(body)
-        .map(drop)
-}
-
-/// What is written and not yet acknowledged. To acknowledge wakes the thread that reads
-/// from the line, which for every piece would cost more than the piece.
-#[derive(Default)]
-struct Written {
-    ends: [Option<u64>; 2],
-    bytes: usize,
-}
-
-impl Written {
-    fn add(&mut self, stream: Output, end: u64, run: &[Bytes], job: &JobHandle) {
-        self.ends[stream.index()] = Some(end);
-        self.bytes += run.iter().map(Bytes::len).sum::<usize>();
-        if self.bytes >= ACKNOWLEDGE_BYTES {
-            self.acknowledge(job);
-        }
-    }
-
-    fn acknowledge(&mut self, job: &JobHandle) {
-        for stream in Output::BOTH {
-            if let Some(end) = self.ends[stream.index()].take() {
-                job.acknowledge(stream, end);
-            }
-        }
-        self.bytes = 0;
-    }
-}
-
-/// Waits for a piece; when none comes soon, acknowledges what is written.
-fn next_piece(pieces: &Receiver<Piece>, written: &mut Written, job: &JobHandle) -> Option<Piece> {
-    if written.bytes > 0 {
-        match pieces.recv_timeout(ACKNOWLEDGE_AFTER) {
-            Err(RecvTimeoutError::Timeout) => written.acknowledge(job),
-            next => {
-                if next.is_err() {
-                    written.acknowledge(job);
-                }
-                return next.ok();
-            }
-        }
-    }
-    pieces.recv().ok()
-}
-
-/// The pieces at the front that go to the same stream, and the offset behind them.
-fn take_run(batch: &mut VecDeque<Piece>) -> Option<(Output, u64, Vec<Bytes>)> {
-    let (stream, mut end) = batch.front().map(|piece| (piece.stream, piece.end))?;
-    let mut run = Vec::new();
-    while let Some(piece) = batch.pop_front_if(|piece| piece.stream == stream) {
-        end = piece.end;
-        run.push(piece.bytes);
-    }
-    Some((stream, end, run))
-}
-
-fn write_all(stream: Output, run: &[Bytes]) -> io::Result<()> {
+/// Writes all of it to our stream of this name, waiting for room if there is none.
+pub(crate) fn write_all<B: AsRef<[u8]>>(stream: Output, run: &[B]) -> io::Result<()> {
     let fd = match stream {
         Output::Stdout => rustix::stdio::stdout(),
         Output::Stderr => rustix::stdio::stderr(),
     };
-    let mut slices: Vec<IoSlice<'_>> = run.iter().map(|bytes| IoSlice::new(bytes)).collect();
+    let slices = run
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|bytes| !bytes.is_empty());
+    let mut slices: Vec<IoSlice<'_>> = slices.map(IoSlice::new).collect();
     let mut left = &mut slices[..];
     while !left.is_empty() {
         match rustix::io::writev(fd, left) {

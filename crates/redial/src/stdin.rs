@@ -8,19 +8,25 @@ use rustix::event::PollFlags;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinHandle;
 
-use crate::sinks::wait_or_fail;
+use crate::charset::{Charset, Recoding};
+use crate::sinks::{Replaced, wait_or_fail};
 
 const BLOCK: usize = 64 * 1024;
 /// Blocks that wait for the job.
 const AHEAD: usize = 4;
 
-/// Feeds the job from our stdin until either ends. The task's result is a failure to
-/// read.
+/// Feeds the job from our stdin until either ends, written in another charset if there
+/// is one. The task's result is a failure to read.
 ///
 /// # Errors
 ///
 /// When the thread cannot be started.
-pub(crate) fn feed(job: JobHandle) -> io::Result<JoinHandle<io::Result<()>>> {
+pub(crate) fn feed(
+    job: JobHandle,
+    charset: Option<Charset>,
+    replaced: Replaced,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    let mut recoding = charset.map(Recoding::new);
     let (sender, mut blocks) = channel(AHEAD);
     std::thread::Builder::new()
         .name("stdin".to_owned())
@@ -30,6 +36,13 @@ pub(crate) fn feed(job: JobHandle) -> io::Result<JoinHandle<io::Result<()>>> {
         while let Some(block) = blocks.recv().await {
             match block {
                 Ok(block) => {
+                    let block = match &mut recoding {
+                        Some(recoding) => Bytes::from(recoding.recode(&block)),
+                        None => block,
+                    };
+                    if let Some(recoding) = &recoding {
+                        replaced.set_stdin(recoding.replaced());
+                    }
                     if job.write_stdin(block).await.is_err() {
                         // The command reads no more: neither do we.
                         return Ok(());
@@ -37,6 +50,11 @@ pub(crate) fn feed(job: JobHandle) -> io::Result<JoinHandle<io::Result<()>>> {
                 }
                 Err(error) => ended = Err(error),
             }
+        }
+        if let Some(recoding) = &mut recoding {
+            // A command that reads no more does not miss it.
+            let _ = job.write_stdin(recoding.finish().into()).await;
+            replaced.set_stdin(recoding.replaced());
         }
         job.close_stdin();
         ended

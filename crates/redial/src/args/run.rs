@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::charset::Charset;
 use crate::duration;
 
 const RUN_HELP: &str = "\
@@ -32,9 +33,18 @@ the place of the flags; REDIAL_LOG=debug shows what happens inside.
 
 Settings file: [run] deadline, drain, on-drop, connect-timeout.
 
+--json: one object a line on stdout: started, stdout, stderr, exited, and last outcome, whose
+'error' is null unless redial itself failed, so that a command that exits with 125 is told from
+that. The exit code stays. docs/json.md and docs/run.schema.json say every key.
+
+--charset: what the command writes is decoded to UTF-8 as it comes, and our stdin is encoded;
+what one of them does not have is replaced and counted, and the count said on stderr.
+
 Examples:
   redial run local: -- uname -a
   redial run unix: -c 'cd /var/log && grep -c error *.log'
+  redial run local: --json -- sh -c 'echo out; exit 3' | jq -c 'select(.event == \"outcome\").code'
+  redial run unix: --charset gbk -- cat notes-in-gbk.txt
   redial run 'exec:ssh web1 redial serve --stdio' --deadline 30s -- apt-get update
   tar c . | redial run unix:/run/redial/redial.sock --cwd /srv -- tar x";
 
@@ -77,6 +87,12 @@ pub(crate) struct RunArgs {
     /// No stdin: the command reads /dev/null
     #[arg(short = 'n', long)]
     pub(crate) no_stdin: bool,
+    /// Write events as JSON to stdout, one a line, in place of the command's output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The command speaks this charset: gbk, shift_jis, any label of the Encoding Standard
+    #[arg(long, value_name = "LABEL", value_parser = Charset::parse)]
+    pub(crate) charset: Option<Charset>,
     /// When the line drops: kill, keep or keep:TIME
     /// [default: kill for local: and unix:, keep:5m for exec: where the server can keep]
     #[arg(long, value_name = "POLICY")]

@@ -1,7 +1,9 @@
 //! `redial run`: one command on one host.
 
 mod fate;
+mod line;
 
+use std::ffi::OsStr;
 use std::io;
 use std::time::Duration;
 
@@ -15,14 +17,17 @@ use super::log;
 use crate::args::LogFormat;
 use crate::exit_code::{self, FAILED};
 use crate::interrupt::{Interrupts, Step};
+use crate::json::{ErrorKind, Event, OutcomeLine};
 use crate::report;
-use crate::settings::{RunSettings, Verbosity};
-use crate::sinks::Sinks;
+use crate::settings::{RunSettings, SettingsError, Verbosity};
+use crate::sinks::{Replaced, Sinks};
 use crate::stdin;
 use fate::Fate;
 
 /// From TERM to KILL at the second interrupt.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// Who leaves waits so long for what is said to be read.
+const LEAVING: Duration = Duration::from_secs(1);
 /// SIGINT, as its number is everywhere.
 const SIGINT: u8 = 2;
 
@@ -39,12 +44,22 @@ pub(crate) fn run(settings: &RunSettings) -> u8 {
         Err(error) => Err(Failure::Here("cannot start", error)),
     };
     ended.unwrap_or_else(|failure| {
-        if let Failure::Interrupted(signal) = failure {
+        if settings.json {
+            line::print(&line::failed(settings, &failure).event());
+        }
+        if let Failure::Interrupted(signal) | Failure::Left(_, signal) = failure {
             return exit_code::interrupted(signal);
         }
         report::error(format_args!("{failure}"));
         FAILED
     })
+}
+
+/// Settings that cannot be used, as `--json` says it.
+pub(crate) fn refused(host: &OsStr, error: &SettingsError) {
+    let host = host.to_string_lossy().into_owned();
+    let line = OutcomeLine::failed(host, None, ErrorKind::Usage, error.to_string());
+    line::print(&line.event());
 }
 
 /// Why there is no outcome.
@@ -58,6 +73,8 @@ enum Failure {
     Here(&'static str, io::Error),
     #[error("interrupted by signal {0}")]
     Interrupted(u8),
+    #[error("left before the server had answered; it may run, its drop policy decides")]
+    Left(JobId, u8),
 }
 
 async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
@@ -74,10 +91,12 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
     };
     let (job, step) = start(&client, settings, &mut interrupts).await?;
     let handle = job.handle();
-    let sinks = Sinks::start(&handle).map_err(|error| Failure::Here("cannot write", error))?;
+    let replaced = Replaced::default();
+    let sinks = Sinks::start(&handle, settings.form(), &replaced)
+        .map_err(|error| Failure::Here("cannot write", error))?;
     let feeder = settings
         .stdin
-        .then(|| stdin::feed(handle.clone()))
+        .then(|| stdin::feed(handle.clone(), settings.charset, replaced.clone()))
         .transpose();
     let feeder = feeder.map_err(|error| Failure::Here("cannot read stdin", error))?;
     let mut run = Run {
@@ -85,10 +104,11 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
         handle,
         interrupts,
         sinks,
+        replaced,
         feeder,
         fate: Fate::of(&client, settings),
         ended: None,
-        failed: false,
+        failed: None,
     };
     if let Some(step) = step {
         run.interrupted(step);
@@ -118,7 +138,7 @@ async fn start(
             (step, signal) = interrupts.next() => {
                 if step == Step::Leave {
                     say_left(id, &settings.target, Fate::of(client, settings));
-                    return Err(Failure::Interrupted(signal));
+                    return Err(Failure::Left(id, signal));
                 }
                 last = Some(step);
             }
@@ -139,12 +159,13 @@ struct Run<'s> {
     handle: JobHandle,
     interrupts: Interrupts,
     sinks: Sinks,
+    replaced: Replaced,
     /// What became of reading stdin.
     feeder: Option<JoinHandle<io::Result<()>>>,
     fate: Fate,
     ended: Option<Result<Box<Outcome>, JobError>>,
     /// An output could not be written, or stdin not read: the command's code would lie.
-    failed: bool,
+    failed: Option<(ErrorKind, String)>,
 }
 
 impl Run<'_> {
@@ -160,6 +181,7 @@ impl Run<'_> {
                 },
                 (step, signal) = self.interrupts.next() => {
                     if self.interrupted(step) {
+                        self.said().await;
                         return (exit_code::interrupted(signal), true);
                     }
                 }
@@ -174,7 +196,9 @@ impl Run<'_> {
             }
             None => FAILED,
         };
-        (if self.failed { FAILED } else { code }, false)
+        self.say_replaced();
+        let code = if self.failed.is_some() { FAILED } else { code };
+        (code, false)
     }
 
     fn event(&mut self, event: Option<Result<JobEvent, JobError>>) {
@@ -188,6 +212,10 @@ impl Run<'_> {
             }
             Some(Ok(JobEvent::Attached { pid, exact })) => {
                 self.fate = self.fate.reaching(exact);
+                if self.settings.json {
+                    let (job, host) = (self.handle.id(), self.settings.target.to_string());
+                    self.sinks.say(Event::started(job, host, pid, exact));
+                }
                 let reach = if exact {
                     "exactly"
                 } else {
@@ -201,6 +229,9 @@ impl Run<'_> {
             Some(Ok(JobEvent::StdinClosed)) => self.feeder = None,
             Some(Ok(JobEvent::Ended(outcome))) => self.end(Ok(outcome)),
             Some(Err(error)) => self.end(Err(error)),
+            Some(Ok(JobEvent::Exited(exit))) if self.settings.json => {
+                self.sinks.say(Event::exited(exit));
+            }
             Some(Ok(JobEvent::Eof { .. } | JobEvent::Exited(_))) => {}
             None => self.sinks.finish(),
         }
@@ -208,6 +239,11 @@ impl Run<'_> {
 
     /// What has arrived is still written before we end.
     fn end(&mut self, how: Result<Box<Outcome>, JobError>) {
+        if self.settings.json {
+            self.sinks.say(self.outcome_line(&how).event());
+            // What our stdin does from now on changes nothing: the last line is said.
+            self.feeder.take_if(|feeder| !feeder.is_finished());
+        }
         self.ended = Some(how);
         self.sinks.finish();
     }
@@ -215,19 +251,25 @@ impl Run<'_> {
     /// Nobody reads this output any more: the command learns it as it would here.
     fn sink_failed(&mut self, stream: Output, error: &io::Error) {
         if error.kind() != io::ErrorKind::BrokenPipe {
-            report::error(format_args!("cannot write {stream}: {error}"));
-            self.failed = true;
+            self.fail(format!("cannot write {stream}: {error}"));
         }
-        // If the job is over, there is nobody to tell.
-        let _ = self.handle.stop(stream);
+        let both = self.settings.json;
+        for stream in Output::BOTH.into_iter().filter(|&it| both || it == stream) {
+            // If the job is over, there is nobody to tell.
+            let _ = self.handle.stop(stream);
+        }
     }
 
     fn stdin_ended(&mut self, read: io::Result<()>) {
         self.feeder = None;
         if let Err(error) = read {
-            report::error(format_args!("cannot read stdin: {error}"));
-            self.failed = true;
+            self.fail(format!("cannot read stdin: {error}"));
         }
+    }
+
+    fn fail(&mut self, message: String) {
+        report::error(&message);
+        self.failed.get_or_insert((ErrorKind::Here, message));
     }
 
     /// True if we leave.
@@ -250,7 +292,10 @@ impl Run<'_> {
                     ));
                 }
             }
-            Step::Leave => say_left(self.handle.id(), &self.settings.target, self.fate),
+            Step::Leave => {
+                say_left(self.handle.id(), &self.settings.target, self.fate);
+                self.say_leaving();
+            }
         }
         step == Step::Leave
     }

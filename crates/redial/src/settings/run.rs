@@ -9,7 +9,9 @@ use redial_client::{Command, OnDrop, Target};
 use super::file::{File, Limit, Time};
 use super::{SettingsError, from_env};
 use crate::args::RunArgs;
+use crate::charset::Charset;
 use crate::duration;
+use crate::sinks::Form;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -25,6 +27,8 @@ pub(crate) struct RunSettings {
     pub(crate) on_drop: Option<OnDrop>,
     pub(crate) connect_timeout: Duration,
     pub(crate) stdin: bool,
+    pub(crate) json: bool,
+    pub(crate) charset: Option<Charset>,
     pub(crate) verbosity: Verbosity,
 }
 
@@ -53,6 +57,7 @@ impl RunSettings {
     /// Says which setting is wrong, and where it was made.
     pub(crate) fn resolve(args: RunArgs, file: &File) -> Result<Self, SettingsError> {
         let target = Target::parse(&args.host).map_err(|error| error.to_string())?;
+        let connect_timeout = connect_timeout(args.connect_timeout, file)?;
         let file = &file.run;
         let on_drop = match args.on_drop {
             Some(text) => Some(on_drop(&text).map_err(|error| format!("--on-drop: {error}"))?),
@@ -61,11 +66,6 @@ impl RunSettings {
                 None => file.on_drop.as_deref().map(on_drop).transpose()?,
             },
         };
-        let connect_timeout = time(
-            args.connect_timeout,
-            "REDIAL_CONNECT_TIMEOUT",
-            file.connect_timeout,
-        )?;
         Ok(RunSettings {
             target,
             program: match args.text {
@@ -73,22 +73,29 @@ impl RunSettings {
                 None => Program::Argv(args.argv),
             },
             cwd: args.cwd,
-            env: args
-                .env
-                .into_iter()
-                .filter_map(|asked| variable(asked).transpose())
-                .collect::<Result<_, _>>()?,
+            env: variables(args.env)?,
             deadline: deadline(args.deadline, file.deadline)?,
             drain: time(args.drain, "REDIAL_DRAIN", file.drain)?,
             on_drop,
-            connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            connect_timeout,
             stdin: !args.no_stdin,
+            json: args.json,
+            charset: args.charset,
             verbosity: match (args.quiet, args.verbose) {
                 (true, _) => Verbosity::Quiet,
                 (_, true) => Verbosity::Verbose,
                 _ => Verbosity::Normal,
             },
         })
+    }
+
+    /// What becomes of the outputs.
+    pub(crate) fn form(&self) -> Form {
+        match (self.json, self.charset) {
+            (true, charset) => Form::Json(charset),
+            (false, Some(charset)) => Form::Decoded(charset),
+            (false, None) => Form::Raw,
+        }
     }
 
     /// The request for the client.
@@ -150,6 +157,22 @@ fn on_drop(text: &str) -> Result<OnDrop, String> {
             "{text:?} is no policy for a dropped line; it is kill, keep or keep:TIME"
         )),
     }
+}
+
+/// `--connect-timeout`, and what may stand in its place.
+pub(super) fn connect_timeout(
+    flag: Option<Duration>,
+    file: &File,
+) -> Result<Duration, SettingsError> {
+    let file = file.run.connect_timeout;
+    let asked = time(flag, "REDIAL_CONNECT_TIMEOUT", file)?;
+    Ok(asked.unwrap_or(CONNECT_TIMEOUT))
+}
+
+/// All of `--env`.
+pub(super) fn variables(asked: Vec<OsString>) -> Result<Vec<(OsString, OsString)>, SettingsError> {
+    let variables = asked.into_iter().map(|asked| variable(asked).transpose());
+    variables.flatten().collect()
 }
 
 /// `NAME=VALUE`; `NAME` alone is ours, or nothing if we have none.
