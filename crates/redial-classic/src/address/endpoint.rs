@@ -69,8 +69,10 @@ impl Endpoint {
         if let Some(path) = unix.path() {
             return Endpoint::Path(OsStr::from_bytes(path.to_bytes()).into());
         }
-        unix.abstract_name()
-            .map_or(Endpoint::Unnamed, |name| Endpoint::Abstract(name.to_vec()))
+        match unix.abstract_name() {
+            Some(name) if !name.is_empty() => Endpoint::Abstract(name.to_vec()),
+            _ => Endpoint::Unnamed,
+        }
     }
 }
 

@@ -31,6 +31,20 @@ fn port_0_becomes_the_port_it_got_and_callers_get_through() {
 }
 
 #[test]
+fn a_unix_caller_has_no_name_and_the_one_called_has_its_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let listener = bind_at(&at(&path)).unwrap();
+    let caller = Stream::connect(listener.address()).unwrap();
+    let (accepted, from) = listener.accept().unwrap();
+    assert_eq!(from, Endpoint::Unnamed);
+    assert_eq!(accepted.peer().unwrap(), Endpoint::Unnamed);
+    assert_eq!(caller.peer().unwrap(), Endpoint::Path(path));
+    let shown = accepted.facts().to_string();
+    assert!(shown.ends_with("remote=(unnamed)"), "{shown}");
+}
+
+#[test]
 fn an_address_that_is_in_use_is_refused_and_named() {
     let listener = bind_at("127.0.0.1:0").unwrap();
     let address = listener.address().to_string();
