@@ -13,6 +13,7 @@
 
 mod client;
 mod command;
+mod diag;
 mod error;
 mod hangup;
 mod line;

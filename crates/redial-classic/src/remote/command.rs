@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
@@ -20,6 +21,10 @@ use super::spool::Spool;
 const GRACE: Duration = Duration::from_secs(2);
 /// After the command's end, pipes that its background processes hold are read for so long.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// Reads of [`PIECE`] bytes when the time is up: a pipe holds no more (pipe(7)), so the second one
+/// finds its end.
+const LAST_READS: usize = 2;
 
 /// How long a command may run, and how much it may say.
 #[derive(Debug, Clone, Copy)]
@@ -61,15 +66,7 @@ pub(crate) enum End {
 /// # Errors
 /// When it cannot be started, or its outputs cannot be kept.
 pub(crate) fn run(text: &[u8], limits: Limits, line: &Line<'_>) -> io::Result<Ran> {
-    let mut child = Command::new("/bin/sh")
-        // Without `--` a text that begins with a minus would be an option.
-        .args(["-c", "--"])
-        .arg(OsStr::from_bytes(text))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()?;
+    let mut child = spawn(text)?;
     let pid = Pid::from_child(&child);
     let ran = Watch::new(&mut child, pid, limits, line).and_then(|watch| watch.follow());
     if ran.is_err() {
@@ -78,6 +75,22 @@ pub(crate) fn run(text: &[u8], limits: Limits, line: &Line<'_>) -> io::Result<Ra
     }
     child.wait()?;
     ran
+}
+
+/// One at a time: between a spawn's fork and its exec the child has copies of all that we have
+/// open, and would hold the pipes of another command that starts just then.
+fn spawn(text: &[u8]) -> io::Result<Child> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    Command::new("/bin/sh")
+        // Without `--` a text that begins with a minus would be an option.
+        .args(["-c", "--"])
+        .arg(OsStr::from_bytes(text))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
 }
 
 /// A running command.
@@ -148,6 +161,7 @@ impl<'a> Watch<'a> {
                 self.begin_end(End::ClientGone);
             }
             if self.until.is_some_and(|until| Instant::now() >= until) && self.time_is_up() {
+                self.last_look(&mut buffer)?;
                 break;
             }
         }
@@ -222,6 +236,19 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
+    /// On a busy machine the time may be up before we came to read what is long there.
+    fn last_look(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        // Who goes on writing is not waited for.
+        for _ in 0..LAST_READS {
+            self.read(0, buffer)?;
+            self.read(1, buffer)?;
+        }
+        if self.end.is_none() && self.outputs.iter().any(|output| output.pipe.is_some()) {
+            self.end = Some(End::HeldOpen);
+        }
+        Ok(())
+    }
+
     /// Asks the group to end, once.
     fn begin_end(&mut self, why: End) {
         if self.end.is_some() {
@@ -238,10 +265,7 @@ impl<'a> Watch<'a> {
     /// The time is up for what was due; whether all is over.
     fn time_is_up(&mut self) -> bool {
         match self.end {
-            None if self.exit.is_none() => {
-                self.end = Some(End::HeldOpen);
-                true
-            }
+            None if self.exit.is_none() => true,
             None => {
                 self.begin_end(End::Deadline);
                 false
