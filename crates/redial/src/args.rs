@@ -1,5 +1,6 @@
 //! The command line: raw arguments to raw values, a file a command. Nothing else knows clap.
 
+mod classic;
 mod demo;
 mod echo;
 mod frame;
@@ -15,6 +16,10 @@ use clap::{Parser, Subcommand};
 
 use crate::{exit_code, report};
 
+pub(crate) use classic::{
+    ClassicArgs, ClassicCallArgs, ClassicCommand, ClassicPutArgs, ClassicReceiveArgs,
+    ClassicServeArgs, FramingArg, ReplyArg, WireArgs,
+};
 pub(crate) use demo::{DemoArgs, DemoCommand, Language, StickyArgs};
 pub(crate) use echo::{EchoArgs, EchoCallArgs, EchoCommand, EchoServeArgs};
 pub(crate) use frame::{
@@ -86,6 +91,8 @@ pub(crate) enum Command {
     Repl(ReplArgs),
     /// Serve commands on this machine
     Serve(ServeArgs),
+    /// Remote commands as the socket lesson has them, on this machine
+    Classic(ClassicArgs),
     /// See on real sockets what networks do to messages
     Demo(DemoArgs),
     /// The telephone: a server that answers in upper case, and its client

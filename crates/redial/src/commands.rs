@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod classic;
 mod demo;
 mod echo;
 mod frame;
@@ -8,6 +9,7 @@ mod repl;
 mod run;
 mod serve;
 
+pub(crate) use classic::classic;
 pub(crate) use demo::demo;
 pub(crate) use echo::echo;
 pub(crate) use frame::frame;

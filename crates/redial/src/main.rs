@@ -33,6 +33,7 @@ fn main() {
 fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
     let file = settings::load(arguments.config.as_deref())?;
     match arguments.command {
+        args::Command::Classic(args) => Ok(commands::classic(&args.what)),
         args::Command::Demo(args) => Ok(commands::demo(&args)),
         args::Command::Echo(args) => Ok(commands::echo(&args.what)),
         args::Command::Frame(args) => Ok(commands::frame(&args.what)),
