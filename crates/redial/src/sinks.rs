@@ -1,8 +1,11 @@
-//! Where the command's outputs go: our stdout and stderr, written as they come by
-//! threads of their own, so that a blocked one holds neither the other nor the line.
+//! Where the command's outputs go: our stdout and stderr, written as they come. What
+//! would block is written by threads, so that it holds neither the other nor the line.
 
+mod direct;
 mod writer;
+mod written;
 
+use std::future::pending;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -12,9 +15,11 @@ use std::sync::mpsc::{Sender, channel};
 use redial_client::{Bytes, JobHandle, Output};
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, sleep_until};
 
 use crate::charset::Charset;
 use crate::json::Event;
+use direct::{Behind, Direct};
 
 /// What becomes of the outputs.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +57,8 @@ impl Replaced {
 /// only when it is written.
 pub(crate) struct Sinks {
     writers: Option<[Sender<Piece>; 2]>,
+    /// For bytes that are written as they are.
+    direct: Option<Direct>,
     reports: UnboundedReceiver<Report>,
     /// Writers that have not ended.
     running: usize,
@@ -87,7 +94,10 @@ impl Sinks {
     pub(crate) fn start(job: &JobHandle, form: Form, replaced: &Replaced) -> io::Result<Self> {
         let (report, reports) = unbounded_channel();
         let (first, pieces) = channel();
-        let start = |pieces, report| writer::start(pieces, job, report, form, replaced.clone());
+        let behind = Behind::default();
+        let start = |pieces, report| {
+            writer::start(pieces, job, report, form, replaced.clone(), behind.clone())
+        };
         start(pieces, report.clone())?;
         let (second, running) = if matches!(form, Form::Json(_)) || same_file() {
             (first.clone(), 1)
@@ -96,21 +106,30 @@ impl Sinks {
             start(pieces, report)?;
             (second, 2)
         };
+        let direct = || Direct::new(job.clone(), behind.clone());
         Ok(Sinks {
             writers: Some([first, second]),
+            direct: matches!(form, Form::Raw).then(direct),
             reports,
             running,
         })
     }
 
-    /// Hands over what came.
-    pub(crate) fn write(&self, stream: Output, offset: u64, bytes: Bytes) {
+    /// Writes what came, or hands it over.
+    pub(crate) fn write(&mut self, stream: Output, offset: u64, bytes: Bytes) {
         self.write_up_to(stream, offset + bytes.len() as u64, bytes);
     }
 
-    /// Hands over what is to be written of that which came before the offset `end`.
-    pub(crate) fn write_up_to(&self, stream: Output, end: u64, bytes: Bytes) {
-        self.send(stream, Piece::Data { stream, end, bytes });
+    /// Writes, or hands over, what is to be written of that which came before the
+    /// offset `end`.
+    pub(crate) fn write_up_to(&mut self, stream: Output, end: u64, bytes: Bytes) {
+        let left = match &mut self.direct {
+            Some(direct) => direct.write(stream, end, bytes),
+            None => Some(bytes),
+        };
+        if let Some(bytes) = left {
+            self.send(stream, Piece::Data { stream, end, bytes });
+        }
     }
 
     /// Hands over an event, which only JSON shows.
@@ -128,18 +147,43 @@ impl Sinks {
     /// Nothing more comes.
     pub(crate) fn finish(&mut self) {
         self.writers = None;
+        if let Some(direct) = &mut self.direct {
+            direct.acknowledge();
+        }
     }
 
     /// A failure to write, or `None` when everything is written. Cancel-safe.
     pub(crate) async fn next_failure(&mut self) -> Option<(Output, io::Error)> {
         while self.running > 0 {
-            match self.reports.recv().await {
-                Some(Report::Failed(stream, error)) => return Some((stream, error)),
-                Some(Report::Ended) => self.running -= 1,
-                None => self.running = 0,
+            let due = self.direct.as_ref().and_then(Direct::acknowledge_at);
+            tokio::select! {
+                report = self.reports.recv() => match report {
+                    Some(Report::Failed(stream, error)) => return Some((stream, error)),
+                    Some(Report::Ended) => self.running -= 1,
+                    None => self.running = 0,
+                },
+                () = until(due) => {
+                    if let Some(direct) = &mut self.direct {
+                        direct.acknowledge();
+                    }
+                }
             }
         }
         None
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
+}
+
+fn descriptor(stream: Output) -> BorrowedFd<'static> {
+    match stream {
+        Output::Stdout => rustix::stdio::stdout(),
+        Output::Stderr => rustix::stdio::stderr(),
     }
 }
 
@@ -155,10 +199,7 @@ fn same_file() -> bool {
 
 /// Writes all of it to our stream of this name, waiting for room if there is none.
 pub(crate) fn write_all<B: AsRef<[u8]>>(stream: Output, run: &[B]) -> io::Result<()> {
-    let fd = match stream {
-        Output::Stdout => rustix::stdio::stdout(),
-        Output::Stderr => rustix::stdio::stderr(),
-    };
+    let fd = descriptor(stream);
     let slices = run
         .iter()
         .map(AsRef::as_ref)

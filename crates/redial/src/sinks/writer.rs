@@ -3,20 +3,15 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
 
 use redial_client::{Bytes, JobHandle, Output};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Form, Piece, Replaced, Report, write_all};
+use super::written::{ACKNOWLEDGE_AFTER, Written};
+use super::{Behind, Form, Piece, Replaced, Report, write_all};
 use crate::charset::{Charset, Decoding};
 use crate::json::{Event, Text};
 
-/// Acknowledged at once when so much is written: a quarter of the window, so that the
-/// server need not wait for it.
-const ACKNOWLEDGE_BYTES: u64 = 256 * 1024;
-/// Less is acknowledged when nothing more has come for so long.
-const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(1);
 /// Pieces written with one call at most.
 const BATCH: usize = 64;
 /// JSON is written when there is so much of it, however many pieces still wait.
@@ -29,6 +24,7 @@ pub(super) fn start(
     report: UnboundedSender<Report>,
     form: Form,
     replaced: Replaced,
+    behind: Behind,
 ) -> io::Result<()> {
     let mut desk = Desk {
         written: Written::new(job.clone()),
@@ -38,7 +34,7 @@ pub(super) fn start(
     };
     let body = move || {
         match form {
-            Form::Raw => raw(&pieces, &mut desk),
+            Form::Raw => raw(&pieces, &mut desk, &behind),
             Form::Decoded(charset) => decoded(&pieces, &mut desk, charset),
             Form::Json(charset) => json(&pieces, &mut desk, charset),
         }
@@ -52,11 +48,12 @@ pub(super) fn start(
         .map(drop)
 }
 
-fn raw(pieces: &Receiver<Piece>, desk: &mut Desk) {
+fn raw(pieces: &Receiver<Piece>, desk: &mut Desk, behind: &Behind) {
     let mut batch = VecDeque::new();
     while desk.next_batch(pieces, &mut batch) {
         while let Some((stream, end, run)) = take_run(&mut batch) {
             desk.write(stream, end, &run);
+            behind.done(stream, run.len());
         }
     }
 }
@@ -161,7 +158,7 @@ struct Desk {
 impl Desk {
     /// Waits for pieces; false when there will be none.
     fn next_batch(&mut self, pieces: &Receiver<Piece>, batch: &mut VecDeque<Piece>) -> bool {
-        let Some(first) = self.written.next_piece(pieces) else {
+        let Some(first) = self.next_piece(pieces) else {
             return false;
         };
         batch.push_back(first);
@@ -171,6 +168,22 @@ impl Desk {
             batch.push_back(next);
         }
         true
+    }
+
+    /// Waits for a piece; when none comes soon, acknowledges what is written.
+    fn next_piece(&mut self, pieces: &Receiver<Piece>) -> Option<Piece> {
+        if self.written.waiting() > 0 {
+            match pieces.recv_timeout(ACKNOWLEDGE_AFTER) {
+                Err(RecvTimeoutError::Timeout) => self.written.acknowledge(),
+                next => {
+                    if next.is_err() {
+                        self.written.acknowledge();
+                    }
+                    return next.ok();
+                }
+            }
+        }
+        pieces.recv().ok()
     }
 
     /// Writes to a stream what is in it up to `end`.
@@ -202,62 +215,5 @@ impl Desk {
                 self.written.add(stream, end);
             }
         }
-    }
-}
-
-/// What is written and not yet acknowledged. To acknowledge wakes the thread that reads
-/// from the line, which for every piece would cost more than the piece.
-struct Written {
-    job: JobHandle,
-    ends: [u64; 2],
-    acknowledged: [u64; 2],
-}
-
-impl Written {
-    fn new(job: JobHandle) -> Self {
-        Written {
-            job,
-            ends: [0; 2],
-            acknowledged: [0; 2],
-        }
-    }
-
-    fn add(&mut self, stream: Output, end: u64) {
-        let written = &mut self.ends[stream.index()];
-        *written = end.max(*written);
-        if self.waiting() >= ACKNOWLEDGE_BYTES {
-            self.acknowledge();
-        }
-    }
-
-    /// Bytes.
-    fn waiting(&self) -> u64 {
-        self.ends.iter().sum::<u64>() - self.acknowledged.iter().sum::<u64>()
-    }
-
-    fn acknowledge(&mut self) {
-        for stream in Output::BOTH {
-            let index = stream.index();
-            if self.ends[index] > self.acknowledged[index] {
-                self.acknowledged[index] = self.ends[index];
-                self.job.acknowledge(stream, self.ends[index]);
-            }
-        }
-    }
-
-    /// Waits for a piece; when none comes soon, acknowledges what is written.
-    fn next_piece(&mut self, pieces: &Receiver<Piece>) -> Option<Piece> {
-        if self.waiting() > 0 {
-            match pieces.recv_timeout(ACKNOWLEDGE_AFTER) {
-                Err(RecvTimeoutError::Timeout) => self.acknowledge(),
-                next => {
-                    if next.is_err() {
-                        self.acknowledge();
-                    }
-                    return next.ok();
-                }
-            }
-        }
-        pieces.recv().ok()
     }
 }
