@@ -3,7 +3,7 @@
 //! - `$ COMMAND` is typed; the lines below it are its output, stderr included. Commands run one
 //!   after the other, in one directory that is empty at first.
 //! - `server$ COMMAND` is typed in another window and goes on: the next command is typed once the
-//!   first line of its output is there. A last line `^C` is Ctrl-C, typed when all else is done;
+//!   first line of its output (but `…`) is there. A last line `^C` is Ctrl-C, typed when all else is done;
 //!   without it the program ends by itself.
 //! - `…` stands for anything, in a line or as a line of its own for any lines.
 //! - Port 8080 is one that is free.
@@ -113,9 +113,10 @@ impl Running {
         command
             .arg("-c")
             .arg(format!("exec 2>&1\n{}", typed.command));
-        let path = std::env::var("PATH").unwrap();
+        // A user may have directories in it that others cannot enter.
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());
         command
-            .env("PATH", format!("{}:{path}", bin.display()))
+            .env("PATH", path)
             .env("HOME", desk)
             .env("XDG_CONFIG_HOME", desk)
             .env("LC_ALL", "C.UTF-8")
@@ -142,15 +143,17 @@ impl Running {
 
     /// Waits until the first line that the page shows is there.
     fn has_begun(&mut self) -> Result<(), String> {
-        let first = self.typed.expected.first().cloned();
+        let mut expected = self.typed.expected.iter();
+        let first = expected.find(|line| line.trim() != "…").cloned();
         let first = first.ok_or("a server that shows nothing cannot be waited for")?;
-        let begun = eventually(|| {
-            let line = self.shown().lines().next().map(str::to_owned);
-            let whole = self.shown().contains('\n') || self.child.try_wait().unwrap().is_some();
-            line.filter(|_| whole)
-        });
-        match begun {
-            Some(line) if fits(&first, &line) => Ok(()),
+        let begun = |running: &mut Self| {
+            let ended = running.child.try_wait().unwrap().is_some();
+            let shown = running.shown();
+            let seen = shown.lines().any(|line| fits(&first, line));
+            (seen && shown.ends_with('\n') || ended).then_some(seen)
+        };
+        match eventually(|| begun(self)) {
+            Some(true) => Ok(()),
             _ => Err(self.complain()),
         }
     }

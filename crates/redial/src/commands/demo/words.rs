@@ -81,7 +81,12 @@ mod tests {
             let words = of(language);
             for scene in Scene::ALL {
                 let (title, trial) = (words.scene)(scene);
-                for tally in [tally(12, 3), tally(12, 12)] {
+                let framed = Tally {
+                    messages: 12,
+                    messages_kept: true,
+                    ..tally(12, 3)
+                };
+                for tally in [tally(12, 3), tally(12, 12), framed] {
                     let text = [
                         words.opening,
                         title,

@@ -113,7 +113,8 @@ fn partial(tally: &Tally) -> String {
     let (asked, taken) = tally.first;
     if taken == asked {
         return "\
-这次碰巧全部收下了：内核的缓冲区够大。send 的返回值说明收下了多少，程序必须去看。"
+这次碰巧全部收下了：内核的缓冲区够大。
+send 的返回值说明收下了多少，程序必须去看。"
             .to_owned();
     }
     format!(
