@@ -164,7 +164,10 @@ fn ask_python(table: &str) -> Option<String> {
 fn skip(what: &str) {
     eprintln!("skipped: {what}");
     if let Some(path) = std::env::var_os("REDIAL_SKIPS") {
-        let list = std::fs::File::options().append(true).create(true).open(path);
+        let list = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(path);
         writeln!(list.unwrap(), "{what}").unwrap();
     }
 }
