@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use xxhash_rust::xxh3::Xxh3Default;
+use twox_hash::xxhash3_128::Hasher;
 
 /// The checksum of PROTOCOL.md section 7: XXH3-128, chained over blocks of 64 KiB. Finds faults,
 /// not forgery.
@@ -11,8 +11,8 @@ pub struct StreamDigest {
     bytes: u64,
     /// The checksum of the whole blocks so far.
     chain: [u8; 16],
-    /// The chain, then what has arrived of the next block. Made when its first byte arrives.
-    block: Xxh3Default,
+    /// The chain, then what has arrived of the block under way.
+    block: Option<Hasher>,
 }
 
 const BLOCK_BYTES: u64 = 65_536;
@@ -24,7 +24,7 @@ impl StreamDigest {
         Self {
             bytes: 0,
             chain: [0; 16],
-            block: Xxh3Default::new(),
+            block: None,
         }
     }
 
@@ -32,16 +32,18 @@ impl StreamDigest {
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let filled = self.bytes % BLOCK_BYTES;
-            if filled == 0 {
-                self.block.reset();
-                self.block.update(&self.chain);
-            }
+            let block = self.block.get_or_insert_with(|| {
+                let mut block = Hasher::new();
+                block.write(&self.chain);
+                block
+            });
             let room = (BLOCK_BYTES - filled) as usize;
             let (now, later) = bytes.split_at(bytes.len().min(room));
-            self.block.update(now);
+            block.write(now);
             self.bytes += now.len() as u64;
             if now.len() == room {
-                self.chain = self.block.digest128().to_be_bytes();
+                self.chain = block.finish_128().to_be_bytes();
+                self.block = None;
             }
             bytes = later;
         }
@@ -56,9 +58,9 @@ impl StreamDigest {
     /// The checksum of the bytes taken in.
     #[must_use]
     pub fn checksum(&self) -> [u8; 16] {
-        match self.bytes % BLOCK_BYTES {
-            0 => self.chain,
-            _ => self.block.digest128().to_be_bytes(),
+        match &self.block {
+            Some(block) => block.finish_128().to_be_bytes(),
+            None => self.chain,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a command must be like, and when two are the same.
 
 use minicbor::bytes::ByteVec;
-use xxhash_rust::xxh3::xxh3_128;
+use twox_hash::xxhash3_128::Hasher;
 
 use crate::outcome::RefusedCode;
 use crate::wire::{Command, DropPolicy, JobId, Program};
@@ -137,7 +137,7 @@ pub(super) fn hash(command: &Command) -> u128 {
     let mut bytes = Vec::new();
     // Writing to a `Vec` cannot fail.
     let _ = minicbor::encode((program, cwd, env, stdin, pty), &mut bytes);
-    xxh3_128(&bytes)
+    Hasher::oneshot(&bytes)
 }
 
 /// The id as users see it, also in REDIAL_JOB and in logs: 26 characters of Crockford's

@@ -1,6 +1,6 @@
 //! The running checksum of a stream (PROTOCOL.md section 7).
 
-use xxhash_rust::xxh3::Xxh3Default;
+use twox_hash::xxhash3_128::Hasher;
 
 use crate::outcome::Digest;
 use crate::pool::CHUNK_BYTES;
@@ -10,8 +10,8 @@ use crate::pool::CHUNK_BYTES;
 #[derive(Default)]
 pub(crate) struct Chain {
     value: [u8; 16],
-    /// The block under way; made with the first byte, for many streams have none.
-    block: Option<Box<Xxh3Default>>,
+    /// The block under way, from its first byte on.
+    block: Option<Hasher>,
     filled: usize,
     bytes: u64,
 }
@@ -22,16 +22,16 @@ impl Chain {
         self.bytes += bytes.len() as u64;
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(CHUNK_BYTES - self.filled));
-            let block = self.block.get_or_insert_default();
-            if self.filled == 0 {
-                block.reset();
-                block.update(&self.value);
-            }
-            block.update(now);
+            let block = self.block.get_or_insert_with(|| {
+                let mut block = Hasher::new();
+                block.write(&self.value);
+                block
+            });
+            block.write(now);
             self.filled += now.len();
             if self.filled == CHUNK_BYTES {
-                self.value = block.digest128().to_be_bytes();
-                self.filled = 0;
+                self.value = block.finish_128().to_be_bytes();
+                (self.block, self.filled) = (None, 0);
             }
             bytes = later;
         }
@@ -40,8 +40,8 @@ impl Chain {
     /// Bytes and checksum up to here.
     pub(crate) fn digest(&self, complete: bool) -> Digest {
         let checksum = match &self.block {
-            Some(block) if self.filled > 0 => block.digest128().to_be_bytes(),
-            _ => self.value,
+            Some(block) => block.finish_128().to_be_bytes(),
+            None => self.value,
         };
         Digest {
             bytes: self.bytes,
