@@ -25,6 +25,7 @@ mod ground;
 mod house;
 mod job;
 mod listener;
+mod naps;
 mod poll;
 mod queue;
 mod records;

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use super::config::Limits;
+use super::naps::Naps;
 use super::poll::{Poll, Serial};
 use super::time::{Millis, Timers, now};
 use super::workers::Workers;
@@ -23,6 +24,8 @@ pub(super) struct Ground {
     pub(super) now: Millis,
     /// Jobs that have something to tell, or to be removed.
     pub(super) dirty: Vec<Serial>,
+    /// Outputs that are left alone for a moment, to be read in larger pieces.
+    pub(super) naps: Naps,
     /// Done with, and closed once the news is out: it takes time that others wait for.
     pub(super) to_close: Vec<OwnedFd>,
 }
@@ -39,6 +42,7 @@ impl Ground {
             scratch: vec![0; CHUNK_BYTES],
             now: now(),
             dirty: Vec::new(),
+            naps: Naps::default(),
             to_close: Vec::new(),
         })
     }

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 /// Events taken at once; the rest waits for the next turn.
 const MAX_EVENTS: usize = 256;
@@ -119,10 +119,17 @@ impl Poll {
     /// What has happened, into `tokens`; waits until something has, or for `limit`.
     pub(super) fn wait(&self, tokens: &mut Vec<Token>, limit: Option<Duration>) -> io::Result<()> {
         let mut events: Vec<Event> = Vec::with_capacity(MAX_EVENTS);
-        let limit = limit.map(|limit| Timespec {
+        let mut limit = limit.map(|limit| Timespec {
             tv_sec: limit.as_secs().cast_signed(),
             tv_nsec: limit.subsec_nanos().into(),
         });
+        if let Some(precise) = limit.filter(|limit| limit.tv_nsec % 1_000_000 != 0) {
+            // epoll_wait(2) counts whole milliseconds, and epoll_pwait2(2) is younger than
+            // the oldest kernels this runs on.
+            let mut epoll = [PollFd::new(&self.epoll, PollFlags::IN)];
+            rustix::io::retry_on_intr(|| rustix::event::poll(&mut epoll, Some(&precise)))?;
+            limit = Some(Timespec::default());
+        }
         let limit = limit.as_ref();
         rustix::io::retry_on_intr(|| epoll::wait(&self.epoll, spare_capacity(&mut events), limit))?;
         tokens.clear();

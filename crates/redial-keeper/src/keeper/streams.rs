@@ -14,6 +14,8 @@ use crate::pool::CHUNK_BYTES;
 const BUSY_PIPE_BYTES: usize = 256 * 1024;
 /// Reads in a row from one stream, when it is to be emptied.
 const MAX_READS: usize = 16;
+/// A read of less, from a stream that has much to say, is worth waiting for more.
+const LARGE_READ_BYTES: usize = 128 * 1024;
 
 /// Stdout or stderr.
 pub(super) struct Output {
@@ -23,6 +25,8 @@ pub(super) struct Output {
     /// Gone when nothing will follow.
     pipe: Option<OwnedFd>,
     watched: bool,
+    /// Left alone for a moment, and not watched meanwhile.
+    napping: bool,
     enlarged: bool,
     /// After the drain: what lay in the pipe then, and is still to be read.
     owed: Option<u64>,
@@ -40,6 +44,7 @@ impl Output {
             token,
             pipe,
             watched: false,
+            napping: false,
             enlarged: false,
             owed: None,
             complete,
@@ -68,6 +73,9 @@ impl Output {
                     journal.push(self.stream, len as u64);
                     self.owed = self.owed.map(|owed| owed - len as u64);
                     self.enlarge(len);
+                    if !emptied && self.is_worth_a_nap(len) {
+                        return self.nap(ground);
+                    }
                 }
                 Filled::End => {
                     ground.to_close.extend(self.pipe.take());
@@ -84,6 +92,22 @@ impl Output {
             return self.close(false);
         }
         self.watch(ground);
+    }
+
+    fn is_worth_a_nap(&self, read: usize) -> bool {
+        self.enlarged && self.owed.is_none() && self.log.is_busy() && read < LARGE_READ_BYTES
+    }
+
+    fn nap(&mut self, ground: &mut Ground) {
+        self.unwatch(ground);
+        self.napping = true;
+        ground.naps.begin(self.token);
+    }
+
+    /// The nap is over.
+    pub(super) fn wake(&mut self, ground: &mut Ground, journal: &mut Journal) {
+        self.napping = false;
+        self.read(ground, journal, false);
     }
 
     /// Whether something is still to be read. When nobody can write any more, what is
@@ -137,7 +161,7 @@ impl Output {
 
     /// There is room again.
     pub(super) fn resume(&mut self, ground: &mut Ground, journal: &mut Journal) {
-        if self.pipe.is_some() && !self.watched {
+        if self.pipe.is_some() && !self.watched && !self.napping {
             self.read(ground, journal, false);
         }
     }

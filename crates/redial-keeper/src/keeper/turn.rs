@@ -218,9 +218,12 @@ impl<'a> Keeper<'a> {
             };
             self.ground
                 .poll
-                .wait(&mut tokens, limit)
+                .wait(&mut tokens, self.ground.naps.limit(limit))
                 .map_err(KeeperError::setup("wait for events"))?;
             self.ground.now = now();
+            for output in self.ground.naps.take_over() {
+                self.on_woken(output);
+            }
             for token in tokens.drain(..) {
                 self.on_event(token)?;
             }
@@ -255,6 +258,15 @@ impl<'a> Keeper<'a> {
         self.with_job(serial, |job, ground| {
             job.outputs[index].read(ground, &mut job.journal, false);
         });
+    }
+
+    fn on_woken(&mut self, output: Token) {
+        if let Token::Stdout(serial) | Token::Stderr(serial) = output {
+            let index = usize::from(matches!(output, Token::Stderr(_)));
+            self.with_job(serial, |job, ground| {
+                job.outputs[index].wake(ground, &mut job.journal);
+            });
+        }
     }
 
     /// Lets something happen to a job, and then whatever follows from it.

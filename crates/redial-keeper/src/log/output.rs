@@ -98,6 +98,11 @@ impl OutputLog {
         }
     }
 
+    /// Whether the writer was faster than us at the last read.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
     fn make_room(&mut self, pool: &mut Pool, at_most: u64) {
         let wanted = if self.busy { MAX_READ_BYTES } else { 1 }.min(at_most);
         while self.room() < wanted && self.slots.len() < self.max_chunks {
