@@ -1,4 +1,4 @@
-//! Times as people write them: `500ms`, `30s`, `5m`, `1h30m`, or seconds.
+//! Times as people write them: `500ms`, `1.5s`, `5m`, `1h30m`, or seconds.
 
 use std::time::Duration;
 
@@ -10,18 +10,24 @@ const UNITS: [(&str, u64); 5] = [
     ("d", 86_400_000),
 ];
 
-/// Reads a time. A bare number is seconds; units go from large to small, each once.
+/// Reads a time. A bare number is seconds; units go from large to small, each once; a
+/// number with decimals stands alone.
 ///
 /// # Errors
 ///
 /// A text that says what is accepted.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || {
-        format!("{text:?} is no time; write 500ms, 30s, 5m, 1h30m or 2d (a bare number is seconds)")
+        format!(
+            "{text:?} is no time; write 500ms, 1.5s, 5m, 1h30m or 2d (a bare number is seconds)"
+        )
     };
     if let Ok(seconds) = text.parse::<u64>() {
         let millis = seconds.checked_mul(1_000).ok_or_else(wrong)?;
         return Ok(Duration::from_millis(millis));
+    }
+    if let Some((whole, behind)) = text.split_once('.') {
+        return decimal(whole, behind).ok_or_else(wrong);
     }
     let (mut rest, mut total, mut last) = (text, 0_u64, u64::MAX);
     while !rest.is_empty() {
@@ -45,6 +51,26 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     } else {
         Ok(Duration::from_millis(total))
     }
+}
+
+/// `whole` and what is behind the point: 1 to 9 digits, and a unit unless it is seconds. A
+/// time that is not 0 is not made 0, which may mean something else.
+fn decimal(whole: &str, behind: &str) -> Option<Duration> {
+    let len = behind
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(behind.len());
+    let (digits, unit) = behind.split_at(len);
+    let unit = if unit.is_empty() { "s" } else { unit };
+    let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(digits) || digits.len() > 9 {
+        return None;
+    }
+    let scale = 10_u128.pow(u32::try_from(digits.len()).ok()?);
+    let number = whole.parse::<u64>().ok()?;
+    let scaled = u128::from(number) * scale + digits.parse::<u128>().ok()?;
+    let total = u64::try_from(scaled * u128::from(*millis) / scale).ok()?;
+    (total > 0 || scaled == 0).then(|| Duration::from_millis(total))
 }
 
 /// Reads a time limit; 0, or `none`, is no limit, as it is for timeout(1).
@@ -91,6 +117,10 @@ mod tests {
             ("7", 7_000),
             ("0", 0),
             ("1s500ms", 1_500),
+            ("1.5s", 1_500),
+            ("0.25", 250),
+            ("2.5m", 150_000),
+            ("0.0", 0),
         ] {
             let time = Duration::from_millis(millis);
             assert_eq!(parse(text), Ok(time), "{text}");
@@ -113,7 +143,14 @@ mod tests {
             "s",
             "5x",
             "-1",
-            "1.5s",
+            ".5s",
+            "1.s",
+            "1.5x",
+            "1h1.5s",
+            "1.5s1ms",
+            "0.0001s",
+            "1.1234567890s",
+            "99999999999999999999.5d",
             "1s1h",
             "1s1s",
             " 1s",
@@ -121,7 +158,7 @@ mod tests {
             "1µs",
         ] {
             let error = parse(text).unwrap_err();
-            assert!(error.contains("30s"), "{text}: {error}");
+            assert!(error.contains("1h30m"), "{text}: {error}");
         }
     }
 }
