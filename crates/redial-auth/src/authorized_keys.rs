@@ -24,7 +24,7 @@ pub use expiry::{Expiry, Now};
 pub use options::{Demand, Grant, OptionError, Options, Presence, Variable};
 pub use source::{SourceError, Sources};
 
-use crate::key_text;
+use crate::key_text::{self, NamedKey};
 use crate::limits;
 use crate::public_key::{KeyError, PublicKey};
 
@@ -77,12 +77,12 @@ pub enum Problem {
     From,
 }
 
-/// A line read as far as its key; options are read when the key is the one that is asked about.
+/// A line read as far as its key; the rest is read when the key is the one that is asked about.
 pub(crate) struct Entry<'a> {
     number: usize,
     /// From the options on, where there are any.
     options: Option<&'a [u8]>,
-    pub(crate) key: PublicKey,
+    named: NamedKey,
     comment: &'a [u8],
 }
 
@@ -110,30 +110,35 @@ impl<'a> Entry<'a> {
         Ok(Entry {
             number,
             options,
-            key: named.key()?,
+            named,
             comment,
         })
     }
 
-    /// Reads the options too.
+    /// Whether the line has this key, byte for byte: a key has one blob.
+    pub(crate) fn names(&self, key: &PublicKey) -> bool {
+        self.named.blob() == key.blob()
+    }
+
+    /// Reads the rest.
     ///
     /// # Errors
-    /// When one is unknown or wrong.
+    /// When the key is not taken, or an option is unknown or wrong.
     pub(crate) fn complete(self) -> Result<KeyLine, LineError> {
         let number = self.number;
-        let options = match self.options {
-            None => Options::default(),
-            Some(text) => Options::parse(text).map_err(|error| LineError {
-                number,
-                problem: error.into(),
-            })?,
-        };
+        self.completed()
+            .map_err(|problem| LineError { number, problem })
+    }
+
+    fn completed(self) -> Result<KeyLine, Problem> {
         let comment = self.comment.trim_ascii();
         let comment = &comment[..comment.len().min(256)];
         Ok(KeyLine {
-            number,
-            key: self.key,
-            options,
+            number: self.number,
+            key: self.named.key()?,
+            options: self
+                .options
+                .map_or(Ok(Options::default()), Options::parse)?,
             comment: String::from_utf8_lossy(comment).into_owned(),
         })
     }

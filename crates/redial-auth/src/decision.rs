@@ -45,7 +45,7 @@ pub fn decide(
     }
     let mut reasons = Vec::new();
     let named = authorized_keys::entries(authorized_keys).flatten();
-    for entry in named.filter(|entry| entry.key == *key) {
+    for entry in named.filter(|entry| entry.names(key)) {
         let checked = entry.complete().and_then(|line| {
             let number = line.number;
             match line.check(source, now) {

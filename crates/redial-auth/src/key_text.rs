@@ -13,6 +13,10 @@ pub(crate) struct NamedKey {
 }
 
 impl NamedKey {
+    pub(crate) fn blob(&self) -> &[u8] {
+        &self.blob
+    }
+
     /// The key itself, if it is of a kind that is taken.
     pub(crate) fn key(&self) -> Result<PublicKey, KeyError> {
         PublicKey::from_blob(&self.blob)

@@ -1,8 +1,11 @@
 //! known_hosts: which keys are known for a host.
 //!
-//! Source: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT, and what ssh makes of it. Differences: keys of kinds
-//! that are not taken here (DSA, certificates) count as other keys of that host, whether or not the
-//! rest of them is well-formed.
+//! Source: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT, and what ssh makes of it. Differences, both to the
+//! safe side:
+//!
+//! - Keys of kinds that are not taken here (DSA, certificates) count as other keys of that host,
+//!   whether or not the rest of them is well-formed.
+//! - `@revoked` may be followed by a tab; ssh passes over such a line.
 
 use alloc::string::String;
 use alloc::vec::Vec;
