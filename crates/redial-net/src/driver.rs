@@ -185,12 +185,20 @@ where
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, DriveError> {
         self.outbox.fill(&mut self.connection);
         if self.outbox.is_empty() {
-            return Ok(false);
+            return self.poll_flush(cx);
         }
         match self.outbox.poll_write(cx, self.transport, self.session) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(())) => Ok(true),
             Poll::Ready(Err(error)) => Err(self.dropped(Some(error))),
+        }
+    }
+
+    /// What a layer such as TLS has taken and not yet passed on.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<bool, DriveError> {
+        match Pin::new(&mut *self.transport).poll_flush(cx) {
+            Poll::Ready(Err(error)) => Err(self.dropped(Some(error))),
+            Poll::Pending | Poll::Ready(Ok(())) => Ok(false),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Transports, and the one driver that moves bytes between a transport and the
 //! protocol, for both sides.
 //!
-//! A [`Transport`] is an ordered byte stream: a Unix socket, or the stdio of this
-//! or another program. [`drive`] owns it together with a [`proto::Connection`] and asks
+//! A [`Transport`] is an ordered byte stream: a Unix socket, TCP, or the stdio of this
+//! or another program. [`tls`] is a layer over any of them, and one again. [`drive`] owns it together with a [`proto::Connection`] and asks
 //! a [`Session`] (the client's, or the front's) for commands and for the bytes of
 //! outgoing streams. What is absent: jobs, processes, files. The session knows those.
 
@@ -12,10 +12,13 @@ mod outbox;
 mod program;
 mod session;
 mod socket;
+mod tcp;
+pub mod tls;
 mod transport;
 
 pub use driver::{DriveError, drive};
 pub use program::{Over, Program, program};
 pub use redial_proto as proto;
 pub use session::{Session, Slices};
+pub use tcp::{Bind, TcpError, TcpOptions, TcpTarget};
 pub use transport::Transport;

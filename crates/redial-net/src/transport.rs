@@ -1,6 +1,7 @@
 //! Ordered byte streams of every kind, behind one type.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::pin::Pin;
@@ -9,8 +10,8 @@ use std::time::Duration;
 
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::socket::Socket;
 
@@ -25,6 +26,7 @@ pub struct Transport(Kind);
 #[derive(Debug)]
 enum Kind {
     Socket(Socket),
+    Tcp(TcpStream),
     Stdio {
         input: Input,
         output: Option<Output>,
@@ -70,6 +72,27 @@ impl Transport {
     /// When it cannot be made non-blocking or the runtime cannot watch it.
     pub fn from_socket(socket: std::os::unix::net::UnixStream) -> io::Result<Self> {
         Ok(Transport(Kind::Socket(Socket::new(socket.into())?)))
+    }
+
+    /// Takes a connected TCP socket. What is written goes out at once (TCP_NODELAY), and
+    /// the kernel asks nothing of a silent peer (no SO_KEEPALIVE): the protocol does.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be set up so or the runtime cannot watch it.
+    pub fn from_tcp(socket: std::net::TcpStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        rustix::net::sockopt::set_socket_keepalive(&socket, false)?;
+        socket.set_nodelay(true)?;
+        Ok(Transport(Kind::Tcp(TcpStream::from_std(socket)?)))
+    }
+
+    /// The peer's address, of a TCP socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Kind::Tcp(socket) => socket.peer_addr().ok(),
+            Kind::Socket(_) | Kind::Stdio { .. } => None,
+        }
     }
 
     /// Takes two ends of a stdio, each a pipe or a socket.
@@ -142,6 +165,7 @@ impl AsyncRead for Transport {
                 input: Input::Socket(socket),
                 ..
             } => socket.poll_read(cx, buffer),
+            Kind::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
             Kind::Stdio {
                 input: Input::Pipe(pipe),
                 ..
@@ -170,6 +194,7 @@ impl AsyncWrite for Transport {
                 output: Some(Output::Socket(socket)),
                 ..
             } => socket.poll_write(cx, slices),
+            Kind::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
             Kind::Stdio {
                 output: Some(Output::Pipe(pipe)),
                 ..
@@ -187,9 +212,10 @@ impl AsyncWrite for Transport {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(match &mut self.0 {
             Kind::Socket(socket) => socket.shutdown(),
+            Kind::Tcp(socket) => return Pin::new(socket).poll_shutdown(cx),
             Kind::Stdio { output, .. } => match output.take() {
                 Some(Output::Socket(socket)) => socket.shutdown(),
                 // Only closing a pipe tells its reader that nothing follows.
