@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod bench;
+mod dispositions;
 mod ordinary;
 mod packages;
 mod processes;
@@ -28,6 +29,7 @@ cargo xtask CHORE
 What `test` does, step by step, and what a test must keep to: CONTRIBUTING.md.";
 
 fn main() -> ExitCode {
+    dispositions::take_back();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (chore, rest) = match arguments.split_first() {
         Some((chore, rest)) => (chore.as_str(), rest),
