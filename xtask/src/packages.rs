@@ -7,12 +7,13 @@ use crate::report::Verdict;
 use crate::watch::{self, Line};
 
 /// openssh: `exec:ssh` and the peer in benchmarks. socat: the other peer.
-/// passwd: useradd, for the ordinary user.
+/// openssl: a TLS peer with certificates. passwd: useradd, for the ordinary user.
 /// python3: vectors against its struct module; its jsonschema: docs/run.schema.json.
 /// procps, util-linux: what tests run as commands (ps, setsid). valgrind: instructions in benchmarks.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 10] = [
     "openssh-client",
     "openssh-server",
+    "openssl",
     "passwd",
     "procps",
     "python3",

@@ -102,14 +102,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<T> {
         let this = &mut *self;
         let before = buffer.filled().len();
         loop {
+            let unsent = this.records.outgoing.len();
             let next = match this.records.decrypt(buffer) {
                 Ok(next) => next,
                 // What came before the damage is whole; the error comes with the next read.
                 Err(_) if buffer.filled().len() > before => return Poll::Ready(Ok(())),
                 Err(error) => return Poll::Ready(Err(this.broken(cx, error))),
             };
-            // An answer (to an update of keys) goes out as far as it can.
-            if !this.records.outgoing.is_empty()
+            // An answer (to an update of keys) goes out as far as it can. What a writer left
+            // is the writer's, who may be another task and waits for room himself.
+            if this.records.outgoing.len() > unsent
                 && let Poll::Ready(Err(error)) = this.poll_send(cx)
             {
                 return Poll::Ready(Err(error));
