@@ -5,6 +5,7 @@
 //! Ordinary tests replay the corpus (`tests/replay.rs`) and complain about what was forgotten. To
 //! fuzz: `cargo +nightly fuzz run NAME --features libfuzzer`.
 
+pub mod auth;
 pub mod frame;
 pub mod proto;
 
@@ -13,6 +14,9 @@ pub type Harness = fn(&[u8]);
 
 /// Every target: its name, which is also that of its file and its corpus, and its harness.
 pub const TARGETS: &[(&str, Harness)] = &[
+    ("auth_authorized_keys", auth::authorized_keys),
+    ("auth_known_hosts", auth::known_hosts),
+    ("auth_proof", auth::proof),
     ("frame_decoder", frame::frame_decoder),
     ("frame_format", frame::frame_format),
     ("proto_client", proto::proto_client),

@@ -19,7 +19,8 @@ use crate::test::TEST_LIMIT;
 use crate::watch::{self, Line};
 
 /// The crates whose tests depend on who runs them.
-const CRATES: [&str; 5] = [
+const CRATES: [&str; 6] = [
+    "redial-auth",
     "redial-keeper",
     "redial-net",
     "redial-server",
