@@ -98,3 +98,54 @@ pub fn is_certificate_verify(input: &[u8]) -> bool {
     spaces.iter().all(|byte| *byte == b' ')
         && hash.is_some_and(|hash| [32, 48].contains(&hash.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(hash: usize) -> Vec<u8> {
+        [&[b' '; SPACES][..], CONTEXT, &alloc::vec![7; hash]].concat()
+    }
+
+    #[test]
+    fn only_what_a_tls_server_signs_is_signed() {
+        let key = HostKey::generate(&[1; 32]);
+        for hash in [32, 48] {
+            let signature = key.sign_certificate_verify(&input(hash)).unwrap();
+            let own = sign(key.key.inner(), &input(hash)).unwrap();
+            assert_eq!(signature, own.as_bytes());
+            assert_eq!(signature.len(), 64);
+        }
+        let client = b"TLS 1.3, client CertificateVerify\0";
+        let mut others = alloc::vec![
+            Vec::new(),
+            input(0),
+            input(31),
+            input(33),
+            input(64),
+            input(32)[1..].to_vec(),
+            [&b" "[..], &input(32)].concat(),
+            [&[b' '; SPACES][..], client, &[7; 32]].concat(),
+            [&b"SSHSIG"[..], &input(32)].concat(),
+        ];
+        for at in 0..SPACES + CONTEXT.len() {
+            let mut changed = input(32);
+            changed[at] ^= 1;
+            others.push(changed);
+        }
+        for other in others {
+            let signed = key.sign_certificate_verify(&other);
+            assert_eq!(signed, Err(HostKeyError::Input), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_key_that_was_written_is_read_again() {
+        let key = HostKey::generate(&[1; 32]);
+        let again = HostKey::from_text(&key.to_text()).unwrap();
+        assert_eq!(again.public_key(), key.public_key());
+        let spki = key.public_key().to_spki().unwrap();
+        assert_eq!(PublicKey::from_spki(&spki).as_ref(), Ok(key.public_key()));
+        assert!(PublicKey::from_spki(&spki[1..]).is_err());
+    }
+}

@@ -44,3 +44,29 @@ pub fn offer(keys: impl IntoIterator<Item = PublicKey>) -> (Offer, Vec<PublicKey
     };
     (offer, rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PrivateKey;
+
+    fn key(seed: u8) -> PublicKey {
+        PrivateKey::ed25519(&[seed; 32], "").public_key().clone()
+    }
+
+    #[test]
+    fn one_key_is_proved_at_once_and_several_are_asked_about() {
+        assert_eq!(offer([]), (Offer::Nothing, Vec::new()));
+        assert_eq!(offer([key(1), key(1)]), (Offer::Prove(key(1)), Vec::new()));
+        let both = Vec::from([key(2), key(1)]);
+        assert_eq!(offer(both.clone()), (Offer::Ask(both), Vec::new()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_for_another_try() {
+        let keys: Vec<PublicKey> = (0..40).map(key).collect();
+        let (offer, rest) = offer(keys.clone());
+        assert_eq!(offer, Offer::Ask(keys[..limits::OFFER_KEYS].to_vec()));
+        assert_eq!(rest, keys[limits::OFFER_KEYS..]);
+    }
+}
