@@ -38,9 +38,8 @@ pub use stream::TlsStream;
 pub const ALPN: &[u8] = b"redial/1";
 
 /// The label of the exporter that binds the client's proof to a connection (RFC 8446
-/// section 7.5; without context, 32 bytes). RFC 5705 section 4 leaves labels that begin
-/// so to private use.
-pub const EXPORTER_LABEL: &[u8] = b"EXPERIMENTAL redial-auth@1";
+/// section 7.5; without context, 32 bytes), as PROTOCOL.md has it.
+pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-redial-auth@1";
 
 /// What a server's signer is asked to sign (RFC 8446 section 4.4.3): 64 spaces, this
 /// text, a zero byte, and the transcript's hash of 32 or 48 bytes; nothing else, ever.

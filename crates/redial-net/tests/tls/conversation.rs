@@ -165,6 +165,7 @@ async fn the_exporter_is_the_one_that_rustls_computes_itself() {
     let key = Key::ed25519(1);
     let stream = answered(server(&key).accept(line, soon()).await.unwrap()).await;
     let peer = peer.join().unwrap().unwrap();
+    assert_eq!(EXPORTER_LABEL, redial_auth::EXPORTER_LABEL);
     let exporter = peer.export_keying_material([0; 32], EXPORTER_LABEL, None);
     assert_eq!(stream.exporter().as_bytes(), &exporter.unwrap());
 }
