@@ -3,7 +3,7 @@
 use crate::cases::Case;
 
 /// Cases made.
-const CASES: usize = 50;
+const CASES: usize = 40;
 
 /// Options that are good, and ones that are odd.
 const OPTIONS: [&str; 44] = [
