@@ -11,8 +11,7 @@ mod hex;
 
 use std::io;
 
-use redial_frame::FrameError;
-pub use redial_frame::{DEFAULT_MAX_PAYLOAD, FormatError, Framing, HeaderFormat, Part};
+pub use redial_frame::{DEFAULT_MAX_PAYLOAD, FormatError, FrameError, Framing, HeaderFormat, Part};
 
 pub use decode::{Decoded, decode};
 pub use encode::encode;

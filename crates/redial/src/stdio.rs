@@ -1,7 +1,8 @@
 //! Our own stdin and stdout as they are: unbuffered, and patient when somebody who shares
 //! them has made them non-blocking.
 
-use std::io;
+use std::fmt;
+use std::io::{self, Write as _};
 use std::os::fd::BorrowedFd;
 
 use rustix::event::PollFlags;
@@ -32,6 +33,15 @@ impl io::Write for Stdout {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Writes a line to our stdout: in one write if it can be, so that lines of several processes
+/// do not mix.
+///
+/// # Errors
+/// As write(2); [`io::ErrorKind::BrokenPipe`] when nobody reads.
+pub(crate) fn print_line(text: impl fmt::Display) -> io::Result<()> {
+    Stdout.write_all(format!("{text}\n").as_bytes())
 }
 
 fn patiently(

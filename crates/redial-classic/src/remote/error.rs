@@ -10,11 +10,11 @@ use redial_frame::FrameError;
 #[non_exhaustive]
 pub enum RemoteError {
     /// The socket, or something else of the system, failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     /// A header that announces nonsense, or a message that was cut off. After it the place of the
     /// next message is unknown.
-    #[error("{0}")]
+    #[error(transparent)]
     Frame(#[from] FrameError),
     /// The shutdown that the caller gave was used.
     #[error("asked to end")]

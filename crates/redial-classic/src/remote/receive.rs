@@ -1,15 +1,14 @@
 //! Receiving a file that was sent with its length before it: whole, or not at all.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use redial_frame::{Framing, HeaderFormat};
 use rustix::event::{PollFd, PollFlags};
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
 
 use super::line::{Got, Hearing, Line, PIECE, poll_until};
 use super::put::file_error;
@@ -121,13 +120,16 @@ fn take(line: &Line<'_>, target: &Path, settings: &ReceiveSettings) -> Result<u6
 
 /// A file of another name in the same directory, removed unless it is kept.
 fn beside(target: &Path) -> Result<NamedTempFile, RemoteError> {
-    let mut builder = tempfile::Builder::new();
-    // As any new file: what the umask leaves.
-    builder
+    // What tempfile says would name the other file too, which nobody has asked for.
+    let mut cause = None;
+    let made = Builder::new()
         .prefix(".redial-")
-        .permissions(Permissions::from_mode(0o666));
-    let made = builder.tempfile_in(directory(target));
-    made.map_err(|error| file_error(target, error))
+        .make_in(directory(target), |path| {
+            // Its mode is any new file's: what the umask leaves.
+            let opened = File::options().write(true).create_new(true).open(path);
+            opened.inspect_err(|error| cause = error.raw_os_error())
+        });
+    made.map_err(|error| file_error(target, cause.map_or(error, io::Error::from_raw_os_error)))
 }
 
 /// On disk, under its name.

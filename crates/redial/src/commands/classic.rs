@@ -29,22 +29,9 @@ pub(crate) fn classic(what: &ClassicCommand) -> u8 {
     };
     let code = failure_code(&error);
     if code != exit_code::NOBODY_READS {
-        report::error(format_args!("classic: {}", in_one_line(&error)));
+        report::error(format_args!("classic: {error:#}"));
     }
     code
-}
-
-/// The error and its causes, as far as it does not name them itself.
-fn in_one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if line.is_empty() {
-            line = cause;
-        } else if !line.contains(&cause) {
-            line = format!("{line}: {cause}");
-        }
-    }
-    line
 }
 
 fn failure_code(error: &anyhow::Error) -> u8 {

@@ -8,6 +8,7 @@ mod words;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use anyhow::Context;
 use redial_classic::demo::Scene;
 
 use crate::args::{DemoArgs, DemoCommand, Language, StickyArgs};
@@ -40,7 +41,7 @@ fn sticky(args: &StickyArgs) -> anyhow::Result<()> {
     };
     let words = words::of(language);
     if !args.json {
-        Stdout.write_all(story::opening(words).as_bytes())?;
+        print(&story::opening(words))?;
     }
     for scene in Scene::ALL {
         let events = scene.play()?;
@@ -48,9 +49,13 @@ fn sticky(args: &StickyArgs) -> anyhow::Result<()> {
             true => json::scene(scene, &events)?,
             false => story::scene(scene, &events, words, paint),
         };
-        Stdout.write_all(text.as_bytes())?;
+        print(&text)?;
     }
     Ok(())
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Stdout.write_all(text.as_bytes()).context("cannot write")
 }
 
 /// Our stdout was closed, as by `| head`.

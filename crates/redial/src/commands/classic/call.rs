@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, bail};
+use redial_classic::frames::FrameError;
 use redial_classic::remote::{Client, Ending, Framed, MAX_COMMAND_BYTES, RemoteError};
 
 use crate::args::ClassicCallArgs;
@@ -116,6 +117,15 @@ impl Conversation {
                 let unknown = "perhaps an empty reply, perhaps a slow command: without a length \
                                before it, nobody knows";
                 return Err(anyhow::Error::new(error).context(unknown));
+            }
+            Err(
+                error @ RemoteError::Frame(
+                    FrameError::OverLimit { .. } | FrameError::Negative { .. },
+                ),
+            ) if self.framed != Framed::Neither => {
+                let perhaps = "the reply is over --max-reply, or --framing and --header are not \
+                               the server's";
+                return Err(anyhow::Error::new(error).context(perhaps));
             }
             Err(error) => return Err(error.into()),
         }

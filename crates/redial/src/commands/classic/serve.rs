@@ -1,7 +1,6 @@
 //! `redial classic serve`: prints who calls and what is asked for.
 
 use std::fmt;
-use std::io::Write;
 use std::os::fd::AsFd;
 use std::sync::Mutex;
 
@@ -14,7 +13,7 @@ use crate::args::{ClassicServeArgs, ReplyArg};
 use crate::commands::echo::ending::ending;
 use crate::commands::echo::shown::Shown;
 use crate::report::Harmless;
-use crate::stdio::Stdout;
+use crate::stdio::print_line;
 
 /// Callers who wait until they are accepted.
 pub(super) const BACKLOG: u16 = 128;
@@ -63,7 +62,7 @@ impl Printer {
             Event::Request { call, command } => {
                 let command = Shown(command, SHOWN_BYTES);
                 // It is harmless already.
-                self.line(&format!("call {call}: from client: {command}\n"));
+                self.line(format_args!("call {call}: from client: {command}"));
             }
             Event::Told { call, words } => self.print(format_args!("call {call}: told: {words}")),
             Event::Gone { call, error: None } => {
@@ -86,12 +85,12 @@ impl Printer {
 
     /// A client may have chosen the name of its socket.
     fn print(&self, text: fmt::Arguments<'_>) {
-        self.line(&format!("{}\n", Harmless(text)));
+        self.line(Harmless(text));
     }
 
-    fn line(&self, line: &str) {
+    fn line(&self, line: impl fmt::Display) {
         let _turn = self.turn.lock();
         // Commands are run though nobody watches.
-        let _ = Stdout.write_all(line.as_bytes());
+        let _ = print_line(line);
     }
 }

@@ -1,6 +1,5 @@
 //! `redial classic put` and `receive`: a file with its length before it.
 
-use std::io::Write;
 use std::os::fd::AsFd;
 
 use anyhow::Context;
@@ -12,7 +11,7 @@ use super::serve::BACKLOG;
 use crate::args::{ClassicPutArgs, ClassicReceiveArgs};
 use crate::commands::echo::ending::ending;
 use crate::report::{self, Harmless};
-use crate::stdio::Stdout;
+use crate::stdio::print_line;
 
 /// Sends a file.
 pub(super) fn put(args: &ClassicPutArgs) -> anyhow::Result<()> {
@@ -28,7 +27,7 @@ pub(super) fn put(args: &ClassicPutArgs) -> anyhow::Result<()> {
             .context("nobody knows whether the file is stored (--no-answer: never mind)"),
         error => error.into(),
     })?;
-    writeln!(Stdout, "{length} bytes sent, {known}")?;
+    print_line(format_args!("{length} bytes sent, {known}"))?;
     Ok(())
 }
 
@@ -47,7 +46,7 @@ pub(super) fn receive(args: &ClassicReceiveArgs) -> anyhow::Result<()> {
     };
     remote::check_target(&args.file, settings.overwrite)?;
     let listener = Listener::bind(&address, BACKLOG, Reach::ThisMachine)?;
-    writeln!(Stdout, "listening on {}", listener.address())?;
+    print_line(format_args!("listening on {}", listener.address()))?;
     let mut failed = |from: &_, error: &RemoteError| {
         report::note(format_args!("a file from {from} was not taken: {error}"));
     };
@@ -62,10 +61,6 @@ pub(super) fn receive(args: &ClassicReceiveArgs) -> anyhow::Result<()> {
             }
         })?;
     let file = args.file.display();
-    writeln!(
-        Stdout,
-        "{}",
-        Harmless(format_args!("{length} bytes received: {file}"))
-    )?;
+    print_line(Harmless(format_args!("{length} bytes received: {file}")))?;
     Ok(())
 }

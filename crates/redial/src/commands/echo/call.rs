@@ -58,7 +58,7 @@ fn say(caller: &EchoCaller, message: &[u8]) -> anyhow::Result<()> {
             reply = Shown(&reply, usize::MAX).to_string().into_bytes();
         }
         reply.push(b'\n');
-        Stdout.write_all(&reply)?;
+        Stdout.write_all(&reply).context("cannot write")?;
     }
     Ok(said?)
 }

@@ -1,7 +1,6 @@
 //! `redial echo serve`: prints what happens on the telephone.
 
 use std::fmt;
-use std::io::Write;
 use std::os::fd::AsFd;
 use std::sync::Mutex;
 
@@ -13,7 +12,7 @@ use super::ending::ending;
 use super::shown::Shown;
 use crate::args::EchoServeArgs;
 use crate::report::Harmless;
-use crate::stdio::Stdout;
+use crate::stdio::print_line;
 
 /// Shown of what one recv brought.
 const SHOWN_BYTES: usize = 1024;
@@ -53,7 +52,7 @@ impl Printer {
             Event::Heard { call, bytes } => {
                 let bytes = Shown(bytes, SHOWN_BYTES);
                 // It is harmless already.
-                self.line(&format!("call {call}: from client: {bytes}\n"));
+                self.line(format_args!("call {call}: from client: {bytes}"));
             }
             Event::HungUp { call, gone } => match gone {
                 Gone::Client => self.print(format_args!("call {call}: the client has hung up")),
@@ -74,12 +73,12 @@ impl Printer {
 
     /// A client may have chosen the name of its socket.
     fn print(&self, text: fmt::Arguments<'_>) {
-        self.line(&format!("{}\n", Harmless(text)));
+        self.line(Harmless(text));
     }
 
-    fn line(&self, line: &str) {
+    fn line(&self, line: impl fmt::Display) {
         let _turn = self.turn.lock();
         // The telephone works though nobody watches.
-        let _ = Stdout.write_all(line.as_bytes());
+        let _ = print_line(line);
     }
 }
