@@ -19,8 +19,9 @@ use crate::test::TEST_LIMIT;
 use crate::watch::{self, Line};
 
 /// The crates whose tests depend on who runs them.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "redial-auth",
+    "redial-classic",
     "redial-keeper",
     "redial-net",
     "redial-server",
