@@ -90,8 +90,8 @@ mod tests {
 
     #[test]
     fn what_is_removed_or_unknown_is_missing() {
-        let installed = "openssh-client installed\nopenssh-server config-files\npasswd installed\n\
-                         procps installed\npython3 installed\n\
+        let installed = "openssh-client installed\nopenssh-server config-files\nopenssl installed\n\
+                         passwd installed\nprocps installed\npython3 installed\n\
                          python3-jsonschema installed\nutil-linux installed\nvalgrind installed\n";
         assert_eq!(missing(installed), ["openssh-server", "socat"]);
     }
