@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod call_printer;
 mod classic;
 mod demo;
 mod echo;
