@@ -2,7 +2,7 @@
 //!
 //! On a Unix socket every read by the peer announces new room to whoever watches for it.
 //! A socket that is watched for both directions from the start is so woken by every
-//! message that it sent itself: on two cores that costs a short command an eighth of its
+//! message that it sent itself: on two cores that costs a short command a good part of its
 //! time. So room is watched for only while there is none.
 
 use std::io::{self, IoSlice};
