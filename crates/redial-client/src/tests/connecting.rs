@@ -20,7 +20,8 @@ async fn a_peer_that_says_nothing_or_nonsense_is_no_server() {
     for (target, needle) in [
         ("exec:exit 3", "exit status: 3"),
         (
-            "exec:echo; echo 'Welcome to this machine, have fun'; sleep 1",
+            // It outlives the grace that it is given, however busy the machine is.
+            "exec:echo; echo 'Welcome to this machine, have fun'; exec sleep 1000",
             "text before the protocol, beginning with \"Welcome to this machine, have fun\";",
         ),
         (
@@ -28,7 +29,7 @@ async fn a_peer_that_says_nothing_or_nonsense_is_no_server() {
             "beginning with \"no\", and ended (exit status: 3)",
         ),
         (
-            "exec:printf '\\001\\0\\0\\0 1234567890123456'; sleep 1",
+            "exec:printf '\\001\\0\\0\\0 1234567890123456'; exec sleep 1000",
             "not redial's protocol",
         ),
         ("unix:/nonexistent/redial.sock", "redial serve"),
