@@ -13,7 +13,7 @@ mod output;
 pub(crate) use chain::Chain;
 pub(crate) use input::{InputLog, Written};
 pub(crate) use journal::Journal;
-pub(crate) use output::{Filled, OutputLog};
+pub(crate) use output::{Filled, MAX_READ_BYTES, OutputLog};
 
 #[cfg(test)]
 mod tests;

@@ -1,21 +1,22 @@
 //! A job's three streams: pipes on one side, logs on the other.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::ground::Ground;
+use super::naps::Nap;
 use super::poll::{Interest, Token};
-use crate::log::{Filled, InputLog, Journal, OutputLog, Written};
+use crate::log::{Filled, InputLog, Journal, MAX_READ_BYTES, OutputLog, Written};
 use crate::outcome::Digest;
 use crate::pool::CHUNK_BYTES;
 
-/// A pipe that is found full is made this large, once (fcntl(2), F_SETPIPE_SZ).
-const BUSY_PIPE_BYTES: usize = 256 * 1024;
+/// A pipe that is found full is made this large, once (fcntl(2), F_SETPIPE_SZ): the longest
+/// read leaves half of it, so that the writer goes on while we are busy with the other half.
+const BUSY_PIPE_BYTES: usize = 2 * MAX_READ_BYTES;
 /// Reads in a row from one stream, when it is to be emptied.
 const MAX_READS: usize = 16;
-/// A read of less, from a stream that has much to say, is worth waiting for more.
-const LARGE_READ_BYTES: usize = 128 * 1024;
 
 /// Stdout or stderr.
 pub(super) struct Output {
@@ -27,7 +28,9 @@ pub(super) struct Output {
     watched: bool,
     /// Left alone for a moment, and not watched meanwhile.
     napping: bool,
-    enlarged: bool,
+    nap: Nap,
+    /// What the pipe holds, once it was found full and enlarged.
+    capacity: Option<usize>,
     /// After the drain: what lay in the pipe then, and is still to be read.
     owed: Option<u64>,
     complete: bool,
@@ -45,7 +48,8 @@ impl Output {
             pipe,
             watched: false,
             napping: false,
-            enlarged: false,
+            nap: Nap::default(),
+            capacity: None,
             owed: None,
             complete,
             end_told: false,
@@ -73,8 +77,8 @@ impl Output {
                     journal.push(self.stream, len as u64);
                     self.owed = self.owed.map(|owed| owed - len as u64);
                     self.enlarge(len);
-                    if !emptied && self.is_worth_a_nap(len) {
-                        return self.nap(ground);
+                    if !emptied && let Some(time) = self.nap_after(len) {
+                        return self.nap(ground, time);
                     }
                 }
                 Filled::End => {
@@ -94,14 +98,20 @@ impl Output {
         self.watch(ground);
     }
 
-    fn is_worth_a_nap(&self, read: usize) -> bool {
-        self.enlarged && self.owed.is_none() && self.log.is_busy() && read < LARGE_READ_BYTES
+    /// How long the pipe is worth being left alone after a read, if at all.
+    fn nap_after(&mut self, read: usize) -> Option<Duration> {
+        let capacity = self.capacity?;
+        if self.owed.is_some() || !self.log.is_busy() {
+            return None;
+        }
+        self.nap.adapt(read, capacity);
+        self.nap.time()
     }
 
-    fn nap(&mut self, ground: &mut Ground) {
+    fn nap(&mut self, ground: &mut Ground, time: Duration) {
         self.unwatch(ground);
         self.napping = true;
-        ground.naps.begin(self.token);
+        ground.naps.begin(self.token, time);
     }
 
     /// The nap is over.
@@ -126,12 +136,14 @@ impl Output {
 
     fn enlarge(&mut self, read: usize) {
         if read >= CHUNK_BYTES
-            && !self.enlarged
+            && self.capacity.is_none()
             && let Some(pipe) = &self.pipe
         {
-            self.enlarged = true;
             // Refused when the user has many large pipes: then it stays as it is.
-            let _ = rustix::pipe::fcntl_setpipe_size(pipe, BUSY_PIPE_BYTES);
+            let enlarged = rustix::pipe::fcntl_setpipe_size(pipe, BUSY_PIPE_BYTES);
+            let size = enlarged.or_else(|_| rustix::pipe::fcntl_getpipe_size(pipe));
+            // No read brings more than was asked for, whatever the pipe holds.
+            self.capacity = Some(size.unwrap_or(CHUNK_BYTES).min(MAX_READ_BYTES));
         }
     }
 

@@ -90,6 +90,9 @@ pub fn run_with(
     start_front: &mut dyn FnMut() -> io::Result<FrontHandle>,
 ) -> Result<(), KeeperError> {
     let mut keeper = Keeper::new(config, start_front)?;
+    // Naps are shorter than the slack of 50 µs that a thread's timers have (prctl(2)). No
+    // child gets it: they are started by other threads.
+    let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
     let result = keeper.serve();
     keeper.ground.workers.remove_cgroups();
     result

@@ -10,9 +10,9 @@ use crate::pool::{CHUNK_BYTES, Pool};
 use crate::wire::{Chunk, StreamState};
 
 const CHUNK: u64 = CHUNK_BYTES as u64;
-/// Read at once from a stream that keeps its pipe full: four times the size of a
-/// pipe, for one turn of the loop.
-const MAX_READ_BYTES: u64 = 256 * 1024;
+/// Read at once from a stream that keeps its pipe full: four times what a pipe holds
+/// unless it is enlarged, for one turn of the loop.
+pub(crate) const MAX_READ_BYTES: usize = 256 * 1024;
 /// A read this long means that the writer fills the pipe faster than we look.
 const BUSY_READ_BYTES: usize = 32 * 1024;
 
@@ -65,7 +65,7 @@ impl OutputLog {
     /// Reads what is there, at most `at_most` bytes of it, into the log.
     pub(crate) fn fill(&mut self, pool: &mut Pool, pipe: BorrowedFd<'_>, at_most: u64) -> Filled {
         self.make_room(pool, at_most);
-        let wanted = self.room().min(at_most).min(MAX_READ_BYTES);
+        let wanted = self.room().min(at_most).min(MAX_READ_BYTES as u64);
         if wanted == 0 {
             return if at_most == 0 {
                 Filled::Empty
@@ -104,7 +104,7 @@ impl OutputLog {
     }
 
     fn make_room(&mut self, pool: &mut Pool, at_most: u64) {
-        let wanted = if self.busy { MAX_READ_BYTES } else { 1 }.min(at_most);
+        let wanted = if self.busy { MAX_READ_BYTES as u64 } else { 1 }.min(at_most);
         while self.room() < wanted && self.slots.len() < self.max_chunks {
             let Some(slot) = pool.take_shared() else {
                 break;
