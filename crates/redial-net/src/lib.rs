@@ -18,6 +18,7 @@ mod transport;
 
 pub use driver::{DriveError, drive};
 pub use program::{Over, Program, program};
+pub use redial_auth as auth;
 pub use redial_proto as proto;
 pub use session::{Session, Slices};
 pub use tcp::{Bind, TcpError, TcpOptions, TcpTarget};
