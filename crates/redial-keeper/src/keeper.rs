@@ -12,7 +12,10 @@
 //!   ended jobs.
 //! - `front`, `listener`, `clients`, `shutdown`: the front's life, new connections,
 //!   who may do what, the end.
+//! - `network`, `strangers`, `penalties`: who comes from the network, within bounds. `admission`,
+//!   `logins`, `grant`, `permit`: who gets in, by which key, and what that key lets it do.
 
+mod admission;
 mod clients;
 mod command;
 mod config;
@@ -21,11 +24,16 @@ mod finish;
 mod front;
 mod front_program;
 mod gate;
+mod grant;
 mod ground;
 mod house;
 mod job;
 mod listener;
+mod logins;
 mod naps;
+mod network;
+mod penalties;
+mod permit;
 mod poll;
 mod queue;
 mod records;
@@ -33,11 +41,12 @@ mod report;
 mod requests;
 mod shutdown;
 mod start;
+mod strangers;
 mod streams;
 mod time;
 mod turn;
 mod workers;
 
-pub use config::{FrontProgram, KeeperConfig, KeeperError, Limits};
+pub use config::{FrontProgram, KeeperConfig, KeeperError, Limits, NetworkConfig};
 pub use front::FrontHandle;
 pub use turn::{run, run_with};

@@ -13,9 +13,13 @@
 pub mod account;
 pub mod keeper;
 mod log;
+pub mod login;
 pub mod outcome;
 pub mod pool;
 pub mod signals;
+pub mod signer;
 pub mod spawn;
 pub mod tree;
 pub mod wire;
+
+pub use redial_auth::HostKey;

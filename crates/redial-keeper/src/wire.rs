@@ -13,13 +13,16 @@ mod to_keeper;
 
 pub use link::{Link, MAX_PACKET_FDS, Received};
 pub use packet::{Outbox, WireError, decode_packet};
-pub use to_front::{Chunk, ConnectionKind, FrontSettings, Piece, Snapshot, StreamState, ToFront};
+pub use to_front::{
+    Chunk, ConnectionKind, Dismissal, FrontSettings, Piece, Snapshot, StreamState, TcpPeer,
+    ToFront, Verdict,
+};
 pub use to_keeper::{
-    Command, Drop as DropPolicy, MAX_COMMAND_ITEMS, Program, PtyRequest, Resent, ToKeeper,
+    Command, Drop as DropPolicy, Login, MAX_COMMAND_ITEMS, Program, PtyRequest, Resent, ToKeeper,
 };
 
 /// Changes whenever a message does.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Longest packet, in bytes: well under the kernel's default socket buffer, so
 /// that one packet always fits an empty one.

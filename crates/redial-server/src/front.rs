@@ -14,11 +14,14 @@ use redial_keeper::wire::{
     decode_packet,
 };
 use redial_net::proto::{Config, Connection, Time};
+use redial_net::tls::TlsServer;
 use redial_net::{DriveError, Transport, drive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::pipe;
 use tokio::task::LocalSet;
 
 use crate::hub::Hub;
+use crate::network::{self, Caller, tls_server};
 use crate::session::FrontSession;
 
 /// Why a front ended otherwise than with its keeper.
@@ -36,9 +39,12 @@ pub enum FrontError {
         /// The keeper's version.
         theirs: u32,
     },
-    /// The first message was not a welcome with two descriptors.
+    /// The first message was not a welcome with its descriptors.
     #[error("the keeper did not begin with a welcome")]
     NoWelcome,
+    /// TLS cannot be served with the host key.
+    #[error("the host key: {0}")]
+    HostKey(String),
 }
 
 /// Serves the connections that the keeper at the other end of `link` hands over,
@@ -90,11 +96,19 @@ impl Watch {
     }
 }
 
+/// Where streams lie.
+#[derive(Debug, Clone)]
+pub(crate) struct Pools {
+    pub(crate) output: Rc<OutputView>,
+    pub(crate) stdin: Rc<StdinView>,
+}
+
 struct Front {
     hub: Rc<RefCell<Hub>>,
     link: Rc<Link>,
-    output: Rc<OutputView>,
-    stdin: Rc<StdinView>,
+    pools: Pools,
+    /// Where the network is listened on.
+    tls: Option<Rc<TlsServer>>,
     instance: [u8; 16],
     packet: Vec<u8>,
 }
@@ -122,8 +136,15 @@ impl Front {
         let (Some(output), Some(stdin)) = (fds.next(), fds.next()) else {
             return Err(FrontError::NoWelcome);
         };
-        let output = Rc::new(OutputView::map(output, settings.output_chunks)?);
-        let stdin = Rc::new(StdinView::map(stdin, settings.stdin_chunks)?);
+        let pools = Pools {
+            output: Rc::new(OutputView::map(output, settings.output_chunks)?),
+            stdin: Rc::new(StdinView::map(stdin, settings.stdin_chunks)?),
+        };
+        let tls = match (&settings.host_key, fds.next()) {
+            (Some(blob), Some(signer)) => Some(Rc::new(tls_server(blob, signer)?)),
+            (None, None) => None,
+            _ => return Err(FrontError::NoWelcome),
+        };
         let mut hub = Hub::new(Rc::clone(&link), settings);
         hub.tell(&ToKeeper::Ready(VERSION));
         hub.flush()?;
@@ -131,8 +152,8 @@ impl Front {
         Ok(Front {
             hub,
             link,
-            output,
-            stdin,
+            pools,
+            tls,
             instance: instance.into(),
             packet,
         })
@@ -208,25 +229,43 @@ impl Front {
             (ConnectionKind::Stdio, Some(input), Some(output)) => {
                 Transport::from_stdio(input, output)
             }
+            (ConnectionKind::Tcp(_), Some(socket), _) => Transport::from_tcp(socket.into()),
             _ => Err(io::Error::other(
                 "a connection came without its descriptors",
             )),
         };
-        let hub = Rc::clone(&self.hub);
-        let session = FrontSession::new(
-            capability,
-            Rc::clone(&hub),
-            Rc::clone(&self.output),
-            Rc::clone(&self.stdin),
-        );
-        match transport {
-            Ok(transport) => {
-                let connection = Connection::server(self.config(), Time::ZERO);
-                tokio::task::spawn_local(converse(capability, transport, connection, session, hub));
-            }
+        let transport = match transport {
+            Ok(transport) => transport,
             Err(error) => {
                 tracing::warn!(capability, %error, "a connection that cannot be served");
+                return self.hub.borrow_mut().close(capability);
+            }
+        };
+        let (hub, pools) = (Rc::clone(&self.hub), self.pools.clone());
+        match (kind, &self.tls) {
+            (ConnectionKind::Tcp(peer), Some(tls)) => {
+                let caller = Caller {
+                    capability,
+                    peer,
+                    transport,
+                };
+                let serving = network::serve(caller, Rc::clone(tls), self.config(), pools, hub);
+                let task = tokio::task::spawn_local(serving);
+                let mut hub = self.hub.borrow_mut();
+                hub.add_stranger(capability, task.abort_handle());
+            }
+            (ConnectionKind::Tcp(_), None) => {
+                tracing::error!(
+                    capability,
+                    "a connection from the network without a host key"
+                );
                 hub.borrow_mut().close(capability);
+            }
+            _ => {
+                let session = FrontSession::new(capability, Rc::clone(&hub), pools);
+                let connection = Connection::server(self.config(), Time::ZERO);
+                let serving = converse(capability, transport, connection, session, hub);
+                tokio::task::spawn_local(serving);
             }
         }
     }
@@ -249,9 +288,9 @@ impl Drop for Front {
 }
 
 /// One connection from its first byte to its last.
-async fn converse(
+pub(crate) async fn converse(
     capability: Capability,
-    transport: Transport,
+    transport: impl AsyncRead + AsyncWrite + Unpin,
     connection: Connection,
     mut session: FrontSession,
     hub: Rc<RefCell<Hub>>,

@@ -8,10 +8,11 @@ use std::task::Waker;
 
 use redial_keeper::outcome::{Exit, Outcome, RefusedCode};
 use redial_keeper::wire::{
-    Capability, Chunk, FrontSettings, JobId, Link, Outbox, Piece, Snapshot, ToFront, ToKeeper,
-    WireError,
+    Capability, Chunk, Dismissal, FrontSettings, JobId, Link, Outbox, Piece, Snapshot, ToFront,
+    ToKeeper, Verdict, WireError,
 };
 use redial_net::proto::ChannelId;
+use tokio::task::AbortHandle;
 
 /// Messages to the keeper that may wait before sessions stop reading from their
 /// clients: two starts of full length. Keeps a slow keeper from growing the front.
@@ -31,6 +32,8 @@ pub(crate) enum Notice {
     Exited(ChannelId, Exit),
     Ended(ChannelId, Box<Outcome>),
     HolderLost(ChannelId),
+    Verdict(Verdict),
+    Dismissed(Dismissal),
     ShuttingDown,
 }
 
@@ -68,6 +71,8 @@ pub(crate) struct Hub {
     link: Rc<Link>,
     outbox: Outbox<ToKeeper>,
     mailboxes: HashMap<Capability, Rc<RefCell<Mailbox>>>,
+    /// Connections from the network that have not logged in: how to end them at once.
+    strangers: HashMap<Capability, AbortHandle>,
     /// Who reads a job. The keeper tells about a job only while it is in here.
     readers: HashMap<JobId, (Capability, ChannelId)>,
     /// Starts and attaches the keeper has not answered yet.
@@ -86,6 +91,7 @@ impl Hub {
             link,
             outbox: Outbox::new(),
             mailboxes: HashMap::new(),
+            strangers: HashMap::new(),
             readers: HashMap::new(),
             requests: HashMap::new(),
             last_request: 0,
@@ -105,9 +111,20 @@ impl Hub {
         mailbox
     }
 
+    /// A connection from the network, which may have to go at any time.
+    pub(crate) fn add_stranger(&mut self, capability: Capability, task: AbortHandle) {
+        self.strangers.insert(capability, task);
+    }
+
+    /// It is none any more.
+    pub(crate) fn logged_in(&mut self, capability: Capability) {
+        self.strangers.remove(&capability);
+    }
+
     /// A connection is over.
     pub(crate) fn close(&mut self, capability: Capability) {
         self.mailboxes.remove(&capability);
+        self.strangers.remove(&capability);
         self.readers.retain(|_, reader| reader.0 != capability);
         self.requests.retain(|_, asker| asker.0 != capability);
         self.tell(&ToKeeper::Closed(capability));
@@ -117,9 +134,12 @@ impl Hub {
         self.mailboxes.len()
     }
 
-    /// The keeper hands over a few more than the limit, for them to be told so.
+    /// The keeper hands over a few more than the limit, for them to be told so. Strangers are
+    /// counted by it.
     pub(crate) fn is_full(&self) -> bool {
-        self.mailboxes.len() >= self.settings.connections as usize
+        let strange = |who: &&Capability| self.strangers.contains_key(who);
+        let known = self.mailboxes.keys().filter(|who| !strange(who)).count();
+        known >= self.settings.connections as usize
     }
 
     /// Numbers a start or attach of this channel, for the answer.
@@ -216,8 +236,17 @@ impl Hub {
                 self.route(job.into(), |channel| Notice::Ended(channel, outcome));
             }
             ToFront::HolderLost(capability, job) => self.holder_lost(capability, job.into()),
+            ToFront::Verdict(capability, verdict) => {
+                self.put(capability, Notice::Verdict(verdict));
+            }
+            ToFront::Dismissed(capability, why) => self.dismissed(capability, why),
             ToFront::ShuttingDown => {
                 self.shutting_down = true;
+                // They have nothing to lose.
+                self.strangers.values().for_each(AbortHandle::abort);
+                for capability in self.strangers.keys().copied().collect::<Vec<_>>() {
+                    self.close(capability);
+                }
                 for mailbox in self.mailboxes.values() {
                     mailbox.borrow_mut().put(Notice::ShuttingDown);
                 }
@@ -240,6 +269,18 @@ impl Hub {
         }
         self.readers.insert(job, (capability, channel));
         self.put(capability, Notice::Attached(channel, new, snapshot));
+    }
+
+    /// A stranger goes without a word, and so at once; others are told why.
+    fn dismissed(&mut self, capability: Capability, why: Dismissal) {
+        if why == Dismissal::Stranger {
+            if let Some(task) = self.strangers.get(&capability) {
+                task.abort();
+            }
+            self.close(capability);
+        } else {
+            self.put(capability, Notice::Dismissed(why));
+        }
     }
 
     fn holder_lost(&mut self, capability: Capability, job: JobId) {

@@ -9,6 +9,7 @@
 mod channel;
 mod front;
 mod hub;
+mod network;
 mod session;
 mod translate;
 

@@ -2,6 +2,7 @@
 //! the keeper. The way back is in [`answers`].
 
 mod answers;
+mod login;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use redial_net::proto::{ChannelId, Connection, Event, Stream};
 use redial_net::{Session, Slices};
 
 use crate::channel::Channel;
+use crate::front::Pools;
 use crate::hub::{Hub, Mailbox};
 use crate::translate;
 
@@ -43,16 +45,36 @@ pub(crate) struct FrontSession {
     shutting_down: bool,
     /// One connection too many: only told so.
     turned_away: bool,
+    /// What binds a login to this connection's TLS; of connections from the network.
+    exporter: Option<[u8; 32]>,
 }
 
 impl FrontSession {
-    pub(crate) fn new(
+    /// Of one whom the kernel vouches for.
+    pub(crate) fn new(capability: Capability, hub: Rc<RefCell<Hub>>, pools: Pools) -> Self {
+        let turned_away = hub.borrow().is_full();
+        Self::with(capability, hub, pools, turned_away)
+    }
+
+    /// Of one who has to log in; whether there is room for it is seen then.
+    pub(crate) fn of_stranger(
         capability: Capability,
         hub: Rc<RefCell<Hub>>,
-        output: Rc<OutputView>,
-        stdin: Rc<StdinView>,
+        pools: Pools,
+        exporter: [u8; 32],
     ) -> Self {
-        let turned_away = hub.borrow().is_full();
+        FrontSession {
+            exporter: Some(exporter),
+            ..Self::with(capability, hub, pools, false)
+        }
+    }
+
+    fn with(
+        capability: Capability,
+        hub: Rc<RefCell<Hub>>,
+        Pools { output, stdin }: Pools,
+        turned_away: bool,
+    ) -> Self {
         let mailbox = hub.borrow_mut().open(capability);
         FrontSession {
             capability,
@@ -66,6 +88,7 @@ impl FrontSession {
             said_goodbye: false,
             shutting_down: false,
             turned_away,
+            exporter: None,
         }
     }
 
@@ -278,7 +301,8 @@ impl Session for FrontSession {
             Event::ClientHello(hello) => {
                 tracing::debug!(agent = %hello.agent.escape_debug(), "hello");
             }
-            // No listener of this version asks for authentication; the others are the client's.
+            Event::Authenticate(authenticate) => self.authenticate(connection, authenticate),
+            // The others are the client's.
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ mod serve;
 pub(crate) use file::load;
 pub(crate) use repl::ReplSettings;
 pub(crate) use run::{RunSettings, Verbosity};
-pub(crate) use serve::{Mode, ServeSettings};
+pub(crate) use serve::{HostKeyFile, Listen, Mode, ServeSettings};
 
 use std::env::VarError;
 

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use super::command::Refusal;
 use super::config::KeeperError;
+use super::grant::Client;
 use super::job::Job;
 use super::listener::Accepted;
 use super::poll::{Interest, Serial, Token};
@@ -13,24 +14,12 @@ use crate::outcome::RefusedCode;
 use crate::wire::{Capability, ConnectionKind, ToFront};
 
 /// Connections accepted in one turn.
-const MAX_ACCEPTS: usize = 16;
+pub(super) const MAX_ACCEPTS: usize = 16;
 /// Above the limit on connections, so many more go to the front, which tells them
 /// why they cannot stay; what comes beyond is closed without a word.
 const SPARE_CONNECTIONS: usize = 8;
 /// Without descriptors, new connections wait this long.
 const EXHAUSTED_MS: u64 = 100;
-/// Who is behind a capability.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Client {
-    pub(super) uid: u32,
-}
-
-impl Client {
-    /// For outcomes: who cancelled a job.
-    pub(super) fn name(self) -> String {
-        format!("uid {}", self.uid)
-    }
-}
 
 /// What the front has done that no front of ours does.
 pub(super) type Broken = &'static str;
@@ -48,17 +37,22 @@ impl Keeper<'_> {
                     let max = self.ground.limits.connections as usize + SPARE_CONNECTIONS;
                     if self.clients.len() < max {
                         let kind = ConnectionKind::Unix(peer.uid, peer.gid, peer.pid);
-                        self.connect(Client { uid: peer.uid }, kind, vec![socket]);
+                        self.connect(Client::local(peer.uid), kind, vec![socket]);
                     }
                 }
                 Accepted::Dropped => {}
                 Accepted::Nobody => return,
                 Accepted::Exhausted => {
-                    self.listen_at = Some(self.ground.now + EXHAUSTED_MS);
+                    self.out_of_descriptors();
                     return;
                 }
             }
         }
+    }
+
+    /// Nothing is accepted for a moment, or we would be woken for ever.
+    pub(super) fn out_of_descriptors(&mut self) {
+        self.listen_at = Some(self.ground.now + EXHAUSTED_MS);
     }
 
     /// Connections are accepted while there is a front to take them; else they wait
@@ -85,6 +79,13 @@ impl Keeper<'_> {
                 tracing::error!(%error, "cannot watch a listening socket");
             }
         }
+        let callers = self.network.iter().flat_map(|network| &network.listeners);
+        for (number, listener) in (0..).zip(callers) {
+            let token = Token::Caller(number);
+            if let Err(error) = self.ground.poll.change(listener, token, interest) {
+                tracing::error!(%error, "cannot watch a listening socket");
+            }
+        }
         self.listening = possible;
         // Once: that a front was replaced, or that there was no descriptor, is no news of
         // where we are.
@@ -92,16 +93,18 @@ impl Keeper<'_> {
             for listener in &self.listeners {
                 tracing::info!(socket = %listener.path().display(), "listening");
             }
+            if let Some(network) = &self.network {
+                let host_key = network.host_key.public_key().fingerprint();
+                for listener in &network.listeners {
+                    tracing::info!(address = %listener.address, host_key, "listening");
+                }
+            }
         }
     }
 
     /// Hands a connection to the front, with a capability of its own.
     pub(super) fn connect(&mut self, client: Client, kind: ConnectionKind, fds: Vec<OwnedFd>) {
-        while self.clients.contains_key(&self.next_capability) {
-            self.next_capability = self.next_capability.wrapping_add(1);
-        }
-        let capability = self.next_capability;
-        self.next_capability = capability.wrapping_add(1);
+        let capability = self.next_capability();
         match self
             .front
             .out
@@ -112,9 +115,25 @@ impl Keeper<'_> {
         }
     }
 
+    /// One that nobody has.
+    pub(super) fn next_capability(&mut self) -> Capability {
+        let network = self.network.as_ref();
+        let taken = |who: &Capability| {
+            self.clients.contains_key(who) || network.is_some_and(|it| it.strangers.contains(*who))
+        };
+        let mut capability = self.last_capability;
+        loop {
+            capability = capability.wrapping_add(1);
+            if !taken(&capability) {
+                self.last_capability = capability;
+                return capability;
+            }
+        }
+    }
+
     pub(super) fn client(&self, who: Capability) -> Result<Client, Refusal> {
         let unknown = || Refusal::new(RefusedCode::NotAllowed, "this connection is not known");
-        self.clients.get(&who).copied().ok_or_else(unknown)
+        self.clients.get(&who).cloned().ok_or_else(unknown)
     }
 
     pub(super) fn leave(&mut self, serial: Serial, who: Capability, grace_ms: u64) {
@@ -138,6 +157,9 @@ impl Keeper<'_> {
     }
 
     pub(super) fn on_closed(&mut self, who: Capability) {
+        if let Some(network) = &mut self.network {
+            network.strangers.remove(who);
+        }
         if self.clients.remove(&who).is_none() {
             return;
         }
@@ -168,6 +190,9 @@ impl Keeper<'_> {
         }
         self.front.lose();
         self.pending = PendingCommand::default();
+        if let Some(network) = &mut self.network {
+            network.strangers.clear();
+        }
         let clients: Vec<Capability> = self.clients.drain().map(|(who, _)| who).collect();
         let grace_ms = if self.private {
             0

@@ -2,8 +2,13 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+
+use redial_auth::HostKey;
+
+use crate::login::KeyReader;
 
 /// Every bound of the keeper, and what it stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +77,8 @@ pub struct KeeperConfig {
     pub limits: Limits,
     /// Unix sockets to listen on, in directories that exist and are ours alone.
     pub listen: Vec<PathBuf>,
+    /// The network, if it is to be listened on.
+    pub network: Option<NetworkConfig>,
     /// Serve one client on these two (its input, its output), and end with it.
     pub stdio: Option<(OwnedFd, OwnedFd)>,
     /// The front.
@@ -79,6 +86,17 @@ pub struct KeeperConfig {
     /// Readable when the server is to end, as [`crate::signals::termination`]; once
     /// more, and everything is killed.
     pub shutdown: OwnedFd,
+}
+
+/// How the network is served. There is no way to serve it without keys.
+#[derive(Debug)]
+pub struct NetworkConfig {
+    /// Addresses to listen on; port 0 is any.
+    pub listen: Vec<SocketAddr>,
+    /// Who we are to those who dial.
+    pub host_key: HostKey,
+    /// Reads authorized_keys.
+    pub key_reader: KeyReader,
 }
 
 /// Why the keeper could not start, or had to end.
@@ -130,6 +148,23 @@ pub enum KeeperError {
         /// Why it failed.
         source: io::Error,
     },
+    /// A TCP socket could not be made.
+    #[error("cannot listen on {address}: {source}")]
+    ListenTcp {
+        /// The address.
+        address: SocketAddr,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Nobody could log in.
+    #[error(
+        "no key is authorised, so nobody could log in over the network ({0}); add a public key to \
+         ~/.ssh/authorized_keys, or listen on unix: only"
+    )]
+    NoKeys(String),
+    /// Whether anybody could log in cannot be found out.
+    #[error("{0}")]
+    Keys(String),
     /// A private server's front has died; its jobs were ended.
     #[error("the front has died, and with it the only client's connection")]
     FrontDied,

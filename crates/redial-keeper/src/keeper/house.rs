@@ -23,6 +23,7 @@ impl Keeper<'_> {
         self.records.forget(now);
         self.cool_pools();
         self.listen_if_possible();
+        self.keep_network();
         self.advance_phase();
         Ok(())
     }
@@ -34,6 +35,7 @@ impl Keeper<'_> {
             self.orphans_at,
             self.cool_at,
             self.listen_at,
+            self.network_due(),
             self.phase.due(),
         ];
         let due = due.into_iter().flatten().min();

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::ending::{Ending, Sweep};
+use super::grant::{Grant, Owner};
 use super::ground::Ground;
 use super::poll::{Interest, Serial, Token};
 use super::streams::{Input, Output};
@@ -19,7 +20,9 @@ use crate::wire::{Capability, DropPolicy, JobId};
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
     pub(super) id: JobId,
-    pub(super) owner: u32,
+    pub(super) owner: Owner,
+    /// The key that it lives by.
+    pub(super) grant: Option<Arc<Grant>>,
     pub(super) hash: u128,
     pub(super) deadline_ms: Option<u64>,
     pub(super) drain_ms: u32,

@@ -102,7 +102,11 @@ impl Listener {
             Ok(socket) => check_peer(socket),
             Err(Errno::AGAIN) => Accepted::Nobody,
             Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                reserve.turn_away(&self.socket)
+                if reserve.turn_away(self.socket.as_fd()) {
+                    Accepted::Dropped
+                } else {
+                    Accepted::Exhausted
+                }
             }
             // Who had gone before we came; accept(2) names many more such errors.
             Err(_) => Accepted::Dropped,
@@ -190,20 +194,20 @@ impl Reserve {
         }
     }
 
-    fn turn_away(&mut self, socket: &UnixListener) -> Accepted {
+    /// False if that cannot be done either.
+    pub(super) fn turn_away(&mut self, socket: BorrowedFd<'_>) -> bool {
         if self.spare.take().is_none() {
             *self = Self::new();
-            return Accepted::Exhausted;
+            return false;
         }
         let accepted = rustix::net::accept_with(socket, SocketFlags::CLOEXEC);
         let is_done = accepted.is_ok();
         drop(accepted);
         *self = Self::new();
-        if !is_done {
-            return Accepted::Exhausted;
+        if is_done {
+            tracing::warn!("out of descriptors: a connection is turned away");
         }
-        tracing::warn!("out of descriptors: a connection is turned away");
-        Accepted::Dropped
+        is_done
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) enum Token {
     Front,
     FrontProcess,
     Listener(u64),
+    Caller(u64),
     Exit(Serial),
     Stdin(Serial),
     Stdout(Serial),
@@ -45,6 +46,7 @@ impl Token {
             Self::Stdin(serial) => (8, serial),
             Self::Stdout(serial) => (9, serial),
             Self::Stderr(serial) => (10, serial),
+            Self::Caller(number) => (11, number),
         };
         number << 4 | kind
     }
@@ -63,6 +65,7 @@ impl Token {
             8 => Self::Stdin(number),
             9 => Self::Stdout(number),
             10 => Self::Stderr(number),
+            11 => Self::Caller(number),
             _ => return None,
         })
     }
@@ -156,6 +159,7 @@ mod tests {
             Token::Front,
             Token::FrontProcess,
             Token::Listener(3),
+            Token::Caller(4),
             Token::Exit(1 << 59),
             Token::Stdin(0),
             Token::Stdout(77),

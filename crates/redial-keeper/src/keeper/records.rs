@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::grant::{Client, Owner};
 use super::time::Millis;
 use crate::outcome::{Cause, Digest, Outcome, Status};
 use crate::wire::{JobId, Resent};
@@ -9,7 +10,7 @@ use crate::wire::{JobId, Resent};
 /// An ended job.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) owner: u32,
+    pub(super) owner: Owner,
     pub(super) hash: u128,
     end: End,
     ended_at: Millis,
@@ -93,7 +94,7 @@ impl Records {
         &mut self,
         now: Millis,
         id: JobId,
-        (owner, hash): (u32, u128),
+        (owner, hash): (Owner, u128),
         outcome: Box<Outcome>,
         read: bool,
     ) {
@@ -106,14 +107,21 @@ impl Records {
         self.known.insert(id, record);
         self.unread.push_back((now, id));
         if read {
-            self.mark_read(now, &id, owner);
+            self.mark(now, &id);
         }
         self.forget(now);
     }
 
     /// The outcome has arrived at its owner.
-    pub(super) fn mark_read(&mut self, now: Millis, id: &JobId, by: u32) {
-        let Some(record) = self.known.get_mut(id).filter(|record| record.owner == by) else {
+    pub(super) fn mark_read(&mut self, now: Millis, id: &JobId, by: &Client) {
+        let known = self.known.get(id);
+        if known.is_some_and(|record| by.reaches(&record.owner)) {
+            self.mark(now, id);
+        }
+    }
+
+    fn mark(&mut self, now: Millis, id: &JobId) {
+        let Some(record) = self.known.get_mut(id) else {
             return;
         };
         if let End::Unread(outcome) = &record.end {
@@ -220,22 +228,22 @@ mod tests {
     fn records_are_bounded_and_those_read_go_first() {
         let mut records = Records::new(4, 1_000);
         for number in 0..4 {
-            records.add(10, id(number), (0, 1), outcome(), false);
+            records.add(10, id(number), (Owner::user(0), 1), outcome(), false);
         }
-        records.mark_read(11, &id(2), 0);
-        records.add(12, id(4), (0, 1), outcome(), false);
+        records.mark_read(11, &id(2), &Client::local(0));
+        records.add(12, id(4), (Owner::user(0), 1), outcome(), false);
         assert_eq!(records.len(), 4);
         assert!(records.find(&id(2)).is_none());
         assert!(records.find(&id(0)).is_some());
-        records.add(13, id(5), (0, 1), outcome(), false);
+        records.add(13, id(5), (Owner::user(0), 1), outcome(), false);
         assert!(records.find(&id(0)).is_none());
     }
 
     #[test]
     fn records_expire() {
         let mut records = Records::new(10, 1_000);
-        records.add(10, id(1), (0, 1), outcome(), false);
-        records.add(20, id(2), (0, 1), outcome(), true);
+        records.add(10, id(1), (Owner::user(0), 1), outcome(), false);
+        records.add(20, id(2), (Owner::user(0), 1), outcome(), true);
         records.forget(1_009);
         assert_eq!(records.len(), 2);
         records.forget(1_020);
@@ -246,10 +254,10 @@ mod tests {
     #[test]
     fn a_read_outcome_keeps_its_status_only() {
         let mut records = Records::new(10, 1_000);
-        records.add(10, id(1), (7, 1), outcome(), false);
-        records.mark_read(10, &id(1), 8);
+        records.add(10, id(1), (Owner::user(7), 1), outcome(), false);
+        records.mark_read(10, &id(1), &Client::local(8));
         assert_eq!(records.find(&id(1)).unwrap().outcome().cpu_us, 5);
-        records.mark_read(10, &id(1), 7);
+        records.mark_read(10, &id(1), &Client::local(7));
         let read = records.find(&id(1)).unwrap().outcome();
         assert_eq!(
             (read.cpu_us, read.status),
@@ -261,8 +269,8 @@ mod tests {
     fn an_unknown_id_may_have_run_only_if_one_was_forgotten_since() {
         let mut records = Records::new(1, 1_000_000);
         assert!(!records.may_have_run(100, &resent(u64::MAX), &INSTANCE));
-        records.add(100, id(1), (0, 1), outcome(), false);
-        records.add(200, id(2), (0, 1), outcome(), false);
+        records.add(100, id(1), (Owner::user(0), 1), outcome(), false);
+        records.add(200, id(2), (Owner::user(0), 1), outcome(), false);
         assert!(records.may_have_run(300, &resent(100), &INSTANCE));
         assert!(!records.may_have_run(300, &resent(99), &INSTANCE));
         assert!(records.may_have_run(300, &resent(0), &[1; 16]));
@@ -271,9 +279,9 @@ mod tests {
     #[test]
     fn the_queues_stay_bounded_however_many_jobs_are_read() {
         let mut records = Records::new(8, u64::MAX);
-        records.add(0, id(1_000_000), (0, 1), outcome(), false);
+        records.add(0, id(1_000_000), (Owner::user(0), 1), outcome(), false);
         for number in 0..5_000 {
-            records.add(1, id(number), (0, 1), outcome(), true);
+            records.add(1, id(number), (Owner::user(0), 1), outcome(), true);
         }
         assert_eq!(records.len(), 8);
         assert!(records.unread.len() + records.read.len() < 200);

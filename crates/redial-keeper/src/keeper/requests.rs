@@ -2,9 +2,10 @@
 
 use std::io;
 
-use super::clients::{Broken, Client};
+use super::clients::Broken;
 use super::command::{Refusal, job_name};
 use super::config::KeeperError;
+use super::grant::Client;
 use super::poll::Serial;
 use super::report::tell;
 use super::start::Answer;
@@ -49,12 +50,19 @@ impl Keeper<'_> {
             output_chunks: ground.output.chunks(),
             stdin_chunks: ground.stdin.chunks(),
             private: self.private,
+            host_key: self
+                .network
+                .as_ref()
+                .map(|network| network.host_key.public_key().blob().to_vec().into()),
         };
         let welcome = ToFront::Welcome(VERSION, self.instance.into(), settings);
-        let pools = vec![ground.output.share(false)?, ground.stdin.share(true)?];
+        let mut fds = vec![ground.output.share(false)?, ground.stdin.share(true)?];
+        if let Some(network) = &self.network {
+            fds.push(crate::signer::serve(&network.host_key)?);
+        }
         self.front
             .out
-            .push_with(&welcome, pools)
+            .push_with(&welcome, fds)
             .map_err(io::Error::other)
     }
 
@@ -134,6 +142,8 @@ impl Keeper<'_> {
             }
             ToKeeper::Leave(who, job, seen) => self.on_leave(who, &job, seen),
             ToKeeper::Closed(who) => self.on_closed(who),
+            ToKeeper::Secured(who) => self.on_secured(who),
+            ToKeeper::Login(who, login) => return self.on_login(who, *login),
         }
         Ok(())
     }
@@ -150,7 +160,11 @@ impl Keeper<'_> {
             tell(&mut self.front.out, &ToFront::ShuttingDown);
         } else if let Some((input, output)) = self.stdio.take() {
             let uid = rustix::process::geteuid().as_raw();
-            self.connect(Client { uid }, ConnectionKind::Stdio, vec![input, output]);
+            self.connect(
+                Client::local(uid),
+                ConnectionKind::Stdio,
+                vec![input, output],
+            );
         }
         Ok(())
     }
@@ -176,10 +190,11 @@ impl Keeper<'_> {
     /// Attaches to a job that is starting, running, or has ended.
     pub(super) fn attach(&mut self, answer: Answer, id: &JobId) -> Result<(), Refusal> {
         let client = self.client(answer.who)?;
+        client.check()?;
         let unknown = || Refusal::new(RefusedCode::NoSuchJob, "no such job");
         if let Some(&serial) = self.ids.get(id) {
             if let Some(starting) = self.starting.get_mut(&serial) {
-                return if starting.terms.owner == client.uid {
+                return if client.reaches(&starting.terms.owner) {
                     starting.add(answer)
                 } else {
                     Err(unknown())
@@ -188,7 +203,7 @@ impl Keeper<'_> {
             let job = self
                 .jobs
                 .get(&serial)
-                .filter(|job| job.terms.owner == client.uid);
+                .filter(|job| client.reaches(&job.terms.owner));
             job.ok_or_else(unknown)?;
             self.attach_to_job(serial, answer, false);
             return Ok(());
@@ -196,7 +211,7 @@ impl Keeper<'_> {
         let record = self
             .records
             .find(id)
-            .filter(|record| record.owner == client.uid);
+            .filter(|record| client.reaches(&record.owner));
         let outcome = record.ok_or_else(unknown)?.outcome();
         self.answer_with_outcome(answer, *id, outcome, false);
         Ok(())
@@ -273,6 +288,14 @@ impl Keeper<'_> {
 
     fn on_control(&mut self, who: Capability, id: &JobId, number: u64, control: ControlKind) {
         let Ok(client) = self.client(who) else { return };
+        if let Err(refused) = client.check() {
+            tracing::info!(
+                by = client.name(),
+                reason = refused.text,
+                "a control is refused"
+            );
+            return;
+        }
         self.if_holder(who, id, |job, ground| {
             tracing::debug!(job = job_name(id), ?control, by = client.name(), "control");
             job.control(ground, number, control, client.name());
@@ -283,7 +306,7 @@ impl Keeper<'_> {
         let Ok(client) = self.client(who) else { return };
         let Some(&serial) = self.ids.get(id) else {
             if seen {
-                self.records.mark_read(self.ground.now, id, client.uid);
+                self.records.mark_read(self.ground.now, id, &client);
             }
             return;
         };

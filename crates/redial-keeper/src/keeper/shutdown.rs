@@ -77,6 +77,9 @@ impl Keeper<'_> {
             hurried: kill_after_ms == 0,
         };
         self.listeners.clear();
+        if let Some(network) = &mut self.network {
+            network.listeners.clear();
+        }
         if self.front.is_ready {
             tell(&mut self.front.out, &ToFront::ShuttingDown);
         }

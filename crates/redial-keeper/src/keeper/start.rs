@@ -1,8 +1,10 @@
 //! Starts: at most once, however often one is sent.
 
+use super::admission::revoked;
 use super::command::{self, Refusal, job_name};
 use super::ground::Ground;
 use super::job::{Job, Share, Terms};
+use super::permit;
 use super::poll::Serial;
 use super::records::bare;
 use super::turn::Keeper;
@@ -36,6 +38,8 @@ pub(super) struct Starting {
     bytes: usize,
     /// Time to dial again, if its connection goes before the process is there.
     pub(super) grace_ms: u64,
+    /// Its key was revoked meanwhile.
+    pub(super) revoked: bool,
 }
 
 impl Starting {
@@ -70,11 +74,15 @@ impl Keeper<'_> {
                 "the server is shutting down",
             ));
         }
-        let command = command::parse(bytes, self.private)?;
+        let mut command = command::parse(bytes, self.private)?;
+        // Of what was asked for: a line that forces another command may change meanwhile.
+        let hash = command::hash(&command);
+        permit::apply(&client, &mut command)?;
         let terms = Terms {
             id: *command.job,
-            owner: client.uid,
-            hash: command::hash(&command),
+            owner: client.owner(),
+            grant: client.grant.clone(),
+            hash,
             deadline_ms: command.deadline_ms,
             drain_ms: command.drain_ms,
             on_drop: command.on_drop,
@@ -119,14 +127,14 @@ impl Keeper<'_> {
             Some(serial) => {
                 let job = self.jobs.get(serial).map(|job| &job.terms);
                 let known = job.or_else(|| self.starting.get(serial).map(|it| &it.terms))?;
-                (known.owner, known.hash)
+                (&known.owner, known.hash)
             }
             None => {
                 let record = self.records.find(&terms.id)?;
-                (record.owner, record.hash)
+                (&record.owner, record.hash)
             }
         };
-        Some(known == (terms.owner, terms.hash))
+        Some(known == (&terms.owner, terms.hash))
     }
 
     fn check_room(&self, bytes: usize) -> Result<(), Refusal> {
@@ -161,7 +169,7 @@ impl Keeper<'_> {
         let (serial, mark) = (self.next_serial, job_name(&terms.id));
         tracing::debug!(
             job = mark,
-            uid = terms.owner,
+            uid = terms.owner.uid,
             program = program_name(&command),
             "start"
         );
@@ -186,6 +194,7 @@ impl Keeper<'_> {
             answers: vec![answer],
             bytes,
             grace_ms: 0,
+            revoked: false,
         };
         self.starting.insert(serial, starting);
         Ok(())
@@ -209,6 +218,7 @@ impl Keeper<'_> {
             share,
             answers,
             grace_ms,
+            revoked: is_revoked,
             ..
         } = starting;
         let job = Job::new(&mut self.ground, serial, terms, share, started);
@@ -221,6 +231,9 @@ impl Keeper<'_> {
         self.with_job(serial, |job, ground| {
             if job.holder.is_none() {
                 job.let_drop(ground.now, grace_ms);
+            }
+            if is_revoked {
+                job.end_tree(ground.now, 0, revoked());
             }
             if !is_serving {
                 job.end_tree(ground.now, kill_after_ms, Cause::ServerEnded);

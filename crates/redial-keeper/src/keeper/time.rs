@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::time::{
@@ -17,6 +18,24 @@ pub(super) type Millis = u64;
 pub(super) fn now() -> Millis {
     let time = rustix::time::clock_gettime(ClockId::Boottime);
     time.tv_sec.unsigned_abs() * 1_000 + time.tv_nsec.unsigned_abs() / 1_000_000
+}
+
+/// The clock on the wall, which people set: for times that people wrote down.
+pub(super) fn wall_clock() -> redial_auth::authorized_keys::Now {
+    let now = rustix::time::clock_gettime(ClockId::Realtime).tv_sec;
+    let mut local = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: a live time and room for what localtime_r(3) writes; zero is a valid `tm`.
+    let found = unsafe { libc::localtime_r(&now, local.as_mut_ptr()) };
+    let offset = if found.is_null() {
+        0
+    } else {
+        // SAFETY: zeroed, and then written by the call that has succeeded.
+        unsafe { local.assume_init() }.tm_gmtoff
+    };
+    redial_auth::authorized_keys::Now {
+        unix_seconds: now.unsigned_abs(),
+        utc_offset_seconds: i32::try_from(offset).unwrap_or(0),
+    }
 }
 
 /// Which job is due when; one time for each. The keeper itself is number 0.

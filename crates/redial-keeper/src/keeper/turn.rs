@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use super::clients::Client;
 use super::config::{KeeperConfig, KeeperError, Limits};
 use super::front::{Front, FrontHandle};
 use super::front_program::ProgramStarter;
+use super::grant::Client;
 use super::ground::Ground;
 use super::job::Job;
 use super::listener::{Listener, Reserve};
+use super::network::Network;
 use super::poll::{Interest, Serial, Token};
 use super::records::Records;
 use super::requests::PendingCommand;
@@ -38,11 +39,12 @@ pub(super) struct Keeper<'a> {
     pub(super) next_serial: Serial,
     pub(super) waiting_bytes: usize,
     pub(super) clients: HashMap<Capability, Client>,
-    pub(super) next_capability: Capability,
+    pub(super) last_capability: Capability,
     pub(super) pending: PendingCommand,
     pub(super) front: Front,
     pub(super) start_front: &'a mut dyn FnMut() -> io::Result<FrontHandle>,
     pub(super) listeners: Vec<Listener>,
+    pub(super) network: Option<Network>,
     pub(super) listening: bool,
     /// It was said where we listen.
     pub(super) announced: bool,
@@ -106,14 +108,15 @@ impl<'a> Keeper<'a> {
         let KeeperConfig {
             limits,
             listen,
+            network,
             stdio,
             front: _,
             shutdown,
         } = config;
-        if listen.is_empty() && stdio.is_none() {
+        let private = listen.is_empty() && network.is_none();
+        if private && stdio.is_none() {
             return Err(KeeperError::NothingToServe);
         }
-        let private = listen.is_empty();
         // Before any thread: they inherit the mask.
         let children = signals::child_exits().map_err(KeeperError::setup("take SIGCHLD"))?;
         signals::ignore_sigpipe().map_err(KeeperError::setup("ignore SIGPIPE"))?;
@@ -121,13 +124,16 @@ impl<'a> Keeper<'a> {
         if let Err(error) = crate::spawn::raise_descriptor_limit() {
             tracing::warn!(%error, "the limit on open files stays as it is");
         }
-        let instance = random_instance().map_err(KeeperError::setup("get random bytes"))?;
+        let instance = random().map_err(KeeperError::setup("get random bytes"))?;
         let tickets = SpawnTickets::new();
         let ground = set_up(limits, &instance, &tickets).map_err(KeeperError::setup("set up"))?;
         let listeners = listen
             .iter()
             .map(|path| Listener::bind(path))
             .collect::<Result<_, _>>()?;
+        let logins = |key: &_, reader: &_| ground.workers.logins(key, reader);
+        let network = network.map(|config| Network::new(config, logins));
+        let network = network.transpose()?;
         let keeper = Self {
             records: Records::new(ground.limits.ended_records, ground.limits.ended_ms),
             ground,
@@ -138,11 +144,12 @@ impl<'a> Keeper<'a> {
             next_serial: 1,
             waiting_bytes: 0,
             clients: HashMap::new(),
-            next_capability: 1,
+            last_capability: 0,
             pending: PendingCommand::default(),
             front: Front::default(),
             start_front,
             listeners,
+            network,
             listening: false,
             announced: false,
             reserve: Reserve::new(),
@@ -185,6 +192,12 @@ impl<'a> Keeper<'a> {
             ground
                 .poll
                 .add(listener, Token::Listener(number), Interest::Hangup)?;
+        }
+        let callers = self.network.iter().flat_map(|network| &network.listeners);
+        for (number, listener) in (0..).zip(callers) {
+            ground
+                .poll
+                .add(listener, Token::Caller(number), Interest::Hangup)?;
         }
         Ok(())
     }
@@ -245,6 +258,7 @@ impl<'a> Keeper<'a> {
             Token::Front => self.on_front_packets()?,
             Token::FrontProcess => self.front_is_lost("its process has ended")?,
             Token::Listener(number) => self.on_connections(number),
+            Token::Caller(number) => self.on_callers(number),
             Token::Exit(serial) => self.with_job(serial, Job::on_exit),
             Token::Stdin(serial) => self.with_job(serial, |job, ground| {
                 if let Some(input) = &mut job.input {
@@ -300,6 +314,8 @@ impl<'a> Keeper<'a> {
                 Done::Walked(serial, walked) => {
                     self.with_job(serial, |job, ground| job.on_walked(walked, ground.now));
                 }
+                Done::LoggedIn(who, answer) => self.on_logged_in(who, answer),
+                Done::Rechecked(grants) => self.on_rechecked(grants),
             }
         }
     }
@@ -339,12 +355,13 @@ fn set_up(
     Ground::new(limits, workers)
 }
 
-fn random_instance() -> io::Result<[u8; 16]> {
-    let mut instance = [0; 16];
+/// Random bytes of the kernel's.
+pub(super) fn random<const BYTES: usize>() -> io::Result<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
     let flags = rustix::rand::GetRandomFlags::empty();
-    let len = rustix::io::retry_on_intr(|| rustix::rand::getrandom(&mut instance, flags))?;
-    if len == instance.len() {
-        Ok(instance)
+    let len = rustix::io::retry_on_intr(|| rustix::rand::getrandom(&mut bytes, flags))?;
+    if len == bytes.len() {
+        Ok(bytes)
     } else {
         Err(io::ErrorKind::UnexpectedEof.into())
     }

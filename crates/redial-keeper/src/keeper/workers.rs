@@ -6,16 +6,20 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
+use redial_auth::HostKey;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::gate::Gate;
+use super::grant::Grant;
+use super::logins::{Answer, Logins, Standing};
 use super::poll::Serial;
 use super::queue::Queue;
 use super::time::{Millis, now};
 use crate::account::{Account, environment};
+use crate::login::KeyReader;
 use crate::spawn::{self, SpawnError, SpawnRequest, SpawnStage, Spawned, Spawner, Stdio3};
 use crate::tree::{self, CgroupRoot, Holder, JobCgroup, Reached, SpawnTicket, SpawnTickets, Tree};
-use crate::wire::{Command, Program};
+use crate::wire::{Capability, Command, Program};
 
 /// Two, so that one program on a dead file system does not stop all starts.
 const SPAWNERS: usize = 2;
@@ -59,6 +63,8 @@ pub(super) enum Done {
         Option<SpawnTicket>,
     ),
     Walked(Serial, Walked),
+    LoggedIn(Capability, Answer),
+    Rechecked(Vec<(Arc<Grant>, Standing)>),
 }
 
 enum Errand {
@@ -76,6 +82,8 @@ pub(super) struct Workers {
     event: OwnedFd,
     cgroups: Cgroups,
     gate: Arc<Gate>,
+    tickets: Arc<SpawnTickets>,
+    teller: Teller,
 }
 
 impl Workers {
@@ -108,8 +116,9 @@ impl Workers {
         }
         let (errands, errand_queue) = mpsc::channel();
         let (walk_cgroups, walk_gate) = (cgroups.clone(), Arc::clone(&gate));
+        let walk_teller = teller.clone();
         spawn_thread("walker", move || {
-            run_errands(&errand_queue, &teller, &walk_gate, &walk_cgroups)
+            run_errands(&errand_queue, &walk_teller, &walk_gate, &walk_cgroups)
         })?;
         Ok(Self {
             starts,
@@ -118,7 +127,18 @@ impl Workers {
             event,
             cgroups,
             gate,
+            tickets: Arc::clone(tickets),
+            teller,
         })
+    }
+
+    /// Threads that look keys up, and report here.
+    pub(super) fn logins(
+        &self,
+        host_key: &Arc<HostKey>,
+        reader: &Arc<KeyReader>,
+    ) -> io::Result<Logins> {
+        Logins::new(host_key, reader, (&self.teller, &self.gate, &self.tickets))
     }
 
     /// Starts a process that is no job's, here and now, but while nobody walks: until
@@ -193,13 +213,13 @@ impl AsFd for Workers {
 
 /// Says what was done, and wakes the keeper.
 #[derive(Clone)]
-struct Teller {
+pub(super) struct Teller {
     done: Sender<Done>,
     wake: Arc<OwnedFd>,
 }
 
 impl Teller {
-    fn tell(&self, done: Done) {
+    pub(super) fn tell(&self, done: Done) {
         // The keeper has gone: then nobody is to be woken either.
         if self.done.send(done).is_ok() {
             // A full pipe is readable: the keeper comes anyway.

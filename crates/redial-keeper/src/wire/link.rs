@@ -11,7 +11,7 @@ use rustix::net::{
 };
 
 /// Most descriptors that go with one packet.
-pub const MAX_PACKET_FDS: usize = 2;
+pub const MAX_PACKET_FDS: usize = 3;
 
 /// One end of a `SOCK_SEQPACKET` socket pair, non-blocking and close-on-exec
 /// (unix(7)): a packet arrives whole or not at all.

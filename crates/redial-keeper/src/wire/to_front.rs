@@ -1,6 +1,6 @@
 //! Keeper to front.
 
-use minicbor::bytes::ByteArray;
+use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
 use super::Capability;
@@ -11,7 +11,8 @@ use crate::outcome::{Exit, Outcome, RefusedCode};
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum ToFront {
     /// First message: version, instance, settings. Descriptors: the output pool
-    /// (read-only) and the stdin pool.
+    /// (read-only), the stdin pool, and where the network is listened on the link to the signer
+    /// (see [`crate::signer`]).
     #[n(0)]
     Welcome(#[n(0)] u32, #[n(1)] ByteArray<16>, #[n(2)] FrontSettings),
     /// A connection. Descriptors: one socket, or two ends of a stdio.
@@ -63,6 +64,40 @@ pub enum ToFront {
     /// The server is shutting down: no more starts; say goodbye when the jobs have ended.
     #[n(13)]
     ShuttingDown,
+    /// Answer to a login on this connection.
+    #[n(14)]
+    Verdict(#[n(0)] Capability, #[n(1)] Verdict),
+    /// The connection is to go; its capability is void already.
+    #[n(15)]
+    Dismissed(#[n(0)] Capability, #[n(1)] Dismissal),
+}
+
+/// What the keeper says to a [`super::Login`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Verdict {
+    /// The capability is good from now on.
+    #[n(0)]
+    In,
+    /// These of the offered keys, by index, may be proved.
+    #[n(1)]
+    Prove(#[n(0)] Vec<u8>),
+    /// No.
+    #[n(2)]
+    Out,
+}
+
+/// Why a connection is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Dismissal {
+    /// It never said who it is, and others want its place, or its time is over.
+    #[n(0)]
+    Stranger,
+    /// Its key lets nobody in any more.
+    #[n(1)]
+    Revoked,
+    /// There are as many connections as there may be.
+    #[n(2)]
+    Full,
 }
 
 /// Where a connection came from.
@@ -74,6 +109,24 @@ pub enum ConnectionKind {
     /// The stdio this server was started with.
     #[n(1)]
     Stdio,
+    /// Accepted from the network: nobody, until it has logged in.
+    #[n(2)]
+    Tcp(#[n(0)] TcpPeer),
+}
+
+/// A connection from the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct TcpPeer {
+    /// The peer's address, an IPv4 one mapped (RFC 4291 section 2.5.5.2): for the log.
+    #[n(0)]
+    pub address: ByteArray<16>,
+    /// The peer's port.
+    #[n(1)]
+    pub port: u16,
+    /// What a proof on this connection must cover.
+    #[n(2)]
+    pub nonce: ByteArray<32>,
 }
 
 /// What the front has to know to serve.
@@ -98,6 +151,9 @@ pub struct FrontSettings {
     /// A private server: one connection, no `keep`, no `detach`.
     #[n(5)]
     pub private: bool,
+    /// Where the network is listened on: the host key's blob (RFC 4253 section 6.6).
+    #[n(6)]
+    pub host_key: Option<ByteVec>,
 }
 
 /// Chunk `number` of a stream (its bytes `number * 65,536 ..`) lies in slot `slot` of the pool.

@@ -58,6 +58,30 @@ pub enum ToKeeper {
     /// The connection is over and its capability void. Jobs it held go by their drop policy.
     #[n(9)]
     Closed(#[n(0)] Capability),
+    /// A connection from the network has finished TLS: it costs its peer more now.
+    #[n(10)]
+    Secured(#[n(0)] Capability),
+    /// It says who it is. Answered by `Verdict`; one at a time.
+    #[n(11)]
+    Login(#[n(0)] Capability, #[n(1)] Box<Login>),
+}
+
+/// What a client says of itself (PROTOCOL.md, `authenticate` and section 9).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Login {
+    /// The user's name.
+    #[n(0)]
+    pub user: String,
+    /// Blobs of the keys offered.
+    #[n(1)]
+    pub keys: Vec<ByteVec>,
+    /// An SSHSIG by the first of them.
+    #[n(2)]
+    pub signature: Option<ByteVec>,
+    /// What binds the signature to the TLS connection; the front vouches for it.
+    #[n(3)]
+    pub exporter: ByteArray<32>,
 }
 
 /// Most arguments, and most variables, of a command: an empty one is a byte here

@@ -31,6 +31,8 @@ pub(crate) struct Front {
     pub(crate) lost: Vec<(Capability, JobId)>,
     pub(crate) shutting_down: bool,
     pub(crate) is_gone: bool,
+    /// The way to the host key.
+    pub(crate) signer: Option<OwnedFd>,
 }
 
 impl Front {
@@ -50,6 +52,7 @@ impl Front {
             lost: Vec::new(),
             shutting_down: false,
             is_gone: false,
+            signer: None,
         }
     }
 
@@ -65,6 +68,7 @@ impl Front {
             panic!("{welcome:?}");
         };
         self.instance = *instance;
+        self.signer = (fds.len() > 2).then(|| fds.pop().unwrap());
         let stdin = fds.pop().unwrap();
         let output = fds.pop().unwrap();
         self.stdin = Some(StdinView::map(stdin, settings.stdin_chunks).unwrap());
@@ -80,6 +84,18 @@ impl Front {
                 return capability;
             }
             self.remember(message);
+        }
+    }
+
+    /// The next message that `wanted` makes something of; the others are remembered.
+    pub(crate) fn hear<T>(&mut self, wanted: impl Fn(&ToFront) -> Option<T>) -> T {
+        loop {
+            let (message, fds) = self.next();
+            self.sockets.extend(fds);
+            match wanted(&message) {
+                Some(heard) => return heard,
+                None => self.remember(message),
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs::DirBuilder;
 use std::io::{self, PipeWriter, Write};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
@@ -15,6 +16,7 @@ use redial_keeper::wire::Link;
 use tempfile::TempDir;
 
 use crate::front::Front;
+use crate::login::{listening_address, network, write_keys};
 
 /// Set in the environment of a keeper; its value, limits as `name=number …`.
 pub(crate) const KEEPER: &str = "REDIAL_TEST_KEEPER";
@@ -24,6 +26,8 @@ const PRIVATE: &str = "REDIAL_TEST_PRIVATE";
 /// Set when the keeper is started with SIGCHLD ignored, as some launchers leave it.
 const IGNORED_CHILDREN: &str = "REDIAL_TEST_IGNORED_CHILDREN";
 const SOCKET: &str = "REDIAL_TEST_SOCKET";
+/// Set when the network is listened on; its value, a file with what a reader of keys says.
+const NETWORK: &str = "REDIAL_TEST_NETWORK";
 
 /// Nothing here takes that long, unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -63,6 +67,28 @@ impl Keeper {
         Self::with_front(Self::start_as(limits, Some(PRIVATE)))
     }
 
+    /// One that listens on the network too, and lets in the keys listed.
+    pub(crate) fn start_on_network(limits: &str, authorized_keys: &str) -> (Self, Front) {
+        let directory = directory();
+        write_keys(directory.path(), authorized_keys);
+        Self::with_front(Self::start_in(directory, limits, Some(NETWORK)))
+    }
+
+    /// From now on these are the keys that are let in.
+    pub(crate) fn authorize(&self, authorized_keys: &str) {
+        write_keys(self.directory.path(), authorized_keys);
+    }
+
+    /// Where it listens on the network.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let mut address = None;
+        wait_until("the keeper listens on the network", || {
+            address = listening_address(self.pid());
+            address.is_some()
+        });
+        address.unwrap()
+    }
+
     /// One that was left with SIGCHLD ignored by who started it.
     pub(crate) fn start_with_children_ignored() -> (Self, Front) {
         Self::with_front(Self::start_as("", Some(IGNORED_CHILDREN)))
@@ -79,18 +105,18 @@ impl Keeper {
     }
 
     fn start_as(limits: &str, variable: Option<&str>) -> (Self, Front) {
-        let directory = tempfile::tempdir().unwrap();
-        DirBuilder::new()
-            .mode(0o700)
-            .create(directory.path().join("run"))
-            .unwrap();
+        Self::start_in(directory(), limits, variable)
+    }
+
+    fn start_in(directory: TempDir, limits: &str, variable: Option<&str>) -> (Self, Front) {
         let (supply, theirs) = Link::pair().unwrap();
         let (reader, shutdown) = io::pipe().unwrap();
         supply.send(b"shutdown", &[reader.as_fd()]).unwrap();
         let (ours, fronts) = Link::pair().unwrap();
         supply.send(b"front", &[fronts.as_fd()]).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.envs(variable.map(|name| (name, "1")));
+        let value = directory.path().join("keys.cbor");
+        command.envs(variable.map(|name| (name, value.as_os_str())));
         command
             .args([
                 "keeper_process",
@@ -244,6 +270,15 @@ pub(crate) fn is_alive(pid: i32) -> bool {
     processes().iter().any(|it| it.0 == pid && it.2 != 'Z')
 }
 
+fn directory() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    DirBuilder::new()
+        .mode(0o700)
+        .create(directory.path().join("run"))
+        .unwrap();
+    directory
+}
+
 fn block_sigchld() -> io::Result<()> {
     let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: initialised by the first call, valid for the others.
@@ -274,6 +309,7 @@ fn limits(text: &str) -> Limits {
             "kill_after_ms" => limits.kill_after_ms = number,
             "front_grace_ms" => limits.front_grace_ms = number,
             "connections" => limits.connections = number as u32,
+            "handshake_ms" => limits.handshake_ms = number as u32,
             _ => panic!("no such limit: {name}"),
         }
     }
@@ -298,6 +334,7 @@ pub(crate) fn be_keeper() {
     let config = KeeperConfig {
         limits: limits(&std::env::var(KEEPER).unwrap()),
         listen: listen.into_iter().collect(),
+        network: std::env::var_os(NETWORK).map(network),
         stdio: stdio.map(|(reader, writer)| (reader.into(), writer.into())),
         front: FrontProgram {
             args: ["front_process", "--exact", "--nocapture"]

@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
+mod admission;
+mod bounds;
 mod drops;
 mod endings;
 mod front;
@@ -12,6 +14,7 @@ mod fronts;
 mod harness;
 mod hostile;
 mod left;
+mod login;
 mod many;
 mod once;
 mod private;

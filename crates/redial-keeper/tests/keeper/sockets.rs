@@ -24,6 +24,7 @@ fn refusal(listen: std::path::PathBuf) -> KeeperError {
     let config = KeeperConfig {
         limits: Limits::default(),
         listen: vec![listen],
+        network: None,
         stdio: None,
         front: Default::default(),
         shutdown: shutdown.into(),

@@ -57,6 +57,8 @@ impl FrontSession {
                 }
             }
             Notice::HolderLost(channel) => self.holder_lost(connection, channel),
+            Notice::Verdict(verdict) => self.verdict(connection, verdict),
+            Notice::Dismissed(why) => self.dismissed(connection, why),
             Notice::ShuttingDown => self.shutting_down = true,
         }
     }

@@ -11,26 +11,43 @@ use crate::duration;
 const SERVE_HELP: &str = "\
 Without --listen and --stdio it listens on the default socket: redial.sock in /run/redial as
 root, else in $XDG_RUNTIME_DIR/redial or /tmp/redial-UID; that directory is made. Only the
-same user and root get in. The log says 'listening' once clients are served. SIGTERM and SIGINT end it: no more starts, jobs get TERM, 5 s later KILL.
+same user and root get in. The log says 'listening' once clients are served. SIGTERM and
+SIGINT end it: no more starts, jobs get TERM, 5 s later KILL.
+
+On the network nobody gets in without a key, and there is no setting to change that: clients
+prove an SSH key of an authorized_keys, whose options are obeyed (command=, from=, expiry-time=,
+restrict, environment=; a line with an option that is not known lets nobody in). It, and the
+directories above it, may be writable by nobody else. Without a single key it does not start. A
+key that is removed loses its connections and its jobs within seconds.
 
 Environment: REDIAL_STATE_DIR, REDIAL_LOG_FORMAT take the place of the flags; REDIAL_LOG
 sets the level (error, warn, info, debug, trace).
 
-Settings file: [serve] listen, state-dir, log-format, and the limits by their flags' names.
+Settings file: [serve] listen, host-key, authorized-keys, state-dir, log-format, and the limits
+by their flags' names.
 
 Examples:
   redial serve
   redial serve --listen unix:/run/redial/redial.sock --max-jobs 64 --log-format json
+  redial serve --listen 0.0.0.0 --listen '[::]' --listen unix:
   redial run 'exec:ssh web1 redial serve --stdio' -- uptime";
 
 /// `redial serve`.
 #[derive(Debug, Args)]
 #[command(after_help = SERVE_HELP)]
 pub(crate) struct ServeArgs {
-    /// Listen on unix:PATH, in a directory that is there and yours alone (0700);
-    /// repeatable. The network comes later
+    /// Listen on unix:PATH, in a directory that is there and yours alone (0700), or on the
+    /// network: ADDRESS[:PORT], [ADDRESS6][:PORT], port 7334 by default. Repeatable
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<OsString>,
+    /// The key that says who this server is, made if it is not there [default: host_key in the
+    /// state directory; if there is none, sshd's Ed25519 key if it can be read; else a new one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) host_key: Option<PathBuf>,
+    /// Public keys that may log in over the network; repeatable [default: ~/.ssh/authorized_keys
+    /// and ~/.config/redial/authorized_keys]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authorized_keys: Vec<PathBuf>,
     /// Carry the protocol between stdin and stdout and this user's server (the one on the
     /// default socket, or on --listen), which is started if there is none
     #[arg(long)]
@@ -38,7 +55,8 @@ pub(crate) struct ServeArgs {
     /// With --stdio: serve the one client directly, and end with it
     #[arg(long, requires = "stdio", conflicts_with = "listen")]
     pub(crate) private: bool,
-    /// Where kept jobs will be; this version keeps none, and writes nothing there
+    /// Where the host key is [default: /var/lib/redial as root, else $XDG_STATE_HOME/redial or
+    /// ~/.local/state/redial]
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// Form of the log on stderr [default: human]
@@ -65,6 +83,9 @@ pub(crate) struct ServeArgs {
     /// The front process, which the keeper starts
     #[arg(long, hide = true)]
     pub(crate) front: bool,
+    /// The process that reads authorized_keys, which the keeper starts
+    #[arg(long, hide = true)]
+    pub(crate) read_keys: bool,
 }
 
 /// Form of the server's log.

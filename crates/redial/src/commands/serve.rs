@@ -4,25 +4,32 @@ mod bridge;
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use redial_client::runtime_dir;
-use redial_keeper::keeper::{FrontProgram, KeeperConfig, Limits};
+use redial_keeper::HostKey;
+use redial_keeper::keeper::{FrontProgram, KeeperConfig, Limits, NetworkConfig};
+use redial_keeper::login::{KeyReader, load_host_key, load_or_make_host_key, report_key_files};
 use redial_keeper::signals;
 
 use super::log;
 use crate::args::LogFormat;
 use crate::exit_code::FAILED;
 use crate::report;
-use crate::settings::{Mode, ServeSettings};
+use crate::settings::{HostKeyFile, Listen, Mode, ServeSettings};
+
+/// Where Debian, and most others, have the key of the machine.
+const SSHD_KEY: &str = "/etc/ssh/ssh_host_ed25519_key";
 
 /// Serves until it is over; the result is our exit code.
 pub(crate) fn serve(settings: ServeSettings) -> u8 {
     // A private server's client is a person waiting for a command, not for a log.
-    let quiet = matches!(settings.mode, Mode::Private | Mode::Front);
+    let quiet = matches!(
+        settings.mode,
+        Mode::Private | Mode::Front | Mode::ReadKeys(_)
+    );
     let level = match settings.verbose {
         0 if quiet => "warn",
         0 | 1 => "info",
@@ -33,12 +40,12 @@ pub(crate) fn serve(settings: ServeSettings) -> u8 {
     let served = match settings.mode {
         Mode::Front => front(),
         Mode::Bridge(socket) => bridge::bridge(&socket),
+        Mode::ReadKeys(files) => read_keys(&files),
         Mode::Private => private(settings.limits, front_program(settings.log_format, level)),
-        Mode::Listen(listen) => keeper(
+        Mode::Listen(listen) => serve_all(
             settings.limits,
             front_program(settings.log_format, level),
             listen,
-            None,
         ),
     };
     match served {
@@ -68,26 +75,80 @@ fn private(limits: Limits, front: FrontProgram) -> anyhow::Result<()> {
     let _ = rustix::process::setpgid(None, None);
     let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).context("stdin")?;
     let output = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3).context("stdout")?;
-    keeper(limits, front, Vec::new(), Some((input, output)))
+    keeper(KeeperConfig {
+        limits,
+        listen: Vec::new(),
+        network: None,
+        stdio: Some((input, output)),
+        front,
+        shutdown: signals::termination().context("cannot hear signals")?,
+    })
 }
 
-fn keeper(
-    limits: Limits,
-    front: FrontProgram,
-    listen: Vec<PathBuf>,
-    stdio: Option<(OwnedFd, OwnedFd)>,
-) -> anyhow::Result<()> {
+fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Result<()> {
     let shutdown = signals::termination().context("cannot hear signals")?;
-    listen
+    let sockets = &listen.sockets;
+    sockets
         .iter()
         .try_for_each(|socket| make_runtime_dir(socket))?;
-    let config = KeeperConfig {
+    let network = (!listen.network.is_empty()).then(|| network(&listen));
+    keeper(KeeperConfig {
         limits,
-        listen,
-        stdio,
+        listen: listen.sockets.clone(),
+        network: network.transpose()?,
+        stdio: None,
         front,
         shutdown,
+    })
+}
+
+fn network(listen: &Listen) -> anyhow::Result<NetworkConfig> {
+    let mut args: Vec<OsString> = vec!["serve".into(), "--read-keys".into()];
+    for file in &listen.authorized_keys {
+        args.extend(["--authorized-keys".into(), file.into()]);
+    }
+    Ok(NetworkConfig {
+        listen: listen.network.clone(),
+        host_key: host_key(&listen.host_key)?,
+        key_reader: KeyReader::new(args).context("cannot open our executable")?,
+    })
+}
+
+fn host_key(file: &HostKeyFile) -> anyhow::Result<HostKey> {
+    let told = |text: anyhow::Error| anyhow::anyhow!("{text:#}");
+    let own = match file {
+        HostKeyFile::Named(path) => path,
+        HostKeyFile::Usual(own) => {
+            let sshd = Path::new(SSHD_KEY);
+            if !own.exists()
+                && let Ok(key) = load_host_key(sshd)
+            {
+                let fingerprint = key.public_key().fingerprint();
+                tracing::info!(fingerprint, file = SSHD_KEY, "the host key is sshd's");
+                return Ok(key);
+            }
+            own
+        }
     };
+    let (key, new) = load_or_make_host_key(own).map_err(|error| told(error.into()))?;
+    let fingerprint = key.public_key().fingerprint();
+    let file = own.display().to_string();
+    let file = file.escape_debug();
+    if new {
+        tracing::info!(fingerprint, %file, "a new host key");
+    } else {
+        tracing::info!(fingerprint, %file, "the host key");
+    }
+    Ok(key)
+}
+
+/// The child that reads as the user, and says what it found.
+fn read_keys(files: &[PathBuf]) -> anyhow::Result<()> {
+    let mut out = std::fs::File::from(rustix::io::dup(rustix::stdio::stdout())?);
+    Ok(report_key_files(files, &mut out)?)
+}
+
+fn keeper(config: KeeperConfig) -> anyhow::Result<()> {
     // Its text tells the cause already; as an error's source it would be told twice.
     redial_keeper::keeper::run(config).map_err(|error| anyhow::anyhow!("{error}"))
 }

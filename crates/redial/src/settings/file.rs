@@ -33,6 +33,8 @@ pub(crate) struct RunTable {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct ServeTable {
     pub(crate) listen: Vec<String>,
+    pub(crate) host_key: Option<PathBuf>,
+    pub(crate) authorized_keys: Vec<PathBuf>,
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) max_connections: Option<u32>,

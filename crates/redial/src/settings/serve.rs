@@ -1,8 +1,9 @@
 //! What `redial serve` is to do.
 
 use std::ffi::{OsStr, OsString};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use redial_client::default_socket;
 use redial_keeper::keeper::Limits;
@@ -10,6 +11,9 @@ use redial_keeper::keeper::Limits;
 use super::file::File;
 use super::{SettingsError, from_env};
 use crate::args::{LogFormat, ServeArgs};
+
+/// Where redial is listened on, and dialled.
+const DEFAULT_PORT: u16 = 7334;
 
 /// Settings of a server.
 #[derive(Debug, Clone)]
@@ -25,13 +29,41 @@ pub(crate) struct ServeSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Everybody on these sockets who may.
-    Listen(Vec<PathBuf>),
+    Listen(Listen),
     /// The one client on stdio.
     Private,
     /// Bytes between stdio and the server on this socket.
     Bridge(PathBuf),
     /// The keeper that has started us.
     Front,
+    /// The keeper too: read these files of authorised keys, or the usual ones.
+    ReadKeys(Vec<PathBuf>),
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listen {
+    pub(crate) sockets: Vec<PathBuf>,
+    pub(crate) network: Vec<SocketAddr>,
+    pub(crate) host_key: HostKeyFile,
+    /// Empty: the usual ones.
+    pub(crate) authorized_keys: Vec<PathBuf>,
+}
+
+/// Which key says who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HostKeyFile {
+    /// This one.
+    Named(PathBuf),
+    /// This one if it is there, else sshd's, else this one is made.
+    Usual(PathBuf),
+}
+
+/// One `--listen`.
+#[derive(Debug, PartialEq, Eq)]
+enum Address {
+    Socket(PathBuf),
+    Network(Vec<SocketAddr>),
 }
 
 impl ServeSettings {
@@ -59,6 +91,9 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
     if args.front {
         return Ok(Mode::Front);
     }
+    if args.read_keys {
+        return Ok(Mode::ReadKeys(args.authorized_keys.clone()));
+    }
     if args.private {
         return Ok(Mode::Private);
     }
@@ -66,7 +101,13 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
     if args.stdio {
         return Ok(Mode::Bridge(match &args.listen[..] {
             [] => default()?,
-            [address] => socket(address)?,
+            [at] => match address(at)? {
+                Address::Socket(path) => path,
+                Address::Network(_) => {
+                    let text = format!("--listen {}: --stdio is for a unix: socket", at.display());
+                    return Err(text.into());
+                }
+            },
             _ => return Err("--stdio: one --listen at most".to_owned().into()),
         }));
     }
@@ -76,24 +117,89 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
     } else {
         args.listen.clone()
     };
-    if listen.is_empty() {
-        return Ok(Mode::Listen(vec![default()?]));
+    let (mut sockets, mut network) = (Vec::new(), Vec::new());
+    for at in &listen {
+        match address(at)? {
+            Address::Socket(path) => sockets.push(path),
+            Address::Network(addresses) => network.extend(addresses),
+        }
     }
-    let paths = listen.iter().map(|address| socket(address));
-    Ok(Mode::Listen(paths.collect::<Result<_, _>>()?))
+    if listen.is_empty() {
+        sockets.push(default()?);
+    }
+    let authorized_keys = if args.authorized_keys.is_empty() {
+        &file.serve.authorized_keys
+    } else {
+        &args.authorized_keys
+    };
+    let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|error| error.to_string());
+    let authorized_keys = authorized_keys.iter().map(absolute);
+    Ok(Mode::Listen(Listen {
+        sockets,
+        network,
+        host_key: host_key(args, file)?,
+        authorized_keys: authorized_keys.collect::<Result<_, _>>()?,
+    }))
 }
 
-/// `unix:PATH`, made absolute, since the server does not stay where it was started.
-fn socket(address: &OsStr) -> Result<PathBuf, SettingsError> {
-    let shown = address.display();
-    match address.as_bytes().strip_prefix(b"unix:") {
-        None => Err(format!(
-            "--listen {shown}: listening on the network is not supported yet; use unix:PATH"
-        )
-        .into()),
-        Some(b"") => Ok(default_socket().map_err(|error| error.to_string())?),
+fn host_key(args: &ServeArgs, file: &File) -> Result<HostKeyFile, SettingsError> {
+    Ok(
+        match args.host_key.as_ref().or(file.serve.host_key.as_ref()) {
+            Some(path) => {
+                let path = std::path::absolute(path).map_err(|error| error.to_string())?;
+                HostKeyFile::Named(path)
+            }
+            None => HostKeyFile::Usual(state_dir(args, file)?.join("host_key")),
+        },
+    )
+}
+
+/// A socket's path is made absolute, since the server does not stay where it was started.
+fn address(text: &OsStr) -> Result<Address, SettingsError> {
+    let shown = text.display();
+    match text.as_bytes().strip_prefix(b"unix:") {
+        Some(b"") => Ok(Address::Socket(
+            default_socket().map_err(|error| error.to_string())?,
+        )),
         Some(path) => std::path::absolute(OsString::from_vec(path.to_vec()))
+            .map(Address::Socket)
             .map_err(|error| format!("--listen {shown}: {error}").into()),
+        None => network(&text.to_string_lossy()).map(Address::Network),
+    }
+}
+
+/// An address or name, and maybe a port; an IPv6 address in brackets.
+fn network(text: &str) -> Result<Vec<SocketAddr>, SettingsError> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        let text =
+            format!("--listen {text}: {why}; it is unix:PATH, ADDRESS[:PORT] or [ADDRESS6][:PORT]");
+        Err(SettingsError(text))
+    };
+    if text.contains('/') || text.is_empty() {
+        return wrong(&"no address");
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((host, "")) => (host, None),
+            Some((host, port)) => (host, port.strip_prefix(':')),
+            None => return wrong(&"a bracket is not closed"),
+        },
+        None if text.parse::<std::net::Ipv6Addr>().is_ok() => (text, None),
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let Ok(port) = port.map_or(Ok(DEFAULT_PORT), str::parse) else {
+        return wrong(&"no port between 0 and 65535");
+    };
+    match (host, port).to_socket_addrs() {
+        Ok(found) => {
+            let mut addresses: Vec<SocketAddr> = found.collect();
+            addresses.dedup();
+            Ok(addresses)
+        }
+        Err(error) => wrong(&error),
     }
 }
 
@@ -140,17 +246,32 @@ fn limits(args: &ServeArgs, file: &File) -> Result<Limits, SettingsError> {
     })
 }
 
-/// Nothing is kept yet, but a place that cannot be used is said now, not later.
-fn check_state_dir(args: &ServeArgs, file: &File) -> Result<(), SettingsError> {
+/// Where the host key is, by what was asked for or by custom.
+fn state_dir(args: &ServeArgs, file: &File) -> Result<PathBuf, SettingsError> {
+    if let Some(dir) = asked_state_dir(args, file)? {
+        return std::path::absolute(dir).map_err(|error| error.to_string().into());
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/redial"));
+    }
+    let from = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let absolute = |path: &PathBuf| path.is_absolute();
+    let base = from("XDG_STATE_HOME").filter(absolute);
+    let base = base.or_else(|| Some(from("HOME").filter(absolute)?.join(".local/state")));
+    let text = "no state directory: neither XDG_STATE_HOME nor HOME is set; use --state-dir";
+    Ok(base.ok_or_else(|| text.to_owned())?.join("redial"))
+}
+
+fn asked_state_dir(args: &ServeArgs, file: &File) -> Result<Option<PathBuf>, SettingsError> {
     let variable = from_env("REDIAL_STATE_DIR", |text| Ok(PathBuf::from(text)))?;
-    let dir = args
-        .state_dir
-        .clone()
-        .or(variable)
-        .or(file.serve.state_dir.clone());
-    match dir.as_deref().map(Path::is_dir) {
-        Some(false) => {
-            let dir = dir.unwrap_or_default();
+    let named = args.state_dir.clone().or(variable);
+    Ok(named.or(file.serve.state_dir.clone()))
+}
+
+/// A place that cannot be used is said now, not later.
+fn check_state_dir(args: &ServeArgs, file: &File) -> Result<(), SettingsError> {
+    match asked_state_dir(args, file)? {
+        Some(dir) if !dir.is_dir() => {
             Err(format!("state directory {}: is no directory", dir.display()).into())
         }
         _ => Ok(()),
@@ -162,15 +283,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_unix_sockets_are_listened_on() {
-        assert_eq!(
-            socket(OsStr::new("unix:/run/x")),
-            Ok(PathBuf::from("/run/x"))
-        );
-        assert!(socket(OsStr::new("unix:x")).unwrap().is_absolute());
-        for address in ["0.0.0.0:7334", "tcp:x", "web1", "/run/x"] {
-            let error = socket(OsStr::new(address)).unwrap_err().to_string();
-            assert!(error.contains("not supported yet"), "{error}");
+    fn a_socket_is_listened_on_by_its_path() {
+        let at = |text: &str| address(OsStr::new(text));
+        assert_eq!(at("unix:/run/x"), Ok(Address::Socket("/run/x".into())));
+        assert!(matches!(at("unix:x"), Ok(Address::Socket(path)) if path.is_absolute()));
+    }
+
+    #[test]
+    fn an_address_of_the_network_has_a_port_or_the_usual_one() {
+        for (text, expected) in [
+            ("0.0.0.0", "0.0.0.0:7334"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("[::]", "[::]:7334"),
+            ("::1", "[::1]:7334"),
+            ("[::1]:22", "[::1]:22"),
+        ] {
+            assert_eq!(network(text), Ok(vec![expected.parse().unwrap()]), "{text}");
+        }
+        for text in [
+            "",
+            "/run/x",
+            "0.0.0.0:x",
+            "1.2.3.4:70000",
+            "[::1",
+            "no.such.host.invalid",
+        ] {
+            let error = network(text).unwrap_err().to_string();
+            assert!(error.contains("unix:PATH, ADDRESS"), "{text}: {error}");
         }
     }
 }

@@ -1,0 +1,299 @@
+//! Who comes in from the network: strangers, logins, and keys that are revoked.
+
+use std::sync::Arc;
+
+use super::clients::{Broken, MAX_ACCEPTS};
+use super::grant::{Client, Grant};
+use super::logins::{Answer, LoginTask, Standing, Task};
+use super::network::Caller;
+use super::report::tell;
+use super::strangers::Stranger;
+use super::turn::{Keeper, MAX_OUTBOX_BYTES};
+use crate::outcome::Cause;
+use crate::wire::{Capability, ConnectionKind, Dismissal, Login, TcpPeer, ToFront, Verdict};
+
+/// Answers of "no" on one connection, until it is closed (PROTOCOL.md section 3).
+const MAX_TRIES: u8 = 3;
+/// The front keeps the time of handshakes; this much later the keeper does it.
+const LATE_MS: u64 = 1_000;
+/// Between two looks at whether keys still stand.
+const RECHECK_MS: u64 = 1_500;
+/// A revoked key's jobs get TERM, and after this KILL.
+const REVOKED_KILL_MS: u64 = 1_000;
+
+impl Keeper<'_> {
+    /// Somebody waits at a socket on the network.
+    pub(super) fn on_callers(&mut self, number: u64) {
+        for _ in 0..MAX_ACCEPTS {
+            if self.front.out.len_bytes() > MAX_OUTBOX_BYTES {
+                // Its time comes when the front listens again: the socket stays readable.
+                return;
+            }
+            let index = usize::try_from(number).unwrap_or(usize::MAX);
+            let Some(network) = &mut self.network else {
+                return;
+            };
+            let Some(listener) = network.listeners.get(index) else {
+                return;
+            };
+            match listener.accept(&mut self.reserve) {
+                Caller::Connection(socket, address) => self.admit(socket, address),
+                Caller::Dropped => {}
+                Caller::Nobody => return,
+                Caller::Exhausted => {
+                    self.out_of_descriptors();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, socket: std::os::fd::OwnedFd, address: std::net::SocketAddr) {
+        let now = self.ground.now;
+        let who = self.next_capability();
+        let Some(network) = &mut self.network else {
+            return;
+        };
+        let Ok(nonce) = super::turn::random::<32>() else {
+            tracing::error!("no random bytes for a connection");
+            return;
+        };
+        let stranger = Stranger::new(address, nonce, now);
+        if network.penalties.refuses(stranger.source(), now) {
+            tracing::debug!(%address, "refused: too many failed logins from there");
+            return;
+        }
+        let mapped = match address.ip() {
+            std::net::IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            std::net::IpAddr::V6(ip) => ip,
+        };
+        let kind = ConnectionKind::Tcp(TcpPeer {
+            address: mapped.octets().into(),
+            port: address.port(),
+            nonce: nonce.into(),
+        });
+        let connection = ToFront::Connection(who, kind);
+        if let Err(error) = self.front.out.push_with(&connection, vec![socket]) {
+            tracing::error!(%error, "a connection cannot be handed over");
+            return;
+        }
+        if let Some(goes) = network.strangers.add(who, stranger) {
+            self.dismiss(goes, Dismissal::Stranger);
+        }
+    }
+
+    fn dismiss(&mut self, who: Capability, why: Dismissal) {
+        tell(&mut self.front.out, &ToFront::Dismissed(who, why));
+    }
+
+    pub(super) fn on_secured(&mut self, who: Capability) {
+        if let Some(network) = &mut self.network {
+            network.strangers.secured(who);
+        }
+    }
+
+    /// A stranger says who it is. Nobody else can.
+    pub(super) fn on_login(&mut self, who: Capability, login: Login) -> Result<(), Broken> {
+        let now = self.ground.now;
+        let Some(network) = &mut self.network else {
+            return Err("it lets somebody log in where nobody can");
+        };
+        let Some(stranger) = network.strangers.find(who) else {
+            // It may have been dismissed meanwhile.
+            return Ok(());
+        };
+        if std::mem::replace(&mut stranger.busy, true) {
+            return Err("it has sent a login before the last was answered");
+        }
+        let task = stranger.nonce(now).map(|nonce| {
+            Task::Login(Box::new(LoginTask {
+                who,
+                login,
+                nonce,
+                source: stranger.address.ip(),
+            }))
+        });
+        let taken = task.is_some_and(|task| network.logins.push(task));
+        if !taken {
+            self.on_logged_in(who, Answer::Out);
+        }
+        Ok(())
+    }
+
+    /// The login was looked at.
+    pub(super) fn on_logged_in(&mut self, who: Capability, answer: Answer) {
+        let now = self.ground.now;
+        let Some(network) = &mut self.network else {
+            return;
+        };
+        let Some(stranger) = network.strangers.find(who) else {
+            return;
+        };
+        stranger.busy = false;
+        let verdict = match answer {
+            Answer::In(grant) => return self.let_in(who, grant),
+            Answer::Prove(keys) => {
+                stranger.tries += 1;
+                Verdict::Prove(keys)
+            }
+            Answer::Out => {
+                stranger.tries += 1;
+                if !std::mem::replace(&mut stranger.has_failed, true) {
+                    network.penalties.add(stranger.source(), now);
+                }
+                Verdict::Out
+            }
+        };
+        let is_last = stranger.tries >= MAX_TRIES;
+        if is_last {
+            // The protocol says goodbye by itself after this; the capability is void now.
+            network.strangers.remove(who);
+        }
+        tell(&mut self.front.out, &ToFront::Verdict(who, verdict));
+    }
+
+    fn let_in(&mut self, who: Capability, grant: Arc<Grant>) {
+        let Some(network) = &mut self.network else {
+            return;
+        };
+        let Some(stranger) = network.strangers.remove(who) else {
+            return;
+        };
+        if self.clients.len() >= self.ground.limits.connections as usize {
+            self.dismiss(who, Dismissal::Full);
+            return;
+        }
+        network
+            .recheck_at
+            .get_or_insert(self.ground.now + RECHECK_MS);
+        let from = stranger.address;
+        tracing::info!(capability = who, by = grant.name(), %from, line = grant.line.number, "login");
+        let client = Client {
+            uid: rustix::process::geteuid().as_raw(),
+            grant: Some(grant),
+        };
+        self.clients.insert(who, client);
+        tell(&mut self.front.out, &ToFront::Verdict(who, Verdict::In));
+    }
+
+    /// Strangers whose time is over, and keys that may have been revoked.
+    pub(super) fn keep_network(&mut self) {
+        let (now, after) = (self.ground.now, self.late_after());
+        let Some(network) = &mut self.network else {
+            return;
+        };
+        let late = network.strangers.take_late(now, after);
+        let look = network.recheck_at.is_some_and(|at| at <= now) && !network.rechecking;
+        for who in late {
+            self.dismiss(who, Dismissal::Stranger);
+        }
+        if look {
+            self.recheck();
+        }
+    }
+
+    fn late_after(&self) -> u64 {
+        u64::from(self.ground.limits.handshake_ms) + LATE_MS
+    }
+
+    /// When [`Keeper::keep_network`] has something to do next.
+    pub(super) fn network_due(&self) -> Option<u64> {
+        let network = self.network.as_ref()?;
+        let late = network.strangers.due(self.late_after());
+        let recheck = network.recheck_at.filter(|_| !network.rechecking);
+        late.into_iter().chain(recheck).min()
+    }
+
+    /// Every grant that somebody or something lives by.
+    fn grants(&self) -> Vec<Arc<Grant>> {
+        let clients = self.clients.values().map(|client| &client.grant);
+        let jobs = self.jobs.values().map(|job| &job.terms.grant);
+        let starting = self.starting.values().map(|it| &it.terms.grant);
+        let mut grants: Vec<Arc<Grant>> = Vec::new();
+        for grant in clients.chain(jobs).chain(starting).flatten() {
+            if !grants.iter().any(|known| Arc::ptr_eq(known, grant)) {
+                grants.push(Arc::clone(grant));
+            }
+        }
+        grants
+    }
+
+    fn recheck(&mut self) {
+        let grants = self.grants();
+        let now = self.ground.now;
+        let Some(network) = &mut self.network else {
+            return;
+        };
+        network.recheck_at = (!grants.is_empty()).then_some(now + RECHECK_MS);
+        if !grants.is_empty() {
+            network.rechecking = network.logins.push(Task::Recheck(grants));
+        }
+    }
+
+    pub(super) fn on_rechecked(&mut self, grants: Vec<(Arc<Grant>, Standing)>) {
+        if let Some(network) = &mut self.network {
+            network.rechecking = false;
+            network.recheck_at = Some(self.ground.now + RECHECK_MS);
+        }
+        for (grant, standing) in grants {
+            match standing {
+                Standing::Good => {}
+                Standing::Changed(new) => self.change(&grant, &new),
+                Standing::Gone => self.revoke(&grant),
+            }
+        }
+    }
+
+    fn change(&mut self, old: &Arc<Grant>, new: &Arc<Grant>) {
+        tracing::info!(by = old.name(), "the key's line has changed");
+        let is_old = |grant: &Arc<Grant>| Arc::ptr_eq(grant, old);
+        for client in self.clients.values_mut() {
+            if client.grant.as_ref().is_some_and(is_old) {
+                client.grant = Some(Arc::clone(new));
+            }
+        }
+        // A job is what it was started as; but it is by the new line that it is asked for.
+        let jobs = self.jobs.values_mut().map(|job| &mut job.terms);
+        let starting = self.starting.values_mut().map(|it| &mut it.terms);
+        for terms in jobs.chain(starting) {
+            if terms.grant.as_ref().is_some_and(is_old) {
+                terms.grant = Some(Arc::clone(new));
+            }
+        }
+    }
+
+    /// A key that is listed no more ends its connections and its jobs.
+    fn revoke(&mut self, grant: &Arc<Grant>) {
+        let is_it = |it: &Option<Arc<Grant>>| it.as_ref().is_some_and(|it| Arc::ptr_eq(it, grant));
+        tracing::warn!(by = grant.name(), "the key is revoked");
+        let clients: Vec<Capability> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| is_it(&client.grant))
+            .map(|(who, _)| *who)
+            .collect();
+        for who in clients {
+            self.on_closed(who);
+            self.dismiss(who, Dismissal::Revoked);
+        }
+        for starting in self.starting.values_mut() {
+            starting.revoked |= is_it(&starting.terms.grant);
+        }
+        let jobs = self
+            .jobs
+            .values()
+            .filter(|job| is_it(&job.terms.grant))
+            .map(|job| job.serial)
+            .collect::<Vec<_>>();
+        for serial in jobs {
+            self.with_job(serial, |job, ground| {
+                job.end_tree(ground.now, REVOKED_KILL_MS, revoked());
+            });
+        }
+    }
+}
+
+/// Why a revoked key's jobs end.
+pub(super) fn revoked() -> Cause {
+    Cause::Cancelled("the server: the key that started it is revoked".to_owned())
+}

@@ -1,0 +1,170 @@
+//! Who a client is, what its key lets it do, and whose a job is.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use redial_auth::authorized_keys::KeyLine;
+
+use super::command::Refusal;
+use super::time::wall_clock;
+use crate::outcome::RefusedCode;
+
+/// Of a key's comment, which its owner wrote, in names for people.
+const SHOWN_COMMENT_CHARS: usize = 64;
+
+/// A line of authorized_keys that has let a connection in, with what it says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Grant {
+    pub(super) line: KeyLine,
+    /// Where the connection comes from.
+    pub(super) source: IpAddr,
+    fingerprint: Arc<str>,
+}
+
+impl Grant {
+    pub(super) fn new(line: KeyLine, source: IpAddr) -> Self {
+        let fingerprint = line.key.fingerprint().into();
+        Self {
+            line,
+            source,
+            fingerprint,
+        }
+    }
+
+    /// For people: the key and its comment.
+    pub(super) fn name(&self) -> String {
+        let comment: String = self
+            .line
+            .comment
+            .chars()
+            .take(SHOWN_COMMENT_CHARS)
+            .flat_map(char::escape_debug)
+            .collect();
+        match comment.as_str() {
+            "" => format!("key {}", self.fingerprint),
+            comment => format!("key {} ({comment})", self.fingerprint),
+        }
+    }
+}
+
+/// Who is behind a capability.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    pub(super) uid: u32,
+    /// From the network: what its key lets it do. Of others the kernel has said who they are.
+    pub(super) grant: Option<Arc<Grant>>,
+}
+
+impl Client {
+    /// Known by its uid.
+    pub(super) fn local(uid: u32) -> Self {
+        Self { uid, grant: None }
+    }
+
+    /// For outcomes: who cancelled a job.
+    pub(super) fn name(&self) -> String {
+        match &self.grant {
+            None => format!("uid {}", self.uid),
+            Some(grant) => grant.name(),
+        }
+    }
+
+    /// Asked at every start, attach and control: whether its key is still good, now.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let Some(grant) = &self.grant else {
+            return Ok(());
+        };
+        let checked = grant.line.check(Some(grant.source), wall_clock());
+        checked.map_err(|problem| Refusal::new(RefusedCode::NotAllowed, problem.to_string()))
+    }
+
+    /// Whose its jobs are: the user's, and those of a restricted key that key's alone.
+    pub(super) fn owner(&self) -> Owner {
+        let restricted = self
+            .grant
+            .as_ref()
+            .filter(|grant| grant.line.is_restricted());
+        Owner {
+            uid: self.uid,
+            key: restricted.map(|grant| Arc::clone(&grant.fingerprint)),
+        }
+    }
+
+    /// Whether a job of this owner is there for it: the user's own keys reach all of the user's
+    /// jobs, a restricted one only its own.
+    pub(super) fn reaches(&self, owner: &Owner) -> bool {
+        let own = self.owner();
+        own.uid == owner.uid && (own.key.is_none() || own.key == owner.key)
+    }
+}
+
+/// Whose a job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) uid: u32,
+    /// The fingerprint of a restricted key.
+    key: Option<Arc<str>>,
+}
+
+#[cfg(test)]
+impl Owner {
+    /// A user, for tests.
+    pub(super) fn user(uid: u32) -> Self {
+        Self { uid, key: None }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use redial_auth::{Decision, PrivateKey, authorized_keys::Now, decide};
+
+    use super::*;
+
+    /// A client that has come in by a line with these options.
+    pub(in crate::keeper) fn client(seed: u8, options: &str) -> Client {
+        let key = PrivateKey::ed25519(&[seed; 32], "").public_key().clone();
+        let text = format!("{options} {} ada\x1b[2J\n", key.to_text());
+        let source = IpAddr::from([192, 0, 2, 1]);
+        let now = Now {
+            unix_seconds: 0,
+            utc_offset_seconds: 0,
+        };
+        let Decision::Allowed(line) = decide(text.as_bytes(), &key, Some(source), now) else {
+            panic!("{text}");
+        };
+        Client {
+            uid: 7,
+            grant: Some(Arc::new(Grant::new(*line, source))),
+        }
+    }
+
+    #[test]
+    fn the_users_own_keys_reach_every_job_and_a_restricted_one_its_own() {
+        let (local, own) = (Client::local(7), client(1, ""));
+        let (restricted, other) = (client(2, "restrict"), client(3, "command=\"x\""));
+        for client in [&local, &own] {
+            for owner in [&local, &own, &restricted, &other].map(Client::owner) {
+                assert!(client.reaches(&owner));
+            }
+        }
+        assert!(restricted.reaches(&restricted.owner()));
+        for owner in [&local, &own, &other].map(Client::owner) {
+            assert!(!restricted.reaches(&owner));
+        }
+        assert!(!Client::local(8).reaches(&own.owner()));
+    }
+
+    #[test]
+    fn an_expired_key_does_nothing_more() {
+        assert!(client(1, "").check().is_ok());
+        assert!(client(1, "expiry-time=\"29990101\"").check().is_ok());
+        // Good when it came in, at the clock's zero.
+        assert!(client(1, "expiry-time=\"20200101\"").check().is_err());
+    }
+
+    #[test]
+    fn a_comment_cannot_steer_a_terminal() {
+        let name = client(1, "").name();
+        assert!(name.ends_with(r"(ada\u{1b}[2J)"), "{name}");
+    }
+}

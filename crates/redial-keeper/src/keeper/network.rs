@@ -1,0 +1,152 @@
+//! The network as the keeper has it: sockets that are listened on, and who comes in there.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use redial_auth::HostKey;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+use super::config::{KeeperError, NetworkConfig};
+use super::listener::Reserve;
+use super::logins::Logins;
+use super::penalties::Penalties;
+use super::strangers::Strangers;
+use super::time::Millis;
+use crate::login::{Found, KeyReader};
+
+/// As many as the system lets wait to be accepted (listen(2) cuts it to somaxconn).
+const BACKLOG: i32 = 4_096;
+
+/// All that there is only where the network is listened on.
+pub(super) struct Network {
+    pub(super) host_key: Arc<HostKey>,
+    pub(super) listeners: Vec<TcpListener>,
+    pub(super) strangers: Strangers,
+    pub(super) penalties: Penalties,
+    pub(super) logins: Logins,
+    /// When it is looked again whether keys still stand; none while that is done, or while no
+    /// key has let anybody in.
+    pub(super) recheck_at: Option<Millis>,
+    pub(super) rechecking: bool,
+}
+
+/// A TCP socket that is listened on.
+#[derive(Debug)]
+pub(super) struct TcpListener {
+    socket: OwnedFd,
+    pub(super) address: SocketAddr,
+}
+
+/// What one accept came to.
+#[derive(Debug)]
+pub(super) enum Caller {
+    Connection(OwnedFd, SocketAddr),
+    /// Gone, or there was no descriptor for it.
+    Dropped,
+    Nobody,
+    /// Out of descriptors.
+    Exhausted,
+}
+
+impl Network {
+    /// Listens, if there is a single key that could come in.
+    pub(super) fn new(
+        config: NetworkConfig,
+        logins: impl FnOnce(&Arc<HostKey>, &Arc<KeyReader>) -> io::Result<Logins>,
+    ) -> Result<Self, KeeperError> {
+        let (host_key, reader) = (Arc::new(config.host_key), Arc::new(config.key_reader));
+        check_keys(&reader)?;
+        let logins = logins(&host_key, &reader).map_err(KeeperError::setup("start threads"))?;
+        let listeners: Result<Vec<_>, _> =
+            config.listen.into_iter().map(TcpListener::bind).collect();
+        Ok(Self {
+            host_key,
+            listeners: listeners?,
+            strangers: Strangers::default(),
+            penalties: Penalties::default(),
+            logins,
+            recheck_at: None,
+            rechecking: false,
+        })
+    }
+}
+
+/// A server that nobody could log in to is a mistake, and is said to be one now.
+fn check_keys(reader: &KeyReader) -> Result<(), KeeperError> {
+    let files = reader
+        .fetch(|spawn| spawn())
+        .map_err(|error| KeeperError::Keys(error.to_string()))?;
+    let mut looked = Vec::new();
+    for file in &files {
+        let path = file.path().display().to_string();
+        match &file.found {
+            Found::Missing => looked.push(format!("{path} is not there")),
+            Found::Refused(reason) => looked.push(format!("{path} does not count: {reason}")),
+            Found::Text(text) => {
+                let mut lines = redial_auth::authorized_keys::lines(text);
+                if lines.any(|line| line.is_ok()) {
+                    return Ok(());
+                }
+                looked.push(format!("{path} has no usable line"));
+            }
+        }
+    }
+    Err(KeeperError::NoKeys(looked.join("; ")))
+}
+
+impl TcpListener {
+    fn bind(address: SocketAddr) -> Result<Self, KeeperError> {
+        let bound = Self::try_bind(address);
+        bound.map_err(|source| KeeperError::ListenTcp { address, source })
+    }
+
+    fn try_bind(address: SocketAddr) -> io::Result<Self> {
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        // The port is ours again at once after a restart.
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        if address.is_ipv6() {
+            // 0.0.0.0 and [::] can so be listened on beside each other.
+            sockopt::set_ipv6_v6only(&socket, true)?;
+        }
+        rustix::net::bind(&socket, &address)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        let address = SocketAddr::try_from(rustix::net::getsockname(&socket)?)?;
+        Ok(Self { socket, address })
+    }
+
+    /// Takes the next who waits. Nothing is read from it.
+    pub(super) fn accept(&self, reserve: &mut Reserve) -> Caller {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        match rustix::net::acceptfrom_with(&self.socket, flags) {
+            Ok((socket, Some(address))) => match SocketAddr::try_from(address) {
+                Ok(address) => Caller::Connection(socket, address),
+                Err(_) => Caller::Dropped,
+            },
+            Ok((_, None)) => Caller::Dropped,
+            Err(Errno::AGAIN) => Caller::Nobody,
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                if reserve.turn_away(self.socket.as_fd()) {
+                    Caller::Dropped
+                } else {
+                    Caller::Exhausted
+                }
+            }
+            // Who had gone before we came; accept(2) names many more such errors.
+            Err(_) => Caller::Dropped,
+        }
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,158 @@
+//! The keeper's side: starts the child that reads, and does not wait for it for ever.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags};
+
+use super::MAX_FILES;
+use super::reader::KeyFile;
+
+/// A home directory that takes longer hangs.
+const TIME: Duration = Duration::from_secs(2);
+/// For a child that has said all, or was killed, to be gone.
+const END: Duration = Duration::from_millis(200);
+/// All files as they may be, and what is around them.
+const MAX_BYTES: u64 = (MAX_FILES * (redial_auth::limits::FILE_BYTES + 8_192)) as u64;
+
+/// Why nothing is known of a user's files.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The child could not be started.
+    #[error("cannot start the reader of authorized_keys: {0}")]
+    Start(io::Error),
+    /// It took longer than two seconds: the home directory hangs.
+    #[error("reading authorized_keys takes longer than {} s", TIME.as_secs())]
+    Time,
+    /// It failed, or said what no such child says.
+    #[error("the reader of authorized_keys failed: {0}")]
+    Broken(String),
+}
+
+/// Starts children that read a user's authorised keys.
+#[derive(Debug)]
+pub struct KeyReader {
+    executable: File,
+    args: Vec<OsString>,
+}
+
+impl KeyReader {
+    /// Children will be this very executable, with these arguments; it must call
+    /// [`super::report_key_files`] on its stdout then.
+    ///
+    /// # Errors
+    /// As open(2) of it.
+    pub fn new(args: Vec<OsString>) -> io::Result<Self> {
+        Self::of(Path::new("/proc/self/exe"), args)
+    }
+
+    /// Children will be that program, which must write what [`super::report_key_files`] does.
+    ///
+    /// # Errors
+    /// As open(2) of it.
+    pub fn of(program: &Path, args: Vec<OsString>) -> io::Result<Self> {
+        let executable = File::open(program)?;
+        Ok(Self { executable, args })
+    }
+
+    /// Reads the files now, with a child started by `start`, which is given what starts it: where
+    /// nobody walks through /proc meanwhile, or simply called.
+    ///
+    /// # Errors
+    /// [`FetchError`]: nothing is known then, which is not the same as no keys.
+    pub fn fetch(
+        &self,
+        start: impl FnOnce(&mut dyn FnMut() -> io::Result<Child>) -> io::Result<Child>,
+    ) -> Result<Vec<KeyFile>, FetchError> {
+        let deadline = Instant::now() + TIME;
+        let mut child = start(&mut || self.command().spawn()).map_err(FetchError::Start)?;
+        let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
+        let read = child
+            .stdout
+            .take()
+            .map_or(Ok(Vec::new()), |stdout| read_until(stdout, deadline));
+        if read.is_err() {
+            // It has nothing that could be lost. Fails only when it is gone.
+            let _ = child.kill();
+        }
+        // One that hangs in the kernel is left to who reaps orphans.
+        let ended = pidfd.is_ok_and(|pidfd| is_ready(&pidfd, Instant::now() + END));
+        let status = ended.then(|| child.wait());
+        let bytes = read?;
+        match status {
+            Some(Ok(status)) if status.success() => decode(&bytes),
+            Some(Ok(status)) => Err(FetchError::Broken(status.to_string())),
+            Some(Err(error)) => Err(FetchError::Broken(error.to_string())),
+            None => Err(FetchError::Time),
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(format!("/proc/self/fd/{}", self.executable.as_raw_fd()));
+        command
+            .arg0("redial")
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0);
+        command
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Vec<KeyFile>, FetchError> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let files: Vec<KeyFile> = decoder
+        .decode()
+        .map_err(|error| FetchError::Broken(error.to_string()))?;
+    if decoder.position() != bytes.len() || files.len() > MAX_FILES {
+        return Err(FetchError::Broken("more than there is to say".to_owned()));
+    }
+    Ok(files)
+}
+
+fn read_until(
+    mut stdout: std::process::ChildStdout,
+    deadline: Instant,
+) -> Result<Vec<u8>, FetchError> {
+    let mut bytes = Vec::new();
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        if !is_ready(&stdout, deadline) {
+            return Err(FetchError::Time);
+        }
+        match stdout.read(&mut piece) {
+            Ok(0) => return Ok(bytes),
+            Ok(len) => bytes.extend_from_slice(&piece[..len]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(FetchError::Broken(error.to_string())),
+        }
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(FetchError::Broken("more than there is to say".to_owned()));
+        }
+    }
+}
+
+/// Waits until there is something to read, or the end.
+fn is_ready(fd: &impl std::os::fd::AsFd, deadline: Instant) -> bool {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec {
+            tv_sec: left.as_secs().cast_signed(),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let mut asked = [PollFd::new(fd, PollFlags::IN)];
+        match rustix::event::poll(&mut asked, Some(&left)) {
+            Ok(ready) => return ready > 0,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
