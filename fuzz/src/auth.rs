@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use redial_auth::authorized_keys::{self, Now, Presence};
 use redial_auth::known_hosts::{HostDecision, HostName, KnownHosts};
+use redial_auth::ssh_config::{self, HostSettings, Included, Query, Tokens};
 use redial_auth::{Decision, PrivateKey, PublicKey, Statement};
 
 const NOW: Now = Now {
@@ -113,4 +114,90 @@ pub fn proof(data: &[u8]) {
     let good = |user| redial_auth::verify_proof(proof, &statement(user), Presence::DEFAULT).is_ok();
     assert!(!(good("ada") && good("bob")));
     let _ = redial_auth::assemble_proof(&statement("ada"), proof);
+}
+
+/// Any bytes as ssh's settings.
+///
+/// Shape of the input: bit 0 of byte 0: a user was typed; the rest are texts with a byte FF between
+/// them: the file, and those that it includes by their number from 1. Checks that values are of
+/// their form; that lines may end with CR as well; that nothing counts under `Match exec`, or where
+/// something was said before; and that no error obeys a terminal.
+pub fn ssh_config(data: &[u8]) {
+    let Some((choice, texts)) = data.split_first() else {
+        return;
+    };
+    let mut texts = texts.split(|byte| *byte == 0xff);
+    let text = texts.next().unwrap_or_default();
+    let files: Vec<&[u8]> = texts.collect();
+    let query = Query {
+        host: "Web.example",
+        user: (choice & 1 == 1).then_some("bob"),
+        local_user: "ada",
+    };
+    let mut include = |pattern: &str| {
+        let number = pattern.parse().unwrap_or(0_usize).wrapping_sub(1);
+        let text = files.get(number).map(|text| text.to_vec());
+        let name = pattern.to_owned();
+        Vec::from_iter(text.map(|text| Included { name, text }))
+    };
+    let settings = match ssh_config::settings_with(text, &query, &mut include) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let said = error.to_string();
+            assert!(!said.contains(|c: char| c.is_control()), "{said:?}");
+            return;
+        }
+    };
+    check_settings(&settings);
+
+    let ends = text.split(|byte| *byte == b'\n').collect::<Vec<_>>();
+    let again = ssh_config::settings_with(&ends.join(&b"\r\n"[..]), &query, &mut include);
+    if text.len() < 4_096 {
+        assert_eq!(again.as_ref(), Ok(&settings), "lines that end with CR");
+    }
+    let tail = b"\nMatch exec true\nUser exec\nPort 1\nIdentityFile exec\nProxyCommand exec\n";
+    if let Ok(mut more) = ssh_config::settings_with(&[text, tail].concat(), &query, &mut include) {
+        assert!(more.passed_over.pop().is_some());
+        assert_eq!(more, settings);
+    }
+    let later = b"HostName later\nUser later\nPort 1\nIdentityAgent later\nIdentitiesOnly yes\n";
+    let both = settings.clone().then(later, &query, &mut |_| Vec::new());
+    let both = both.expect("nothing wrong with that");
+    assert!(settings.host_name.is_none() || settings.host_name == both.host_name);
+    assert!(settings.user.is_none() || settings.user == both.user);
+    assert!(settings.port.is_none() || settings.port == both.port);
+    assert!(settings.identity_agent.is_none() || settings.identity_agent == both.identity_agent);
+    assert!(settings.identities_only.is_none() || settings.identities_only == both.identities_only);
+}
+
+fn check_settings(settings: &HostSettings) {
+    let tokens = Tokens {
+        host: settings.host_name.as_deref().unwrap_or("web.example"),
+        home: "/ada",
+        ..Tokens::default()
+    };
+    assert!(settings.port != Some(0));
+    assert!(settings.identity_files.is_empty() || settings.identity_files_given);
+    for (at, file) in settings.identity_files.iter().enumerate() {
+        assert!(!file.is_empty() && !file.eq_ignore_ascii_case("none"));
+        assert!(!settings.identity_files[..at].contains(file));
+        match ssh_config::expand_path(file, &tokens, &|_| None) {
+            Ok(path) => assert!(path.len() <= redial_auth::limits::EXPANDED_BYTES),
+            Err(error) => assert!(!error.to_string().contains(|c: char| c.is_control())),
+        }
+    }
+    let _ = settings
+        .proxy_command()
+        .map(|command| ssh_config::expand(command, &tokens));
+    for hop in settings
+        .proxy_jump()
+        .into_iter()
+        .flat_map(|hops| hops.split(','))
+    {
+        assert!(!hop.is_empty() && !hop.starts_with('-'), "{hop:?}");
+        assert!(
+            !hop.contains(|c: char| c.is_control() || " '\"`$;&|<>()".contains(c)),
+            "{hop:?}"
+        );
+    }
 }

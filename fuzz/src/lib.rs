@@ -17,8 +17,13 @@ pub const TARGETS: &[(&str, Harness)] = &[
     ("auth_authorized_keys", auth::authorized_keys),
     ("auth_known_hosts", auth::known_hosts),
     ("auth_proof", auth::proof),
+    ("auth_ssh_config", auth::ssh_config),
     ("frame_decoder", frame::frame_decoder),
     ("frame_format", frame::frame_format),
+    (
+        "proto_authenticate",
+        proto::authenticate::proto_authenticate,
+    ),
     ("proto_client", proto::proto_client),
     ("proto_server", proto::proto_server),
 ];

@@ -1,5 +1,6 @@
 //! Harnesses for redial-proto.
 
+pub mod authenticate;
 mod program;
 
 use std::time::Duration;

@@ -12,6 +12,9 @@
 //! bytes, and vouches for the TLS exporter. Whether the server is the right one is for the client to
 //! decide before ([`KnownHosts::decide`](known_hosts::KnownHosts::decide)).
 //!
+//! Where a host is, and which keys to offer it, a user may have said in ssh's own settings
+//! ([`ssh_config`]).
+//!
 //! ```
 //! use redial_auth::authorized_keys::Now;
 //! use redial_auth::known_hosts::{HostDecision, HostName, KnownHosts};
@@ -77,6 +80,7 @@ mod pattern;
 mod private_key;
 mod proof;
 mod public_key;
+pub mod ssh_config;
 
 pub use decision::{Decision, Refusal, decide};
 pub use host_key::{HostKey, HostKeyError, is_certificate_verify};

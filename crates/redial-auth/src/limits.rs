@@ -49,3 +49,20 @@ pub const PRIVATE_KEY_BYTES: usize = 65_536;
 /// Rounds of bcrypt for a private key's passphrase; ssh-keygen makes 16 or 24. Stops a key file from
 /// holding up the client for hours.
 pub const BCRYPT_ROUNDS: u32 = 65_536;
+
+/// All files of one reading of ssh's settings together, those included too.
+pub const CONFIG_BYTES: usize = 4_194_304;
+
+/// Files that one reading of ssh's settings includes. Stops files that include each other twice, which
+/// double at each depth.
+pub const INCLUDED_FILES: usize = 1_024;
+
+/// Depth of `Include` in ssh's settings; ssh's own limit. Stops a file that includes itself.
+pub const INCLUDE_DEPTH: usize = 16;
+
+/// `IdentityFile` for one host; ssh's own limit.
+pub const IDENTITY_FILES: usize = 100;
+
+/// A value of ssh's settings with its tokens expanded. Stops a line of tokens from growing by what
+/// each stands for.
+pub const EXPANDED_BYTES: usize = 65_536;
