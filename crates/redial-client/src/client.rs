@@ -62,7 +62,8 @@ impl Drop for Lease {
 }
 
 impl Client {
-    /// Connects, and waits for the server's hello. Must be called in a tokio runtime
+    /// Connects, and waits for the server's hello; over the network, also for its word that
+    /// we are in. Must be called in a tokio runtime
     /// with time and I/O.
     ///
     /// # Errors
@@ -84,7 +85,7 @@ impl Client {
             slots: Arc::new(Semaphore::new(slots)),
             window: options.window_bytes,
             on_drop: match target {
-                Target::Exec(_) => KEEP,
+                Target::Exec(_) | Target::Network(_) => KEEP,
                 Target::Local | Target::Unix(_) => OnDrop::Kill,
             },
             cannot_keep: AtomicBool::new(false),

@@ -128,7 +128,7 @@ impl Command {
     }
 
     /// What becomes of it when the line drops. Default: `Kill` for `local:` and `unix:`,
-    /// `KeepFor` 5 minutes for `exec:` where the server can keep jobs.
+    /// `KeepFor` 5 minutes for `exec:` and the network where the server can keep jobs.
     pub fn on_drop(mut self, policy: OnDrop) -> Self {
         self.on_drop = Some(policy);
         self

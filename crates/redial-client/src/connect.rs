@@ -1,18 +1,21 @@
 //! Opens a line to a target and starts the driver on it.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Command as Process, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redial_net::proto::message::ServerHello;
-use redial_net::proto::{Config, Connection};
+use redial_net::proto::message::{Authenticated, ServerHello};
+use redial_net::proto::{Config, Connection, limits};
 use redial_net::{Over, Program, Transport, drive, program};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::client::Lease;
 use crate::error::{ConnectError, Lost};
+use crate::network;
 use crate::options::ConnectOptions;
 use crate::preamble::Preamble;
 use crate::runtime_dir::default_socket;
@@ -21,9 +24,9 @@ use crate::shared::Shared;
 use crate::target::Target;
 
 /// How long a program whose line is over may take to end by itself.
-const END_GRACE: Duration = Duration::from_secs(1);
-/// Silence after which an `exec:` line is asked for a sign of life.
-const KEEPALIVE_MS: u32 = 15_000;
+pub(crate) const END_GRACE: Duration = Duration::from_secs(1);
+/// Silence after which a line through programs or a network is asked for a sign of life.
+pub(crate) const KEEPALIVE_MS: u32 = 15_000;
 /// Keeps the terminal's signals from the program: they reach the command through the
 /// protocol, and cut no line. What is ignored stays so across exec.
 const WITHOUT_SIGNALS: &str = "trap '' HUP INT QUIT; exec /bin/sh -c \"$1\"";
@@ -39,13 +42,51 @@ pub(crate) struct Line {
 /// Connects and shakes hands, within the timeout.
 pub(crate) async fn open(target: &Target, options: &ConnectOptions) -> Result<Line, ConnectError> {
     let (began, limit) = (Instant::now(), options.connect_timeout);
-    match timeout(limit, dial(target, options)).await {
-        Ok(dialled) => {
-            let (transport, program) = dialled?;
-            let left = limit.saturating_sub(began.elapsed());
-            shake_hands(target, options, left, transport, program).await
+    let (transport, program) = match target {
+        Target::Network(host) => return network::open(target, host, options).await,
+        Target::Unix(path) => match timeout(limit, dial(target, path.as_deref())).await {
+            Ok(dialled) => (dialled?, None),
+            Err(_) => return Err(too_late(target, options)),
+        },
+        Target::Local => {
+            let mut command = Process::new(&options.local_program);
+            command.args(["serve", "--stdio", "--private"]);
+            start(target, command, Over::Socket)?
         }
-        Err(_) => Err(too_late(target, options)),
+        Target::Exec(text) => start(target, shell(text), Over::Pipes)?,
+    };
+    let left = limit.saturating_sub(began.elapsed());
+    shake_hands(target, options, left, transport, program).await
+}
+
+/// A connection that has begun: its driver runs.
+pub(crate) struct Begun {
+    pub(crate) lease: Arc<Lease>,
+    /// The server's hello, once.
+    pub(crate) hello: oneshot::Receiver<ServerHello>,
+    /// Its answers to the login.
+    pub(crate) answers: mpsc::Receiver<Authenticated>,
+    /// True when the driver has ended.
+    pub(crate) over: watch::Receiver<bool>,
+}
+
+/// Starts the driver. When the lease goes, so does it.
+pub(crate) fn begin<T>(stream: T, config: Config, window_bytes: u64) -> Begun
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let shared = Arc::new(Shared::default());
+    let lease = Arc::new(Lease::new(Arc::clone(&shared)));
+    let (say_hello, hello) = oneshot::channel();
+    let (answer, answers) = mpsc::channel(usize::from(limits::AUTHENTICATE_TRIES));
+    let session = ClientSession::new(shared, say_hello, answer, window_bytes);
+    let (over_sender, over) = watch::channel(false);
+    tokio::spawn(run(stream, config, session, over_sender));
+    Begun {
+        lease,
+        hello,
+        answers,
+        over,
     }
 }
 
@@ -59,40 +100,36 @@ pub(crate) async fn shake_hands(
     program: Option<Program>,
 ) -> Result<Line, ConnectError> {
     let mut config = Config::client();
-    if matches!(target, Target::Exec(_)) {
-        config.limits.keepalive_ms = KEEPALIVE_MS;
-    }
-    let shared = Arc::new(Shared::default());
-    let lease = Arc::new(Lease::new(Arc::clone(&shared)));
-    let (hello, heard) = oneshot::channel();
-    let session = ClientSession::new(shared, hello, options.window_bytes);
-    let (over_sender, line_over) = watch::channel(false);
     let preamble = Preamble::default();
-    if matches!(target, Target::Exec(_)) {
-        let transport = preamble.of(transport);
-        tokio::spawn(run(transport, config, session, over_sender));
+    let begun = if matches!(target, Target::Exec(_)) {
+        config.limits.keepalive_ms = KEEPALIVE_MS;
+        begin(preamble.of(transport), config, options.window_bytes)
     } else {
-        tokio::spawn(run(transport, config, session, over_sender));
-    }
-    let (status_sender, status) = oneshot::channel();
-    let (gone_sender, mut over) = watch::channel(false);
-    match program {
+        begin(transport, config, options.window_bytes)
+    };
+    let (lease, line_over) = (begun.lease, begun.over);
+    let (status, mut over) = match program {
         Some(program) => {
-            let line = line_over.clone();
-            tokio::spawn(mind(program, line, status_sender, gone_sender));
-            if matches!(target, Target::Local) {
-                over = line_over;
+            let (status, gone) = mind(program, line_over.clone());
+            match target {
+                Target::Local => (Some(status), line_over),
+                _ => (Some(status), gone),
             }
         }
-        None => {
-            drop(status_sender);
-            over = line_over;
-        }
-    }
-    match timeout(within, heard).await {
+        None => (None, line_over),
+    };
+    match timeout(within, begun.hello).await {
+        // It would wait for ever for a login.
+        Ok(Ok(hello)) if hello.auth => Err(ConnectError::Handshake {
+            target: target.clone(),
+            reason: Lost::because("the server asks for a login, which is made over TLS only"),
+        }),
         Ok(Ok(hello)) => Ok(Line { lease, hello, over }),
         Ok(Err(_)) => {
-            let status = status.await.ok();
+            let status = match status {
+                Some(status) => status.await.ok(),
+                None => None,
+            };
             wait_for(&mut over).await;
             Err(no_hello(target, lease.shared(), status, preamble.text()))
         }
@@ -107,9 +144,21 @@ pub(crate) async fn shake_hands(
     }
 }
 
+/// Looks after a program until its line is over and it has ended or was told to: then
+/// the second says true. Its status is told only if it has ended by itself.
+pub(crate) fn mind(
+    program: Program,
+    line: watch::Receiver<bool>,
+) -> (oneshot::Receiver<ExitStatus>, watch::Receiver<bool>) {
+    let (status_sender, status) = oneshot::channel();
+    let (gone_sender, gone) = watch::channel(false);
+    tokio::spawn(reap(program, line, status_sender, gone_sender));
+    (status, gone)
+}
+
 /// Reaps a program, and ends one that outlives its line. Its status is told only if it has
 /// ended by itself.
-async fn mind(
+async fn reap(
     mut program: Program,
     mut line: watch::Receiver<bool>,
     status: oneshot::Sender<ExitStatus>,
@@ -130,7 +179,7 @@ async fn mind(
     let _ = program.wait().await;
 }
 
-async fn wait_for(over: &mut watch::Receiver<bool>) {
+pub(crate) async fn wait_for(over: &mut watch::Receiver<bool>) {
     // A sender that is gone is an end too.
     let _ = over.wait_for(|over| *over).await;
 }
@@ -150,34 +199,29 @@ async fn run(
     over.send_replace(true);
 }
 
-/// The transport, and the program behind it if there is one.
-async fn dial(
+async fn dial(target: &Target, path: Option<&Path>) -> Result<Transport, ConnectError> {
+    let path = path.map_or_else(default_socket, |path| Ok(path.to_owned()))?;
+    let connected = Transport::unix(&path).await;
+    connected.map_err(|source| ConnectError::Unreachable {
+        target: target.clone(),
+        path,
+        source,
+    })
+}
+
+/// A command line that the terminal's signals do not reach.
+pub(crate) fn shell(text: &OsStr) -> Process {
+    let mut command = Process::new("/bin/sh");
+    command.args(["-c", WITHOUT_SIGNALS, "sh"]).arg(text);
+    command
+}
+
+/// The transport, and the program behind it.
+pub(crate) fn start(
     target: &Target,
-    options: &ConnectOptions,
+    command: Process,
+    over: Over,
 ) -> Result<(Transport, Option<Program>), ConnectError> {
-    let (command, over) = match target {
-        Target::Unix(path) => {
-            let path = path.clone().map_or_else(default_socket, Ok)?;
-            let connected = Transport::unix(&path).await;
-            return connected
-                .map(|transport| (transport, None))
-                .map_err(|source| ConnectError::Unreachable {
-                    target: target.clone(),
-                    path,
-                    source,
-                });
-        }
-        Target::Local => {
-            let mut command = Process::new(&options.local_program);
-            command.args(["serve", "--stdio", "--private"]);
-            (command, Over::Socket)
-        }
-        Target::Exec(text) => {
-            let mut command = Process::new("/bin/sh");
-            command.args(["-c", WITHOUT_SIGNALS, "sh"]).arg(text);
-            (command, Over::Pipes)
-        }
-    };
     let name = command.get_program().to_string_lossy().into_owned();
     let (transport, child) = program(command, over).map_err(|source| ConnectError::Program {
         target: target.clone(),
@@ -187,7 +231,7 @@ async fn dial(
     Ok((transport, Some(child)))
 }
 
-fn too_late(target: &Target, options: &ConnectOptions) -> ConnectError {
+pub(crate) fn too_late(target: &Target, options: &ConnectOptions) -> ConnectError {
     ConnectError::Timeout {
         target: target.clone(),
         timeout: options.connect_timeout,
@@ -195,7 +239,7 @@ fn too_late(target: &Target, options: &ConnectOptions) -> ConnectError {
 }
 
 /// Why there was no hello. Where the line just ended, the program's end says more.
-fn no_hello(
+pub(crate) fn no_hello(
     target: &Target,
     shared: &Shared,
     status: Option<ExitStatus>,

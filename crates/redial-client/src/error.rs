@@ -5,11 +5,13 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redial_net::DriveError;
 use redial_net::proto::JobId;
 use redial_net::proto::message::{GoodbyeCode, RefusedCode};
+use redial_net::tls::TlsError;
+use redial_net::{DriveError, TcpError};
 
 use crate::job::Output;
+use crate::network::{HostKeyError, LoginError, RouteError};
 use crate::outcome::Outcome;
 use crate::runtime_dir::RuntimeDirError;
 use crate::target::Target;
@@ -64,6 +66,54 @@ pub enum ConnectError {
         /// How the program ended, if it did by itself.
         status: Option<ExitStatus>,
     },
+    /// The way to a host on the network is not known.
+    #[error("{target:#} {source}")]
+    Route {
+        /// Where to.
+        target: Target,
+        /// Why.
+        source: Box<RouteError>,
+    },
+    /// Nobody answers there.
+    #[error("{target:#} {source}{}", tcp_advice(source))]
+    Tcp {
+        /// Where to.
+        target: Target,
+        /// What each address said.
+        source: TcpError,
+    },
+    /// There is no TLS with what answers.
+    #[error(
+        "{target:#} {source}{}; is there a redial server at that port?",
+        status.map(|status| format!(
+            "; the program that is to carry the line has ended ({status}), what it said, if \
+             anything, is above"
+        )).unwrap_or_default()
+    )]
+    Tls {
+        /// Where to.
+        target: Target,
+        /// How far it came.
+        source: TlsError,
+        /// How the proxy's program ended, if it did by itself.
+        status: Option<ExitStatus>,
+    },
+    /// The server is not known to be the right one.
+    #[error("{target:#} {source}")]
+    HostKey {
+        /// Where to.
+        target: Target,
+        /// Why.
+        source: Box<HostKeyError>,
+    },
+    /// The server does not let us in.
+    #[error("{target:#} {source}")]
+    Login {
+        /// Where to.
+        target: Target,
+        /// Why.
+        source: Box<LoginError>,
+    },
     /// The line ended without a word.
     #[error(
         "{target:#} the server hung up before its hello: too many connections, or no redial server there ({reason})"
@@ -102,6 +152,16 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
+fn tcp_advice(error: &TcpError) -> &'static str {
+    match error {
+        TcpError::Resolve { .. } => "; is the name right? ~/.ssh/config may say its HostName",
+        TcpError::Family { .. } => "",
+        TcpError::Unreachable { .. } | TcpError::Deadline { .. } => {
+            "; is 'redial serve --listen' running there, and may its port be reached?"
+        }
+    }
+}
+
 /// Why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
@@ -136,7 +196,7 @@ impl Lost {
         }
     }
 
-    fn because(reason: impl Into<Arc<str>>) -> Self {
+    pub(crate) fn because(reason: impl Into<Arc<str>>) -> Self {
         Lost {
             reason: reason.into(),
             without_a_word: false,

@@ -1,7 +1,8 @@
 //! Connect to a redial server, start commands, read and write their streams.
 //!
 //! A [`Client`] is one connection to one [`Target`]; it is cheap to clone, and any
-//! number of commands run over it at once. What is absent: arguments, settings,
+//! number of commands run over it at once. Servers on the [`network`] are known by their
+//! keys, and know us by those that people have for ssh. What is absent: arguments, settings,
 //! terminals, exit codes. Those belong to the program that uses this.
 //!
 //! Run to completion:
@@ -34,6 +35,7 @@ mod connect;
 mod error;
 mod job;
 mod lock;
+pub mod network;
 mod options;
 mod outcome;
 mod preamble;
@@ -50,8 +52,9 @@ pub use collect::Finished;
 pub use command::{Command, OnDrop};
 pub use error::{ConnectError, ControlError, JobError, Lost, StartError, StdinError};
 pub use job::{Job, JobEvent, JobHandle, Output};
+pub use network::{HostOverrides, Interaction, NetworkOptions, NewHost};
 pub use options::ConnectOptions;
 pub use outcome::{Cause, Digest, Exit, Holder, Outcome, Status};
 pub use redial_net::proto::JobId;
 pub use runtime_dir::{RuntimeDirError, default_socket, runtime_dir};
-pub use target::{Target, TargetError};
+pub use target::{DEFAULT_PORT, HostError, HostTarget, Target, TargetError};

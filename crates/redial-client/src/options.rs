@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::network::NetworkOptions;
+
 /// Settings of one connection.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectOptions {
-    /// From the first system call to the server's hello. Default: 10 s.
+    /// From the first system call to the server's hello, or its word that we are in,
+    /// each time that it is dialled. What a person takes to answer does not count.
+    /// Default: 10 s.
     pub connect_timeout: Duration,
     /// The redial program that `local:` runs as a private server. Default: `redial`,
     /// looked for in PATH. A program that is redial itself says `/proc/self/exe`.
@@ -17,6 +21,8 @@ pub struct ConnectOptions {
     pub jobs_at_once: usize,
     /// Bytes of each output stream that may wait here to be taken. Default: 1 MiB.
     pub window_bytes: u64,
+    /// What `[user@]host[:port]` needs besides.
+    pub network: NetworkOptions,
 }
 
 impl Default for ConnectOptions {
@@ -26,6 +32,7 @@ impl Default for ConnectOptions {
             local_program: PathBuf::from("redial"),
             jobs_at_once: 256,
             window_bytes: 1 << 20,
+            network: NetworkOptions::default(),
         }
     }
 }
@@ -52,6 +59,12 @@ impl ConnectOptions {
     /// Sets [`Self::window_bytes`], at least 4 KiB.
     pub fn window_bytes(mut self, bytes: u64) -> Self {
         self.window_bytes = bytes.max(4096);
+        self
+    }
+
+    /// Sets [`Self::network`].
+    pub fn network(mut self, network: NetworkOptions) -> Self {
+        self.network = network;
         self
     }
 }

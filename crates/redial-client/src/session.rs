@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use redial_net::proto::message::{Attached, GoodbyeCode, Refused, ServerHello};
+use redial_net::proto::message::{Attached, Authenticated, GoodbyeCode, Refused, ServerHello};
 use redial_net::proto::{ChannelId, CommandError, Connection, Event, Stream};
 use redial_net::{Session, Slices};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Lost, StartError};
 use crate::job::{JobCell, JobEvent, JobState, Output, StdinQueue};
@@ -21,6 +21,10 @@ pub(crate) struct ClientSession {
     shared: Arc<Shared>,
     /// Told of the server's hello, once.
     hello: Option<oneshot::Sender<ServerHello>>,
+    /// Told of the server's answers to the login, of which it gives three.
+    answers: mpsc::Sender<Authenticated>,
+    /// The handshake is done, login and all.
+    ready: bool,
     /// Starts that the connection has no room for yet; bounded by the client's own
     /// limit on jobs.
     waiting: VecDeque<NewJob>,
@@ -45,11 +49,14 @@ impl ClientSession {
     pub(crate) fn new(
         shared: Arc<Shared>,
         hello: oneshot::Sender<ServerHello>,
+        answers: mpsc::Sender<Authenticated>,
         window: u64,
     ) -> Self {
         ClientSession {
             shared,
             hello: Some(hello),
+            answers,
+            ready: false,
             waiting: VecDeque::new(),
             running: HashMap::new(),
             window,
@@ -63,9 +70,16 @@ impl ClientSession {
         self.lost = Some(lost);
     }
 
-    /// True when whoever connected has given up before the server's hello.
+    /// True when whoever connected has given up before the handshake was done, or has said
+    /// what cannot be sent.
     fn take_notes(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> bool {
         let notes = self.shared.take_notes(cx.waker());
+        if let Some(authenticate) = notes.authenticate
+            && let Err(error) = connection.authenticate(&authenticate)
+        {
+            tracing::debug!(%error, "the login cannot be sent");
+            return true;
+        }
         for cell in notes.jobs {
             self.serve(&cell, connection);
         }
@@ -82,7 +96,7 @@ impl ClientSession {
             self.goodbye_said = true;
             connection.goodbye(GoodbyeCode::Done, "");
         }
-        leave && self.hello.is_some()
+        leave && !self.ready
     }
 
     /// Opens a channel for a job; gives it back if it has to wait for room.
@@ -200,8 +214,12 @@ impl ClientSession {
     }
 
     fn say(&self, channel: ChannelId, event: JobEvent) {
+        self.tell(channel, |cell| cell.say(event));
+    }
+
+    fn tell(&self, channel: ChannelId, say: impl FnOnce(&JobCell)) {
         if let Some(running) = self.running.get(&channel) {
-            running.cell.say(event);
+            say(&running.cell);
         }
     }
 
@@ -270,10 +288,17 @@ impl Session for ClientSession {
     fn event(&mut self, connection: &mut Connection, event: Event<'_>, source: &Bytes) {
         match event {
             Event::ServerHello(hello) => {
+                self.ready = !hello.auth;
                 if let Some(waiting) = self.hello.take() {
                     // Whoever connected may have given up.
                     let _ = waiting.send(hello);
                 }
+            }
+            Event::Authenticated(answer) => {
+                self.ready = answer.result == 0;
+                // Whoever logs in may have given up. There is room: he takes an answer
+                // before he asks again.
+                let _ = self.answers.try_send(answer);
             }
             Event::Data {
                 channel,
@@ -301,28 +326,21 @@ impl Session for ClientSession {
                     self.say(channel, JobEvent::Eof { stream, length });
                 }
             }
-            Event::Applied { channel, number } => {
-                if let Some(running) = self.running.get(&channel) {
-                    let mut state = running.cell.lock();
-                    state.controls_applied = number.min(state.controls_sent);
-                }
-            }
+            Event::Applied { channel, number } => self.tell(channel, |cell| {
+                let mut state = cell.lock();
+                state.controls_applied = number.min(state.controls_sent);
+            }),
             Event::Missed {
                 channel, stream, ..
             } => {
-                let stream = Output::of(stream);
-                if let (Some(running), Some(stream)) = (self.running.get(&channel), stream) {
-                    running.cell.lock().miss(stream);
+                if let Some(stream) = Output::of(stream) {
+                    self.tell(channel, |cell| cell.lock().miss(stream));
                 }
             }
             Event::Holder {
                 channel,
                 holder: false,
-            } => {
-                if let Some(running) = self.running.get(&channel) {
-                    running.cell.taken_over();
-                }
-            }
+            } => self.tell(channel, |cell| cell.taken_over()),
             Event::StdinClosed { channel } => self.say(channel, JobEvent::StdinClosed),
             Event::Exited { channel, exit } => self.say(channel, JobEvent::Exited(exit.into())),
             Event::Ended { channel, outcome } => {

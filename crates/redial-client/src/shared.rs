@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
-use redial_net::proto::message::Start;
+use redial_net::proto::message::{Authenticate, Start};
 use tokio::sync::oneshot;
 
 use crate::error::{Lost, StartError};
@@ -32,6 +32,8 @@ struct Inbox {
 pub(crate) struct Notes {
     /// Jobs whose handles have something to say.
     pub(crate) jobs: Vec<Arc<JobCell>>,
+    /// The next word of the login.
+    pub(crate) authenticate: Option<Box<Authenticate>>,
     /// Jobs to be started.
     pub(crate) starts: Vec<NewJob>,
     /// Whether to say goodbye.
@@ -67,6 +69,11 @@ impl Shared {
     /// says that it was not sent.
     pub(crate) fn ask(&self, job: NewJob) {
         self.change(|notes| notes.starts.push(job));
+    }
+
+    /// Says who we are. The answer comes through the session's channel.
+    pub(crate) fn authenticate(&self, message: Authenticate) {
+        self.change(|notes| notes.authenticate = Some(Box::new(message)));
     }
 
     /// Asks for the goodbye.

@@ -6,6 +6,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+mod host;
+
+pub use host::{DEFAULT_PORT, HostError, HostTarget};
+pub(crate) use host::{is_host, is_user};
+
 /// A server, named.
 ///
 /// ```
@@ -13,7 +18,8 @@ use std::str::FromStr;
 ///
 /// assert_eq!("local:".parse(), Ok(Target::Local));
 /// assert_eq!("unix:/run/r.sock".parse(), Ok(Target::Unix(Some("/run/r.sock".into()))));
-/// assert!("user@web1".parse::<Target>().is_err());
+/// let Ok(Target::Network(host)) = "ada@web1:7335".parse() else { panic!() };
+/// assert_eq!((host.host.as_str(), host.port), ("web1", Some(7335)));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -24,6 +30,8 @@ pub enum Target {
     /// `exec:COMMAND`, any program that carries the protocol on its stdin and stdout.
     /// The text is given to `/bin/sh -c`.
     Exec(OsString),
+    /// `[user@]host[:port]`, a server on the network: TLS over TCP.
+    Network(HostTarget),
 }
 
 impl Target {
@@ -54,11 +62,11 @@ impl Target {
         if let Some(meant) = meant(&text) {
             return Err(TargetError::Meant { text, meant });
         }
-        Err(match text.split_once(':') {
-            Some(("nats", _)) => TargetError::Nats(text),
-            Some(("local", _)) => TargetError::AfterLocal(text),
-            _ => TargetError::Network(text),
-        })
+        match text.split_once(':') {
+            Some(("nats", _)) => Err(TargetError::Nats(text)),
+            Some(("local", _)) => Err(TargetError::AfterLocal(text)),
+            _ => Ok(Target::Network(HostTarget::parse(&text)?)),
+        }
     }
 }
 
@@ -95,6 +103,7 @@ impl fmt::Display for Target {
             Target::Unix(None) => f.write_str("unix:"),
             Target::Unix(Some(path)) => write!(f, "unix:{}{colon}", path.display()),
             Target::Exec(command) => write!(f, "exec:{}{colon}", command.display()),
+            Target::Network(host) => write!(f, "{host}{colon}"),
         }
     }
 }
@@ -103,7 +112,9 @@ impl fmt::Display for Target {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// There is none.
-    #[error("the host is empty; it may be local:, unix:, unix:PATH or exec:COMMAND")]
+    #[error(
+        "the host is empty; it may be [user@]host[:port], local:, unix:, unix:PATH or exec:COMMAND"
+    )]
     Empty,
     /// Nearly one of the forms.
     #[error("{text:?} is no host; did you mean {meant} ?")]
@@ -122,12 +133,9 @@ pub enum TargetError {
     /// A NATS name.
     #[error("{0:?}: nats: is not supported yet; use unix:, local: or exec:COMMAND")]
     Nats(String),
-    /// A host's name, or nothing known.
-    #[error(
-        "{0:?}: hosts on the network ([user@]host[:port]) are not supported yet; \
-         use unix:PATH, local: or exec:COMMAND, for example 'exec:ssh HOST redial serve --stdio'"
-    )]
-    Network(String),
+    /// No form of a host on the network.
+    #[error(transparent)]
+    Host(#[from] HostError),
 }
 
 #[cfg(test)]
@@ -171,11 +179,6 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_named_as_such() {
-        for host in ["web1", "me@web1:7334", "[::1]:22", "tcp:web1"] {
-            let error = host.parse::<Target>().unwrap_err();
-            assert_eq!(error, TargetError::Network(host.into()));
-            assert!(error.to_string().contains("not supported yet"));
-        }
         assert!(matches!(
             "nats:x".parse::<Target>(),
             Err(TargetError::Nats(_))

@@ -3,6 +3,7 @@
 
 mod connecting;
 mod fake;
+mod network;
 mod taking;
 
 use std::time::Duration;

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use redial_net::Transport;
+use redial_net::proto::{Config, Connection};
+use redial_net::{Transport, drive};
 
 use super::PATIENCE;
 use super::fake::{self, Fake};
+use crate::connect::shake_hands;
 use crate::{Client, Command, ConnectError, ConnectOptions, JobEvent, Target, blocking};
 
 #[tokio::test]
@@ -66,6 +68,23 @@ async fn a_line_that_ends_before_the_hello_is_said_to_have_hung_up() {
         text.contains("hung up before its hello: too many connections"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_login_on_a_bare_line_is_left() {
+    let (ours, theirs) = Transport::pair().unwrap();
+    let mut config = Config::server([7; 16]);
+    (config.auth, config.nonce) = (true, Some([9; 32]));
+    let connection = Connection::server(config, Duration::ZERO);
+    let server = tokio::spawn(async move {
+        let mut fake = Fake::default();
+        drive(theirs, connection, &mut fake).await
+    });
+    let options = ConnectOptions::default();
+    let line = shake_hands(&Target::Local, &options, PATIENCE, ours, None).await;
+    let text = line.map(drop).unwrap_err().to_string();
+    assert!(text.contains("asks for a login"), "{text}");
+    assert!(super::soon(server).await.unwrap().is_err());
 }
 
 #[tokio::test]

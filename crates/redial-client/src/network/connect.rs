@@ -1,0 +1,269 @@
+//! From a host's name to a connection that is logged in.
+
+use redial_net::auth::PublicKey;
+use redial_net::proto::Config;
+use redial_net::proto::message::ServerHello;
+use tokio::time::Instant;
+
+use super::asking::{ask_passphrases, confirm};
+use super::dial::dial;
+use super::error::{HostKeyError, LoginError};
+use super::host_keys::{Known, Verdict};
+use super::identity::Identities;
+use super::interaction::HostQuestion;
+use super::login::{Bound, Broken, Ended, Login, Progress};
+use super::options::NetworkOptions;
+use super::patience::Patience;
+use super::route::Route;
+use super::secure::{Secure, record, secure};
+use crate::client::Lease;
+use crate::connect::{Begun, KEEPALIVE_MS, Line, begin, mind, no_hello, too_late, wait_for};
+use crate::error::{ConnectError, Lost};
+use crate::options::ConnectOptions;
+use crate::target::{HostTarget, Target};
+
+/// What is known before a host is dialled.
+pub(crate) struct Prepared {
+    pub(crate) route: Route,
+    pub(crate) known: Known,
+}
+
+/// Reads all files that say where a host is and who it is.
+pub(crate) async fn prepare(
+    target: &Target,
+    host: &HostTarget,
+    options: &NetworkOptions,
+) -> Result<Prepared, ConnectError> {
+    let (named, host, options) = (target.clone(), host.clone(), options.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let route = Route::find(&host, &options).map_err(|source| ConnectError::Route {
+            target: named.clone(),
+            source: Box::new(source),
+        })?;
+        match Known::read(&route, &options) {
+            Ok(known) => Ok(Prepared { route, known }),
+            Err(error) => Err(host_key(&named, error)),
+        }
+    });
+    read.await
+        .unwrap_or_else(|error| Err(host_key(target, HostKeyError::File(error.to_string()))))
+}
+
+/// Connects and logs in. Dials again after somebody was asked.
+pub(crate) async fn open(
+    target: &Target,
+    host: &HostTarget,
+    options: &ConnectOptions,
+) -> Result<Line, ConnectError> {
+    let Prepared { route, mut known } = prepare(target, host, &options.network).await?;
+    let identities = Identities::of(&route).await;
+    if identities.keys.is_empty() {
+        let (user, skipped) = (route.user, identities.skipped);
+        return Err(login_failed(target, LoginError::NoKeys { user, skipped }));
+    }
+    let mut progress = Progress::of(&identities);
+    loop {
+        let attempt = Attempt {
+            target,
+            route: &route,
+            known: &known,
+            options,
+            identities: &identities,
+            recording: Recording::Yes,
+        };
+        match attempt.run(&mut progress).await? {
+            Came::In(line) => return Ok(*line),
+            // Somebody has said yes to another key, moments ago.
+            Came::Unknown(question) if known.is_confirmed() => {
+                return Err(host_key(target, HostKeyError::from(&question)));
+            }
+            Came::Unknown(question) => {
+                confirm(target, &question, &options.network).await?;
+                known.confirm(question.key);
+            }
+            Came::Locked(keys) => {
+                ask_passphrases(&keys, &identities, &mut progress, &options.network).await;
+                if progress.unlocked.is_none() {
+                    let denied = progress.denied(&route.user, &identities);
+                    return Err(login_failed(target, denied));
+                }
+            }
+            Came::Denied => {
+                return Err(login_failed(
+                    target,
+                    progress.denied(&route.user, &identities),
+                ));
+            }
+        }
+    }
+}
+
+/// How far one connection came.
+pub(crate) enum Came {
+    In(Box<Line>),
+    /// Somebody has to say whether it is the host.
+    Unknown(HostQuestion),
+    /// Somebody has to unlock one of these keys.
+    Locked(Vec<usize>),
+    Denied,
+}
+
+/// One connection.
+pub(crate) struct Attempt<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) route: &'a Route,
+    pub(crate) known: &'a Known,
+    pub(crate) options: &'a ConnectOptions,
+    pub(crate) identities: &'a Identities,
+    pub(crate) recording: Recording,
+}
+
+/// Whether a host's key is written down when it is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recording {
+    Yes,
+    No,
+}
+
+impl Attempt<'_> {
+    pub(crate) async fn run(&self, progress: &mut Progress) -> Result<Came, ConnectError> {
+        let mut patience = Patience::new(self.options.connect_timeout);
+        let network = &self.options.network;
+        let link = dial(self.target, self.route, network, &mut patience).await?;
+        let secure = secure(self.target, link, self.known, &mut patience).await?;
+        let secure = match secure {
+            Ok(secure) => secure,
+            Err(question) => return Ok(Came::Unknown(*question)),
+        };
+        if let (Verdict::Record(reason), Recording::Yes) = (&secure.verdict, self.recording) {
+            let recorded = record(self.known, &secure.key, reason).await;
+            recorded.map_err(|error| host_key(self.target, error))?;
+        }
+        self.log_in(secure, progress, patience).await
+    }
+
+    async fn log_in(
+        &self,
+        secure: Secure,
+        progress: &mut Progress,
+        mut patience: Patience,
+    ) -> Result<Came, ConnectError> {
+        let mut config = Config::client();
+        config.auth = true;
+        config.limits.keepalive_ms = KEEPALIVE_MS;
+        let binding = Binding {
+            exporter: *secure.stream.exporter().as_bytes(),
+            host_key: secure.key,
+            until: Instant::now() + config.handshake_timeout,
+        };
+        let Begun {
+            lease,
+            hello,
+            mut answers,
+            over,
+        } = begin(secure.stream, config, self.options.window_bytes);
+        let (status, mut over) = match secure.program {
+            Some(program) => {
+                let (status, gone) = mind(program, over);
+                (Some(status), gone)
+            }
+            None => (None, over),
+        };
+        let hello = match patience.spend(hello).await {
+            Ok(hello) => hello,
+            Err(_) => return Err(too_late(self.target, self.options)),
+        };
+        let Ok(hello) = hello else {
+            wait_for(&mut over).await;
+            let status = match status {
+                Some(status) => status.await.ok(),
+                None => None,
+            };
+            return Err(no_hello(self.target, lease.shared(), status, None));
+        };
+        let bound = self.bound(&hello, binding)?;
+        let login = Login {
+            lease: &lease,
+            answers: &mut answers,
+            bound: &bound,
+            identities: self.identities,
+            progress,
+            patience: &mut patience,
+            tries: 0,
+        };
+        let came = match login.run().await {
+            Ok(Ended::In) => {
+                let line = Line { lease, hello, over };
+                return Ok(Came::In(Box::new(line)));
+            }
+            Ok(Ended::Locked(keys)) => Ok(Came::Locked(keys)),
+            Ok(Ended::Denied) => Ok(Came::Denied),
+            Err(broken) => self.broken(broken, &lease, progress),
+        };
+        // Nothing of this connection is left when the next begins.
+        drop(lease);
+        wait_for(&mut over).await;
+        came
+    }
+
+    /// What a proof is bound to, if the server asks for one at all.
+    fn bound(&self, hello: &ServerHello, binding: Binding) -> Result<Bound, ConnectError> {
+        if !hello.auth {
+            return Err(login_failed(self.target, LoginError::NoAuthentication));
+        }
+        let nonce = hello.nonce.map(Into::into);
+        let nonce = nonce.ok_or_else(|| login_failed(self.target, LoginError::NoNonce))?;
+        Ok(Bound {
+            user: self.route.user.clone(),
+            host_key: binding.host_key,
+            nonce,
+            exporter: binding.exporter,
+            until: binding.until,
+        })
+    }
+
+    fn broken(
+        &self,
+        broken: Broken,
+        lease: &Lease,
+        progress: &mut Progress,
+    ) -> Result<Came, ConnectError> {
+        match broken {
+            Broken::HungUp => {
+                let reason = lease.shared().lost().unwrap_or_else(Lost::closed_here);
+                // It has had enough of our keys: which they were says more.
+                if !reason.without_a_word && progress.has_failed() {
+                    progress.close(&reason.to_string());
+                    return Ok(Came::Denied);
+                }
+                Err(ConnectError::Handshake {
+                    target: self.target.clone(),
+                    reason,
+                })
+            }
+            Broken::OutOfTime => Err(too_late(self.target, self.options)),
+            Broken::Rules(rule) => Err(login_failed(self.target, LoginError::Rules(rule))),
+        }
+    }
+}
+
+/// What is known of a connection before its server has spoken.
+struct Binding {
+    host_key: PublicKey,
+    exporter: [u8; 32],
+    until: Instant,
+}
+
+pub(crate) fn host_key(target: &Target, error: impl Into<HostKeyError>) -> ConnectError {
+    ConnectError::HostKey {
+        target: target.clone(),
+        source: Box::new(error.into()),
+    }
+}
+
+fn login_failed(target: &Target, source: LoginError) -> ConnectError {
+    ConnectError::Login {
+        target: target.clone(),
+        source: Box::new(source),
+    }
+}

@@ -1,0 +1,341 @@
+//! Proves one of our keys over a connection whose server is known (PROTOCOL.md section 9).
+//!
+//! One key is proved at once; several are asked about first, so that nobody touches a token
+//! or types a passphrase in vain. What needs a passphrase is left for the caller to ask for,
+//! when this connection is over.
+
+use redial_net::auth::{
+    Offer, PrivateKey, PrivateKeyError, ProofError, PublicKey, Statement, assemble_proof, offer,
+    sign_proof,
+};
+use redial_net::proto::limits::AUTHENTICATE_TRIES;
+use redial_net::proto::message::{Authenticate, Authenticated};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use super::agent::{self, AgentError};
+use super::error::{LEFT_OUT, LoginError, NOT_TAKEN, Tried};
+use super::identity::{Identities, Identity, UnlockError, unlock};
+use super::patience::{OutOfTime, Patience};
+use crate::client::Lease;
+
+/// The server's answers to authenticate (PROTOCOL.md section 4).
+const YES: u8 = 0;
+const GO_ON: u8 = 1;
+
+/// What a proof is bound to.
+#[derive(Debug, Clone)]
+pub(crate) struct Bound {
+    pub(crate) user: String,
+    pub(crate) host_key: PublicKey,
+    pub(crate) nonce: [u8; 32],
+    pub(crate) exporter: [u8; 32],
+    /// The server's patience ends here, and with it the nonce.
+    pub(crate) until: Instant,
+}
+
+impl Bound {
+    fn statement<'a>(&'a self, key: &'a PublicKey) -> Statement<'a> {
+        Statement {
+            user: &self.user,
+            key,
+            host_key: &self.host_key,
+            nonce: &self.nonce,
+            exporter: &self.exporter,
+        }
+    }
+}
+
+/// What came of our keys so far; it outlives connections.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Why each key is not to be tried any more.
+    given_up: Vec<Option<String>>,
+    /// A key whose passphrase somebody has typed, to be proved first.
+    pub(crate) unlocked: Option<(usize, PrivateKey)>,
+    /// The server's own words.
+    reason: Option<String>,
+    /// Which key let us in.
+    pub(crate) taken: Option<usize>,
+}
+
+impl Progress {
+    pub(crate) fn of(identities: &Identities) -> Self {
+        Progress {
+            given_up: vec![None; identities.keys.len()],
+            ..Progress::default()
+        }
+    }
+
+    pub(crate) fn give_up(&mut self, key: usize, why: impl Into<String>) {
+        if let Some(place) = self.given_up.get_mut(key) {
+            place.get_or_insert(why.into());
+        }
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.given_up.iter().any(Option::is_some)
+    }
+
+    /// The server hung up, with these words.
+    pub(crate) fn close(&mut self, reason: &str) {
+        self.reason = Some(reason.to_owned());
+        for key in self.left() {
+            self.give_up(key, "not tried any more, the server hung up");
+        }
+    }
+
+    fn left(&self) -> Vec<usize> {
+        let all = self.given_up.iter().enumerate();
+        let left = all.filter(|(_, why)| why.is_none());
+        left.map(|(key, _)| key).collect()
+    }
+
+    /// Each key that was given up, and why.
+    pub(crate) fn tried(&self, identities: &Identities) -> Vec<Tried> {
+        let each = identities.keys.iter().zip(&self.given_up);
+        let tried = each.filter_map(|(identity, why)| {
+            Some(Tried {
+                key: identity.key.clone(),
+                source: identity.source.clone(),
+                why: why.clone()?,
+            })
+        });
+        tried.collect()
+    }
+
+    /// Why nobody let us in.
+    pub(crate) fn denied(mut self, user: &str, identities: &Identities) -> LoginError {
+        for key in self.left() {
+            self.give_up(key, LEFT_OUT);
+        }
+        LoginError::Denied {
+            user: user.to_owned(),
+            tried: self.tried(identities),
+            skipped: identities.skipped.clone(),
+            reason: self.reason,
+        }
+    }
+}
+
+/// How a login on one connection ends.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// We are in.
+    In,
+    /// The server takes these keys, and somebody has to unlock one.
+    Locked(Vec<usize>),
+    /// It takes none.
+    Denied,
+}
+
+/// Why a login on one connection has no end.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The line ended.
+    HungUp,
+    /// The time is over.
+    OutOfTime,
+    /// The server may not say that.
+    Rules(&'static str),
+}
+
+impl From<OutOfTime> for Broken {
+    fn from(_: OutOfTime) -> Self {
+        Broken::OutOfTime
+    }
+}
+
+/// One connection's login.
+pub(crate) struct Login<'a> {
+    pub(crate) lease: &'a Lease,
+    pub(crate) answers: &'a mut mpsc::Receiver<Authenticated>,
+    pub(crate) bound: &'a Bound,
+    pub(crate) identities: &'a Identities,
+    pub(crate) progress: &'a mut Progress,
+    pub(crate) patience: &'a mut Patience,
+    /// Answers that were not yes.
+    pub(crate) tries: u8,
+}
+
+impl Login<'_> {
+    /// Tries our keys, until one is taken or the server has said no three times.
+    pub(crate) async fn run(mut self) -> Result<Ended, Broken> {
+        if let Some((at, private)) = self.progress.unlocked.take() {
+            let key = self.identities.keys[at].key.clone();
+            let proof = sign_with(private, key, self.bound.clone()).await;
+            if self.prove(at, proof).await? {
+                return Ok(Ended::In);
+            }
+        }
+        let mut locked = Vec::new();
+        while self.tries < AUTHENTICATE_TRIES {
+            let left = self.progress.left();
+            let left = left.into_iter().filter(|at| !locked.contains(at));
+            let keys = left.map(|at| self.identities.keys[at].key.clone());
+            let (acceptable, asked) = match offer(keys).0 {
+                Offer::Nothing => break,
+                Offer::Prove(key) => (self.indices(&[key]), false),
+                Offer::Ask(keys) => (self.ask(keys).await?, true),
+            };
+            for at in acceptable {
+                // Nobody touches a token for a proof that nobody will look at.
+                if self.tries >= AUTHENTICATE_TRIES {
+                    break;
+                }
+                match self.sign(at).await? {
+                    Err(Unsigned::Why(why)) => self.progress.give_up(at, why),
+                    // Nobody types a passphrase before the server has said that it takes the key.
+                    Err(Unsigned::Locked) if !asked => {
+                        let key = self.identities.keys[at].key.clone();
+                        locked.extend(self.ask(vec![key]).await?);
+                    }
+                    Err(Unsigned::Locked) => locked.push(at),
+                    Ok(proof) => {
+                        if self.prove(at, Ok(proof)).await? {
+                            return Ok(Ended::In);
+                        }
+                    }
+                }
+            }
+        }
+        match locked.is_empty() {
+            true => Ok(Ended::Denied),
+            false => Ok(Ended::Locked(locked)),
+        }
+    }
+
+    fn indices(&self, keys: &[PublicKey]) -> Vec<usize> {
+        let all = self.identities.keys.iter().enumerate();
+        let named = all.filter(|(_, identity)| keys.contains(&identity.key));
+        named.map(|(at, _)| at).collect()
+    }
+
+    /// Asks which of these keys the server takes.
+    async fn ask(&mut self, keys: Vec<PublicKey>) -> Result<Vec<usize>, Broken> {
+        let answer = self.say(&keys, None).await?;
+        let acceptable = match answer.result {
+            YES => return Err(Broken::Rules("it said yes before it has seen a proof")),
+            GO_ON => answer.acceptable.unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let mut taken = Vec::new();
+        for index in acceptable {
+            let Some(key) = keys.get(usize::from(index)) else {
+                return Err(Broken::Rules("it takes a key that was not offered"));
+            };
+            taken.push(key.clone());
+        }
+        for at in self.indices(&keys) {
+            if !taken.contains(&self.identities.keys[at].key) {
+                self.progress.give_up(at, NOT_TAKEN);
+            }
+        }
+        Ok(self.indices(&taken))
+    }
+
+    /// Sends a proof of a key. True if we are in.
+    async fn prove(&mut self, at: usize, proof: Result<Vec<u8>, String>) -> Result<bool, Broken> {
+        let proof = match proof {
+            Ok(proof) => proof,
+            Err(why) => {
+                self.progress.give_up(at, why);
+                return Ok(false);
+            }
+        };
+        let key = self.identities.keys[at].key.clone();
+        let answer = self.say(&[key], Some(proof)).await?;
+        if answer.result == YES {
+            self.progress.taken = Some(at);
+            return Ok(true);
+        }
+        self.progress.give_up(at, NOT_TAKEN);
+        Ok(false)
+    }
+
+    async fn say(
+        &mut self,
+        keys: &[PublicKey],
+        signature: Option<Vec<u8>>,
+    ) -> Result<Authenticated, Broken> {
+        self.lease.shared().authenticate(Authenticate {
+            user: self.bound.user.clone(),
+            keys: keys.iter().map(|key| key.blob().to_vec().into()).collect(),
+            signature: signature.map(Into::into),
+        });
+        let answer = self.patience.spend(self.answers.recv()).await?;
+        let answer = answer.ok_or(Broken::HungUp)?;
+        if answer.result != YES {
+            self.tries += 1;
+        }
+        if let Some(reason) = &answer.reason {
+            self.progress.reason = Some(reason.clone());
+        }
+        Ok(answer)
+    }
+
+    /// Signs with a key, by the agent if that has it. A touch takes the time that it takes,
+    /// but no more than the server has.
+    async fn sign(&mut self, at: usize) -> Result<Result<Vec<u8>, Unsigned>, Broken> {
+        let identity = &self.identities.keys[at];
+        let signed = timeout_at(self.bound.until, sign(identity, self.bound)).await;
+        Ok(signed.unwrap_or_else(|_| {
+            let why = "nobody signed in time (a security key waits to be touched)";
+            Err(Unsigned::Why(why.to_owned()))
+        }))
+    }
+}
+
+/// Why there is no signature.
+enum Unsigned {
+    /// A passphrase is needed.
+    Locked,
+    Why(String),
+}
+
+async fn sign(identity: &Identity, bound: &Bound) -> Result<Vec<u8>, Unsigned> {
+    let mut why = "no private half".to_owned();
+    if let Some(socket) = &identity.agent {
+        let statement = bound.statement(&identity.key);
+        match ask_agent(socket, &statement).await {
+            Ok(proof) => return Ok(proof),
+            Err(error) => why = error,
+        }
+    }
+    let Some(path) = identity
+        .file
+        .clone()
+        .filter(|_| !identity.key.algorithm().is_fido())
+    else {
+        return Err(Unsigned::Why(why));
+    };
+    let (key, bound) = (identity.key.clone(), bound.clone());
+    let signed = tokio::task::spawn_blocking(move || match unlock(&path, None) {
+        Ok(private) => sign_here(&private, &key, &bound).map_err(Unsigned::Why),
+        Err(UnlockError::Key(PrivateKeyError::Encrypted)) => Err(Unsigned::Locked),
+        Err(error) => Err(Unsigned::Why(error.to_string())),
+    });
+    signed
+        .await
+        .unwrap_or_else(|error| Err(Unsigned::Why(error.to_string())))
+}
+
+async fn ask_agent(socket: &std::path::Path, statement: &Statement<'_>) -> Result<Vec<u8>, String> {
+    let data = statement.to_sign().map_err(|error| error.to_string())?;
+    let signed = agent::sign(socket, statement.key, &data).await;
+    let blob = signed.map_err(|error: AgentError| error.to_string())?;
+    assemble_proof(statement, &blob).map_err(|error| format!("the agent's signature: {error}"))
+}
+
+/// Off the runtime's threads: RSA takes its time.
+async fn sign_with(private: PrivateKey, key: PublicKey, bound: Bound) -> Result<Vec<u8>, String> {
+    let signed = tokio::task::spawn_blocking(move || sign_here(&private, &key, &bound)).await;
+    signed.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+fn sign_here(private: &PrivateKey, key: &PublicKey, bound: &Bound) -> Result<Vec<u8>, String> {
+    sign_proof(private, &bound.statement(key)).map_err(|error| match error {
+        ProofError::Key => "the .pub file beside it is another key's".to_owned(),
+        error => error.to_string(),
+    })
+}
