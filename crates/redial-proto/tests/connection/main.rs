@@ -1,5 +1,6 @@
 //! The connection as its peers see it: pairs of both sides, and frames written by hand.
 
+mod before;
 mod cuts;
 mod exact;
 mod fairness;
