@@ -211,7 +211,12 @@ impl Front {
                 ToFront::Connection(capability, kind) => {
                     self.connection(capability, kind, fds.next(), fds.next());
                 }
-                message => self.hub.borrow_mut().dispatch(message),
+                message => {
+                    if let ToFront::Dismissed(who, _) = message {
+                        network::leave_soon(who, Rc::clone(&self.hub));
+                    }
+                    self.hub.borrow_mut().dispatch(message);
+                }
             }
         }
         Ok(())
@@ -252,7 +257,7 @@ impl Front {
                 let serving = network::serve(caller, Rc::clone(tls), self.config(), pools, hub);
                 let task = tokio::task::spawn_local(serving);
                 let mut hub = self.hub.borrow_mut();
-                hub.add_stranger(capability, task.abort_handle());
+                hub.add_caller(capability, task.abort_handle());
             }
             (ConnectionKind::Tcp(_), None) => {
                 tracing::error!(

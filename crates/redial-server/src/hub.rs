@@ -64,6 +64,13 @@ impl Mailbox {
     }
 }
 
+/// A connection from the network.
+#[derive(Debug)]
+struct Caller {
+    task: AbortHandle,
+    logged_in: bool,
+}
+
 /// Shared by all tasks of the front; they run on one thread.
 #[derive(Debug)]
 pub(crate) struct Hub {
@@ -71,8 +78,8 @@ pub(crate) struct Hub {
     link: Rc<Link>,
     outbox: Outbox<ToKeeper>,
     mailboxes: HashMap<Capability, Rc<RefCell<Mailbox>>>,
-    /// Connections from the network that have not logged in: how to end them at once.
-    strangers: HashMap<Capability, AbortHandle>,
+    /// Connections from the network, and how to end them at once.
+    callers: HashMap<Capability, Caller>,
     /// Who reads a job. The keeper tells about a job only while it is in here.
     readers: HashMap<JobId, (Capability, ChannelId)>,
     /// Starts and attaches the keeper has not answered yet.
@@ -91,7 +98,7 @@ impl Hub {
             link,
             outbox: Outbox::new(),
             mailboxes: HashMap::new(),
-            strangers: HashMap::new(),
+            callers: HashMap::new(),
             readers: HashMap::new(),
             requests: HashMap::new(),
             last_request: 0,
@@ -112,19 +119,30 @@ impl Hub {
     }
 
     /// A connection from the network, which may have to go at any time.
-    pub(crate) fn add_stranger(&mut self, capability: Capability, task: AbortHandle) {
-        self.strangers.insert(capability, task);
+    pub(crate) fn add_caller(&mut self, capability: Capability, task: AbortHandle) {
+        let logged_in = false;
+        self.callers.insert(capability, Caller { task, logged_in });
     }
 
-    /// It is none any more.
+    /// It is no stranger any more.
     pub(crate) fn logged_in(&mut self, capability: Capability) {
-        self.strangers.remove(&capability);
+        if let Some(caller) = self.callers.get_mut(&capability) {
+            caller.logged_in = true;
+        }
+    }
+
+    /// Ends a connection from the network, wherever it is.
+    pub(crate) fn abort(&mut self, capability: Capability) {
+        if let Some(caller) = self.callers.get(&capability) {
+            caller.task.abort();
+            self.close(capability);
+        }
     }
 
     /// A connection is over.
     pub(crate) fn close(&mut self, capability: Capability) {
         self.mailboxes.remove(&capability);
-        self.strangers.remove(&capability);
+        self.callers.remove(&capability);
         self.readers.retain(|_, reader| reader.0 != capability);
         self.requests.retain(|_, asker| asker.0 != capability);
         self.tell(&ToKeeper::Closed(capability));
@@ -137,7 +155,7 @@ impl Hub {
     /// The keeper hands over a few more than the limit, for them to be told so. Strangers are
     /// counted by it.
     pub(crate) fn is_full(&self) -> bool {
-        let strange = |who: &&Capability| self.strangers.contains_key(who);
+        let strange = |who: &Capability| self.callers.get(who).is_some_and(|it| !it.logged_in);
         let known = self.mailboxes.keys().filter(|who| !strange(who)).count();
         known >= self.settings.connections as usize
     }
@@ -239,13 +257,15 @@ impl Hub {
             ToFront::Verdict(capability, verdict) => {
                 self.put(capability, Notice::Verdict(verdict));
             }
-            ToFront::Dismissed(capability, why) => self.dismissed(capability, why),
+            ToFront::Dismissed(who, Dismissal::Stranger) => self.abort(who),
+            ToFront::Dismissed(who, why) => self.put(who, Notice::Dismissed(why)),
             ToFront::ShuttingDown => {
                 self.shutting_down = true;
-                // They have nothing to lose.
-                self.strangers.values().for_each(AbortHandle::abort);
-                for capability in self.strangers.keys().copied().collect::<Vec<_>>() {
-                    self.close(capability);
+                // Strangers have nothing to lose.
+                let callers = self.callers.iter();
+                let strangers = callers.filter(|(_, caller)| !caller.logged_in);
+                for who in strangers.map(|(who, _)| *who).collect::<Vec<_>>() {
+                    self.abort(who);
                 }
                 for mailbox in self.mailboxes.values() {
                     mailbox.borrow_mut().put(Notice::ShuttingDown);
@@ -269,18 +289,6 @@ impl Hub {
         }
         self.readers.insert(job, (capability, channel));
         self.put(capability, Notice::Attached(channel, new, snapshot));
-    }
-
-    /// A stranger goes without a word, and so at once; others are told why.
-    fn dismissed(&mut self, capability: Capability, why: Dismissal) {
-        if why == Dismissal::Stranger {
-            if let Some(task) = self.strangers.get(&capability) {
-                task.abort();
-            }
-            self.close(capability);
-        } else {
-            self.put(capability, Notice::Dismissed(why));
-        }
     }
 
     fn holder_lost(&mut self, capability: Capability, job: JobId) {

@@ -18,6 +18,8 @@ use crate::front::{FrontError, Pools, converse};
 use crate::hub::Hub;
 use crate::session::FrontSession;
 
+/// A dismissed client may take so long to read why, and to say goodbye.
+const LEAVE_AFTER: Duration = Duration::from_secs(2);
 /// Silence after which a peer is asked for a sign of life.
 const KEEPALIVE_MS: u32 = 15_000;
 
@@ -92,4 +94,12 @@ fn tell_secured(hub: &Rc<RefCell<Hub>>, capability: Capability) {
     hub.tell(&ToKeeper::Secured(capability));
     // If it cannot be sent at once, it goes with what follows.
     let _ = hub.flush();
+}
+
+/// The keeper has dismissed this connection: it goes, whatever its client does.
+pub(crate) fn leave_soon(capability: Capability, hub: Rc<RefCell<Hub>>) {
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(LEAVE_AFTER).await;
+        hub.borrow_mut().abort(capability);
+    });
 }

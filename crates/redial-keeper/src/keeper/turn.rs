@@ -117,13 +117,7 @@ impl<'a> Keeper<'a> {
         if private && stdio.is_none() {
             return Err(KeeperError::NothingToServe);
         }
-        // Before any thread: they inherit the mask.
-        let children = signals::child_exits().map_err(KeeperError::setup("take SIGCHLD"))?;
-        signals::ignore_sigpipe().map_err(KeeperError::setup("ignore SIGPIPE"))?;
-        become_subreaper().map_err(KeeperError::setup("become a subreaper"))?;
-        if let Err(error) = crate::spawn::raise_descriptor_limit() {
-            tracing::warn!(%error, "the limit on open files stays as it is");
-        }
+        let children = set_up_process()?;
         let instance = random().map_err(KeeperError::setup("get random bytes"))?;
         let tickets = SpawnTickets::new();
         let ground = set_up(limits, &instance, &tickets).map_err(KeeperError::setup("set up"))?;
@@ -341,6 +335,17 @@ impl<'a> Keeper<'a> {
         }
         Ok(())
     }
+}
+
+/// Before any thread: they inherit the mask. Gives what tells of children's ends.
+fn set_up_process() -> Result<OwnedFd, KeeperError> {
+    let children = signals::child_exits().map_err(KeeperError::setup("take SIGCHLD"))?;
+    signals::ignore_sigpipe().map_err(KeeperError::setup("ignore SIGPIPE"))?;
+    become_subreaper().map_err(KeeperError::setup("become a subreaper"))?;
+    if let Err(error) = crate::spawn::raise_descriptor_limit() {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
+    Ok(children)
 }
 
 fn set_up(
