@@ -8,6 +8,7 @@ mod packages;
 mod processes;
 mod report;
 mod stage;
+mod supply;
 mod tally;
 mod test;
 mod watch;

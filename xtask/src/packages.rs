@@ -6,11 +6,13 @@ use std::time::Duration;
 use crate::report::Verdict;
 use crate::watch::{self, Line};
 
-/// openssh: `exec:ssh` and the peer in benchmarks. socat: the other peer.
+/// iproute2: hosts of tests are network namespaces. openssh: `exec:ssh`, and the peer in tests and
+/// benchmarks. socat: the other peer.
 /// openssl: a TLS peer with certificates. passwd: useradd, for the ordinary user.
 /// python3: vectors against its struct module; its jsonschema: docs/run.schema.json.
 /// procps, util-linux: what tests run as commands (ps, setsid). valgrind: instructions in benchmarks.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
+    "iproute2",
     "openssh-client",
     "openssh-server",
     "openssl",

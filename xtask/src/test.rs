@@ -11,7 +11,7 @@ use crate::artifacts::Executable;
 use crate::report::{Report, Row, Verdict};
 use crate::tally::{self, SKIPS_VARIABLE, Skip, Tally};
 use crate::watch::{self, Line};
-use crate::{cargo, ordinary, packages};
+use crate::{cargo, ordinary, packages, supply};
 
 /// Time that one test harness, or one crate's doctests, may take.
 pub(crate) const TEST_LIMIT: Duration = Duration::from_secs(600);
@@ -23,6 +23,8 @@ const FEATURES: [&str; 2] = ["--features", "redial-frame/codec"];
 
 const PACKAGES: &str = "Debian packages";
 const USER: &str = "ordinary user";
+const SOURCES: &str = "licences and sources";
+const DENY: &str = "cargo deny";
 const BUILD: &str = "build";
 const FIRST_PASS: &str = "tests";
 const AFTER_FAILURE: &str = "an earlier step failed";
@@ -48,6 +50,10 @@ fn steps(root: &Path, report: &mut Report) {
             Ok((ordinary::prepare()?, Counted::default()))
         }));
     }
+    report.push(step(SOURCES, || {
+        Ok((supply::sources(root)?, Counted::default()))
+    }));
+    report.push(step(DENY, || Ok((supply::deny(root)?, Counted::default()))));
     let mut executables = Vec::new();
     for (name, mut command) in checks(root) {
         report.push(match report.is_good() {
