@@ -19,6 +19,7 @@ mod admission;
 mod clients;
 mod command;
 mod config;
+mod desk;
 mod ending;
 mod finish;
 mod front;

@@ -1,10 +1,12 @@
 //! The host key's one use, on a thread and a socket pair of its own.
 //!
-//! A front asks with the bytes to be signed, one packet, and is answered with one: a 1 and
-//! the signature, or a 0 and why not. What is signed is a TLS 1.3 server's CertificateVerify
+//! A front asks with a number and the bytes to be signed, one packet, and is answered with one:
+//! the number, a 1 and the signature, or a 0 and why not. An answer that came too late is so never
+//! taken for another's. What is signed is a TLS 1.3 server's CertificateVerify
 //! and nothing else, whoever asks, and not without end: so a front that was taken over can
 //! pose as this server while it lives, and has nothing when it is gone.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -23,8 +25,10 @@ const BURST: u32 = 2_000;
 const PER_SECOND: u32 = 2_000;
 /// The longest request that means something is 146 bytes.
 const MAX_REQUEST_BYTES: usize = 256;
-/// A signer that does not answer in this time is gone.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// A signer that does not answer in this time is not waited for: all of the front waits with us.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// Of a packet: the request's number.
+const NUMBER_BYTES: usize = 4;
 
 /// Serves one front until it closes its end, on a thread of its own.
 ///
@@ -53,15 +57,16 @@ fn answer(link: &Link, key: &HostKey, allowance: &mut Allowance) -> io::Result<(
         Err(error) if error.kind() == io::ErrorKind::InvalidData => 0,
         Err(error) => return Err(error),
     };
+    let (number, input) = request[..received].split_at(received.min(NUMBER_BYTES));
     let signed = if allowance.take(Instant::now()) {
-        let signed = key.sign_certificate_verify(&request[..received]);
+        let signed = key.sign_certificate_verify(input);
         signed.map_err(|error| error.to_string())
     } else {
         Err(BUSY.to_owned())
     };
     let packet = match signed {
-        Ok(signature) => [&[1][..], &signature].concat(),
-        Err(reason) => [&[0][..], reason.as_bytes()].concat(),
+        Ok(signature) => [number, &[1], &signature].concat(),
+        Err(reason) => [number, &[0], reason.as_bytes()].concat(),
     };
     wait(link, PollFlags::OUT, None)?;
     link.send(&packet, &[])
@@ -98,7 +103,10 @@ impl Allowance {
 
 /// The front's side: asks for signatures.
 #[derive(Debug)]
-pub struct SignerLink(Link);
+pub struct SignerLink {
+    link: Link,
+    last: Cell<u32>,
+}
 
 /// Why there is no signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -117,7 +125,8 @@ impl SignerLink {
     /// # Errors
     /// It is no such link.
     pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self(Link::from_fd(fd)?))
+        let (link, last) = (Link::from_fd(fd)?, Cell::new(0));
+        Ok(Self { link, last })
     }
 
     /// Has a CertificateVerify input signed (RFC 8446 section 4.4.3). Waits for the answer, which
@@ -127,17 +136,30 @@ impl SignerLink {
     /// [`SignerError`].
     pub fn sign(&self, input: &[u8]) -> Result<Vec<u8>, SignerError> {
         let gone = |error: io::Error| SignerError::Refused(format!("the signer: {error}"));
-        self.0.send(input, &[]).map_err(gone)?;
-        wait(&self.0, PollFlags::IN, Some(PATIENCE)).map_err(gone)?;
-        let mut packet = [0; MAX_REQUEST_BYTES];
-        let received = self.0.receive(&mut packet).map_err(gone)?;
-        match &packet[..received.len] {
-            [1, signature @ ..] => Ok(signature.to_vec()),
-            [0, reason @ ..] if reason == BUSY.as_bytes() => Err(SignerError::Busy),
-            [0, reason @ ..] => Err(SignerError::Refused(
-                String::from_utf8_lossy(reason).into_owned(),
-            )),
-            _ => Err(SignerError::Refused("the signer is gone".to_owned())),
+        let number = self.last.get().wrapping_add(1);
+        self.last.set(number);
+        let number = number.to_be_bytes();
+        self.link
+            .send(&[&number, input].concat(), &[])
+            .map_err(gone)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            wait(&self.link, PollFlags::IN, Some(left)).map_err(gone)?;
+            let mut packet = [0; MAX_REQUEST_BYTES];
+            let received = self.link.receive(&mut packet).map_err(gone)?;
+            let answer = packet[..received.len].split_first_chunk();
+            return match answer {
+                None => Err(SignerError::Refused("the signer is gone".to_owned())),
+                // Of a request that was given up.
+                Some((other, _)) if *other != number => continue,
+                Some((_, [1, signature @ ..])) => Ok(signature.to_vec()),
+                Some((_, [0, reason @ ..])) if reason == BUSY.as_bytes() => Err(SignerError::Busy),
+                Some((_, reason)) => {
+                    let reason = String::from_utf8_lossy(reason.get(1..).unwrap_or_default());
+                    Err(SignerError::Refused(reason.into_owned()))
+                }
+            };
         }
     }
 }
@@ -195,6 +217,21 @@ mod tests {
             assert!(matches!(refused, SignerError::Refused(_)), "{refused}");
         }
         link.sign(&input()).unwrap();
+    }
+
+    #[test]
+    fn an_answer_that_comes_too_late_is_not_taken_for_the_next() {
+        let (ours, theirs) = Link::pair().unwrap();
+        let link = SignerLink::from_fd(ours.into()).unwrap();
+        assert!(link.sign(b"first").is_err());
+        let key = HostKey::generate(&[1; 32]);
+        let late = thread::spawn(move || {
+            let mut allowance = Allowance::new(Instant::now());
+            // The first request is still there, and is answered before the second.
+            (0..2).for_each(|_| answer(&theirs, &key, &mut allowance).unwrap());
+            key.sign_certificate_verify(&input()).unwrap()
+        });
+        assert_eq!(link.sign(&input()).unwrap(), late.join().unwrap());
     }
 
     #[test]

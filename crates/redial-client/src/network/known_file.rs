@@ -250,6 +250,8 @@ fn replace(path: &Path, dir: &Path, text: &[u8]) -> io::Result<()> {
         .mode(0o600)
         .open(&new)?;
     file.write_all(text)?;
+    // Before it takes the old one's place: an empty file would make every host a new one.
+    file.sync_all()?;
     fs::rename(&new, path)
 }
 

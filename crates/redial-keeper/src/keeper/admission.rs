@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::clients::{Broken, MAX_ACCEPTS};
 use super::grant::{Client, Grant};
-use super::logins::{Answer, LoginTask, Standing, Task};
+use super::logins::{Answer, LoginTask, Standing};
 use super::network::Caller;
 use super::report::tell;
 use super::strangers::Stranger;
@@ -18,6 +18,10 @@ const MAX_TRIES: u8 = 3;
 const LATE_MS: u64 = 1_000;
 /// Between two looks at whether keys still stand.
 const RECHECK_MS: u64 = 1_500;
+/// And to the second look at one that was gone.
+const SUSPECT_MS: u64 = 300;
+/// A look that takes longer is worth a word.
+const SLOW_RECHECK_MS: u64 = 10_000;
 /// A revoked key's jobs get TERM, and after this KILL.
 const REVOKED_KILL_MS: u64 = 1_000;
 
@@ -26,7 +30,7 @@ impl Keeper<'_> {
     pub(super) fn on_callers(&mut self, number: u64) {
         for _ in 0..MAX_ACCEPTS {
             if self.front.out.len_bytes() > MAX_OUTBOX_BYTES {
-                // Its time comes when the front listens again: the socket stays readable.
+                // Its time comes when the front listens again (`listen_if_possible`).
                 return;
             }
             let index = usize::try_from(number).unwrap_or(usize::MAX);
@@ -77,8 +81,16 @@ impl Keeper<'_> {
             tracing::error!(%error, "a connection cannot be handed over");
             return;
         }
-        if let Some(goes) = network.strangers.add(who, stranger) {
+        if let Some((goes, stranger)) = network.strangers.add(who, stranger) {
+            self.lost(&stranger);
             self.dismiss(goes, Dismissal::Stranger);
+        }
+    }
+
+    /// A stranger is gone and has not come in: if that is its own fault, its source pays.
+    pub(super) fn lost(&mut self, stranger: &Stranger) {
+        if let Some(network) = self.network.as_mut().filter(|_| stranger.has_failed) {
+            network.penalties.add(stranger.source(), self.ground.now);
         }
     }
 
@@ -105,24 +117,23 @@ impl Keeper<'_> {
         if std::mem::replace(&mut stranger.busy, true) {
             return Err("it has sent a login before the last was answered");
         }
-        let task = stranger.nonce(now).map(|nonce| {
-            Task::Login(Box::new(LoginTask {
-                who,
-                login,
-                nonce,
-                source: stranger.address.ip(),
-            }))
+        let good_for_ms = self.ground.limits.handshake_ms.into();
+        let task = stranger.nonce(now, good_for_ms).map(|nonce| LoginTask {
+            who,
+            login,
+            nonce,
+            source: stranger.address.ip(),
+            waits: stranger.waits(),
         });
-        let taken = task.is_some_and(|task| network.logins.push(task));
+        let taken = task.is_some_and(|task| network.logins.log_in(task));
         if !taken {
-            self.on_logged_in(who, Answer::Out);
+            self.on_logged_in(who, Answer::Failed);
         }
         Ok(())
     }
 
     /// The login was looked at.
     pub(super) fn on_logged_in(&mut self, who: Capability, answer: Answer) {
-        let now = self.ground.now;
         let Some(network) = &mut self.network else {
             return;
         };
@@ -130,24 +141,21 @@ impl Keeper<'_> {
             return;
         };
         stranger.busy = false;
+        stranger.tries += 1;
         let verdict = match answer {
             Answer::In(grant) => return self.let_in(who, grant),
-            Answer::Prove(keys) => {
-                stranger.tries += 1;
-                Verdict::Prove(keys)
-            }
+            Answer::Prove(keys) => Verdict::Prove(keys),
+            Answer::Failed => Verdict::Failed,
             Answer::Out => {
-                stranger.tries += 1;
-                if !std::mem::replace(&mut stranger.has_failed, true) {
-                    network.penalties.add(stranger.source(), now);
-                }
+                stranger.has_failed = true;
                 Verdict::Out
             }
         };
-        let is_last = stranger.tries >= MAX_TRIES;
-        if is_last {
+        if stranger.tries >= MAX_TRIES
+            && let Some(stranger) = network.strangers.remove(who)
+        {
             // The protocol says goodbye by itself after this; the capability is void now.
-            network.strangers.remove(who);
+            self.lost(&stranger);
         }
         tell(&mut self.front.out, &ToFront::Verdict(who, verdict));
     }
@@ -183,8 +191,16 @@ impl Keeper<'_> {
             return;
         };
         let late = network.strangers.take_late(now, after);
-        let look = network.recheck_at.is_some_and(|at| at <= now) && !network.rechecking;
-        for who in late {
+        let due = network.recheck_at.is_some_and(|at| at <= now);
+        let look = due && network.rechecking.is_none();
+        if let Some(since) = network.rechecking
+            && since + SLOW_RECHECK_MS <= now
+        {
+            tracing::error!("whether keys still stand cannot be found out: removed ones may go on");
+            network.rechecking = Some(now);
+        }
+        for (who, stranger) in late {
+            self.lost(&stranger);
             self.dismiss(who, Dismissal::Stranger);
         }
         if look {
@@ -200,7 +216,10 @@ impl Keeper<'_> {
     pub(super) fn network_due(&self) -> Option<u64> {
         let network = self.network.as_ref()?;
         let late = network.strangers.due(self.late_after());
-        let recheck = network.recheck_at.filter(|_| !network.rechecking);
+        let recheck = match network.rechecking {
+            Some(since) => Some(since + SLOW_RECHECK_MS),
+            None => network.recheck_at,
+        };
         late.into_iter().chain(recheck).min()
     }
 
@@ -225,22 +244,37 @@ impl Keeper<'_> {
             return;
         };
         network.recheck_at = (!grants.is_empty()).then_some(now + RECHECK_MS);
-        if !grants.is_empty() {
-            network.rechecking = network.logins.push(Task::Recheck(grants));
+        if !grants.is_empty() && network.logins.recheck(grants) {
+            network.rechecking = Some(now);
         }
     }
 
     pub(super) fn on_rechecked(&mut self, grants: Vec<(Arc<Grant>, Standing)>) {
-        if let Some(network) = &mut self.network {
-            network.rechecking = false;
-            network.recheck_at = Some(self.ground.now + RECHECK_MS);
-        }
+        let now = self.ground.now;
+        let Some(network) = &mut self.network else {
+            return;
+        };
+        network.rechecking = None;
+        let before = std::mem::take(&mut network.suspects);
+        let mut suspects = Vec::new();
         for (grant, standing) in grants {
             match standing {
                 Standing::Good => {}
                 Standing::Changed(new) => self.change(&grant, &new),
-                Standing::Gone => self.revoke(&grant),
+                Standing::Gone if before.iter().any(|it| Arc::ptr_eq(it, &grant)) => {
+                    self.revoke(&grant);
+                }
+                Standing::Gone => suspects.push(grant),
             }
+        }
+        if let Some(network) = &mut self.network {
+            let after = if suspects.is_empty() {
+                RECHECK_MS
+            } else {
+                SUSPECT_MS
+            };
+            network.recheck_at = Some(now + after);
+            network.suspects = suspects;
         }
     }
 

@@ -9,7 +9,7 @@ use super::job::Job;
 use super::listener::Accepted;
 use super::poll::{Interest, Serial, Token};
 use super::requests::PendingCommand;
-use super::turn::Keeper;
+use super::turn::{Keeper, MAX_OUTBOX_BYTES};
 use crate::outcome::RefusedCode;
 use crate::wire::{Capability, ConnectionKind, ToFront};
 
@@ -61,7 +61,8 @@ impl Keeper<'_> {
         if self.listen_at.is_some_and(|at| at <= self.ground.now) {
             self.listen_at = None;
         }
-        let possible = self.front.is_ready && self.phase.is_serving() && self.listen_at.is_none();
+        let listens = self.front.is_ready && self.front.out.len_bytes() <= MAX_OUTBOX_BYTES;
+        let possible = listens && self.phase.is_serving() && self.listen_at.is_none();
         if possible == self.listening {
             return;
         }
@@ -157,8 +158,9 @@ impl Keeper<'_> {
     }
 
     pub(super) fn on_closed(&mut self, who: Capability) {
-        if let Some(network) = &mut self.network {
-            network.strangers.remove(who);
+        let network = self.network.as_mut();
+        if let Some(stranger) = network.and_then(|it| it.strangers.remove(who)) {
+            self.lost(&stranger);
         }
         if self.clients.remove(&who).is_none() {
             return;

@@ -7,7 +7,7 @@ use redial_auth::authorized_keys::KeyLine;
 
 use super::command::Refusal;
 use super::time::wall_clock;
-use crate::outcome::RefusedCode;
+use crate::outcome::{ControlKind, RefusedCode};
 
 /// Of a key's comment, which its owner wrote, in names for people.
 const SHOWN_COMMENT_CHARS: usize = 64;
@@ -76,6 +76,20 @@ impl Client {
         };
         let checked = grant.line.check(Some(grant.source), wall_clock());
         checked.map_err(|problem| Refusal::new(RefusedCode::NotAllowed, problem.to_string()))
+    }
+
+    /// Whether a control may reach its jobs. Signals that a forced command's author has not
+    /// thought of do not: stops, core dumps, what a program gives a meaning to.
+    pub(super) fn may_send(&self, control: ControlKind) -> bool {
+        let forced = self
+            .grant
+            .as_ref()
+            .is_some_and(|grant| grant.line.options.command.is_some());
+        let usual = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGKILL];
+        match control {
+            ControlKind::Signal(number) if forced => usual.contains(&i32::from(number)),
+            _ => true,
+        }
     }
 
     /// Whose its jobs are: the user's, and those of a restricted key that key's alone.
@@ -160,6 +174,16 @@ pub(super) mod tests {
         assert!(client(1, "expiry-time=\"29990101\"").check().is_ok());
         // Good when it came in, at the clock's zero.
         assert!(client(1, "expiry-time=\"20200101\"").check().is_err());
+    }
+
+    #[test]
+    fn a_forced_command_gets_the_signals_that_end_it_and_no_others() {
+        let forced = client(1, "command=\"x\"");
+        for (signal, reaches) in [(2, true), (15, true), (9, true), (19, false), (10, false)] {
+            assert_eq!(forced.may_send(ControlKind::Signal(signal)), reaches);
+            assert!(client(1, "restrict").may_send(ControlKind::Signal(signal)));
+        }
+        assert!(forced.may_send(ControlKind::Cancel(0)));
     }
 
     #[test]

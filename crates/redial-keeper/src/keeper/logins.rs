@@ -2,16 +2,17 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Child;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 
-use redial_auth::authorized_keys::{Presence, Problem};
+use redial_auth::authorized_keys::{KeyLine, Presence, Problem};
 use redial_auth::{Decision, HostKey, PublicKey, Refusal, Statement, decide, verify_proof};
 
+use super::desk::Desk;
 use super::gate::Gate;
 use super::grant::Grant;
-use super::queue::Queue;
 use super::time::wall_clock;
 use super::workers::{Done, Teller};
 use crate::account::Account;
@@ -19,26 +20,23 @@ use crate::login::{FetchError, Found, KeyFile, KeyReader};
 use crate::tree::SpawnTickets;
 use crate::wire::{Capability, Login};
 
-/// Two, so that one hanging home directory does not stop every login of its user's at once.
+/// Two, so that one hanging home directory does not stop every login at once.
 const THREADS: usize = 2;
-/// Logins that wait; there are no more strangers than that, and one look for each.
-const MAX_WAITING: usize = super::strangers::MAX_STRANGERS + 1;
+/// Logins that wait. Each stranger has one at most; those of strangers that have gone meanwhile
+/// are passed over. Stops a flood of logins from taking memory.
+const MAX_WAITING: usize = 2 * super::strangers::MAX_STRANGERS;
 /// Keys of one offer that are looked up.
 const MAX_KEYS: usize = redial_auth::limits::OFFER_KEYS;
 
-/// Something to find out.
-pub(super) enum Task {
-    Login(Box<LoginTask>),
-    /// Whether these still let anybody in.
-    Recheck(Vec<Arc<Grant>>),
-}
-
 /// A login, with all that the keeper knows of its connection.
+#[derive(Debug)]
 pub(super) struct LoginTask {
     pub(super) who: Capability,
     pub(super) login: Login,
     pub(super) nonce: [u8; 32],
     pub(super) source: IpAddr,
+    /// Dead when nobody waits for the answer any more.
+    pub(super) waits: Weak<()>,
 }
 
 /// What a login came to.
@@ -47,6 +45,8 @@ pub(super) enum Answer {
     In(Arc<Grant>),
     Prove(Vec<u8>),
     Out,
+    /// It could not be looked at, which is no fault of its client's.
+    Failed,
 }
 
 /// What became of a grant.
@@ -60,8 +60,12 @@ pub(super) enum Standing {
     Gone,
 }
 
-/// The threads' queue.
-pub(super) struct Logins(Arc<Queue<Task>>);
+/// The threads' desks.
+pub(super) struct Logins {
+    logins: Arc<Desk<LoginTask>>,
+    /// On a desk and a thread of its own: no flood of logins delays a revocation.
+    rechecks: Arc<Desk<Vec<Arc<Grant>>>>,
+}
 
 impl Logins {
     /// Starts the threads.
@@ -70,35 +74,61 @@ impl Logins {
         reader: &Arc<KeyReader>,
         (teller, gate, tickets): (&Teller, &Arc<Gate>, &Arc<SpawnTickets>),
     ) -> io::Result<Self> {
-        let queue = Arc::new(Queue::new(MAX_WAITING)?);
+        // Once: it may ask the network, which may hang, and it does not change.
+        let user = Account::own()?.name;
+        let clerk = Clerk {
+            user: user.into(),
+            host_key: Arc::clone(host_key),
+            reader: Arc::clone(reader),
+            gate: Arc::clone(gate),
+            tickets: Arc::clone(tickets),
+        };
+        let logins = Arc::new(Desk::new(MAX_WAITING));
+        let rechecks = Arc::new(Desk::new(1));
         for _ in 0..THREADS {
-            let clerk = Clerk {
-                host_key: Arc::clone(host_key),
-                reader: Arc::clone(reader),
-                gate: Arc::clone(gate),
-                tickets: Arc::clone(tickets),
-            };
-            let (queue, teller) = (Arc::clone(&queue), teller.clone());
-            thread::Builder::new()
-                .name("redial-login".to_owned())
-                .spawn(move || clerk.run(&queue, &teller))?;
+            let (clerk, desk, teller) = (clerk.clone(), Arc::clone(&logins), teller.clone());
+            start("redial-login", move || clerk.serve_logins(&desk, &teller))?;
         }
-        Ok(Self(queue))
+        let (desk, teller) = (Arc::clone(&rechecks), teller.clone());
+        start("redial-recheck", move || {
+            clerk.serve_rechecks(&desk, &teller)
+        })?;
+        Ok(Self { logins, rechecks })
     }
 
     /// False when too many wait.
-    pub(super) fn push(&self, task: Task) -> bool {
-        self.0.push(task)
+    pub(super) fn log_in(&self, task: LoginTask) -> bool {
+        self.logins.push(task)
+    }
+
+    /// Looks whether these still let anybody in. False when that is being done.
+    pub(super) fn recheck(&self, grants: Vec<Arc<Grant>>) -> bool {
+        self.rechecks.push(grants)
     }
 }
 
 impl Drop for Logins {
     fn drop(&mut self) {
-        self.0.close();
+        self.logins.close();
+        self.rechecks.close();
     }
 }
 
+fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(work).map(drop)
+}
+
+/// What a stranger has sent must not end the thread that looks at it, whatever it is.
+fn unharmed<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.inspect_err(|_| tracing::error!("a login could not be looked at: a panic"))
+        .ok()
+}
+
+#[derive(Clone)]
 struct Clerk {
+    user: Arc<[u8]>,
     host_key: Arc<HostKey>,
     reader: Arc<KeyReader>,
     gate: Arc<Gate>,
@@ -106,12 +136,29 @@ struct Clerk {
 }
 
 impl Clerk {
-    fn run(self, queue: &Queue<Task>, teller: &Teller) {
-        while let Some(task) = queue.pop() {
-            teller.tell(match task {
-                Task::Login(task) => Done::LoggedIn(task.who, self.login(&task)),
-                Task::Recheck(grants) => Done::Rechecked(self.recheck(grants)),
-            });
+    fn serve_logins(&self, desk: &Desk<LoginTask>, teller: &Teller) {
+        while let Some(tasks) = desk.take_all() {
+            let waits = |task: &LoginTask| task.waits.strong_count() > 0;
+            if !tasks.iter().any(waits) {
+                continue;
+            }
+            // Begun after all of them had come, so that it is as fresh as each could ask for.
+            let files = self.fetch();
+            if let Ok(files) = &files {
+                tell_of_refused(files);
+            }
+            for task in tasks.into_iter().filter(waits) {
+                let answer = unharmed(|| self.answer(&files, &task));
+                teller.tell(Done::LoggedIn(task.who, answer.unwrap_or(Answer::Failed)));
+            }
+        }
+    }
+
+    fn serve_rechecks(&self, desk: &Desk<Vec<Arc<Grant>>>, teller: &Teller) {
+        while let Some(tasks) = desk.take_all() {
+            let grants = tasks.into_iter().flatten().collect();
+            let looked = unharmed(|| self.recheck(grants));
+            teller.tell(Done::Rechecked(looked.unwrap_or_default()));
         }
     }
 
@@ -123,31 +170,23 @@ impl Clerk {
     }
 
     /// Strangers learn nothing of why: it is in the log.
-    fn login(&self, task: &LoginTask) -> Answer {
+    fn answer(&self, files: &Result<Vec<KeyFile>, FetchError>, task: &LoginTask) -> Answer {
         let LoginTask { login, source, .. } = task;
-        let user = login.user.escape_debug();
-        match Account::own() {
-            Ok(account) if account.name == login.user.as_bytes() => {}
-            Ok(_) => {
-                tracing::info!(%user, %source, "login refused: not this server's user");
-                return Answer::Out;
-            }
-            Err(error) => {
-                tracing::error!(%error, "cannot find out who we are");
-                return Answer::Out;
-            }
-        }
-        let files = match self.fetch() {
+        let files = match files {
             Ok(files) => files,
             Err(error) => {
-                tracing::error!(%error, %source, "login refused");
-                return Answer::Out;
+                tracing::error!(%error, %source, "a login cannot be looked at");
+                return Answer::Failed;
             }
         };
-        tell_of_refused(&files);
+        if login.user.as_bytes() != &*self.user {
+            let user = login.user.escape_debug();
+            tracing::info!(%user, %source, "login refused: not this server's user");
+            return Answer::Out;
+        }
         match &login.signature {
-            None => ask(&files, login, *source),
-            Some(signature) => self.prove(&files, task, signature),
+            None => ask(files, login, *source),
+            Some(signature) => self.prove(files, task, signature),
         }
     }
 
@@ -243,33 +282,42 @@ fn find(files: &[KeyFile], key: &PublicKey, source: IpAddr) -> Option<Grant> {
     None
 }
 
-/// An expired line is no revocation: it lets nobody in and starts nothing, and what runs, runs.
+/// What the files say of a key that has let somebody in. Only a file that was read says anything:
+/// while one cannot be, nothing is taken from anybody.
+///
+/// An expired line is no revocation: what runs, runs. But it is that line that counts from now on,
+/// and it starts nothing more.
 fn standing(files: &[KeyFile], grant: &Grant) -> Standing {
+    let now = wall_clock();
+    let mut expired = None;
     for file in files {
-        let Found::Text(text) = &file.found else {
-            continue;
+        let text = match &file.found {
+            Found::Text(text) => text,
+            Found::Missing => continue,
+            Found::Refused(_) => return Standing::Good,
         };
-        let decision = decide(text, &grant.line.key, Some(grant.source), wall_clock());
-        match decision {
-            Decision::Allowed(line) if says_the_same(&line, grant) => return Standing::Good,
-            Decision::Allowed(line) => {
-                return Standing::Changed(Arc::new(Grant::new(*line, grant.source)));
+        let lines = redial_auth::authorized_keys::lines(text).flatten();
+        for line in lines.filter(|line| line.key == grant.line.key) {
+            match line.check(Some(grant.source), now) {
+                Ok(()) => return as_now(line, grant),
+                Err(Problem::Expired) => expired = expired.or(Some(line)),
+                Err(_) => {}
             }
-            Decision::Refused(Refusal::Lines(reasons))
-                if reasons
-                    .iter()
-                    .any(|reason| reason.problem == Problem::Expired) =>
-            {
-                return Standing::Good;
-            }
-            Decision::Refused(_) => {}
         }
     }
-    Standing::Gone
+    expired.map_or(Standing::Gone, |line| as_now(line, grant))
+}
+
+fn as_now(line: KeyLine, grant: &Grant) -> Standing {
+    if says_the_same(&line, grant) {
+        Standing::Good
+    } else {
+        Standing::Changed(Arc::new(Grant::new(line, grant.source)))
+    }
 }
 
 /// It may have moved to another line.
-fn says_the_same(line: &redial_auth::authorized_keys::KeyLine, grant: &Grant) -> bool {
+fn says_the_same(line: &KeyLine, grant: &Grant) -> bool {
     line.options == grant.line.options
 }
 
@@ -339,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_line_is_a_revocation_and_an_expired_or_moved_one_is_none() {
+    fn a_removed_line_is_a_revocation_and_a_moved_one_is_none() {
         let key = public(1).to_text();
         let at_first = [file(&format!("{key}\n"))];
         let grant = find(&at_first, &public(1), here()).unwrap();
@@ -349,18 +397,40 @@ mod tests {
             Standing::Good
         ));
         assert!(matches!(
-            stands(&format!("expiry-time=\"20200101\" {key}\n")),
-            Standing::Good
-        ));
-        assert!(matches!(
             stands(&format!("restrict {key}\n")),
             Standing::Changed(_)
         ));
-        assert!(matches!(stands("# nothing\n"), Standing::Gone));
-        assert!(matches!(
-            stands(&format!("bogus-option {key}\n")),
-            Standing::Gone
-        ));
+        for gone in ["# nothing\n".to_owned(), format!("bogus-option {key}\n")] {
+            assert!(matches!(stands(&gone), Standing::Gone));
+        }
         assert!(matches!(standing(&[], &grant), Standing::Gone));
+    }
+
+    #[test]
+    fn an_expired_line_is_what_counts_when_it_is_all_there_is() {
+        let key = public(1).to_text();
+        let grant = find(&[file(&format!("{key}\n"))], &public(1), here()).unwrap();
+        let old = format!("expiry-time=\"20200101\",command=\"x\" {key}\n");
+        let Standing::Changed(now) = standing(&[file(&old)], &grant) else {
+            panic!("the old line is the only one");
+        };
+        assert!(now.line.options.expiry.is_some() && now.line.options.command.is_some());
+        // With another that is good, it has no say.
+        let both = standing(&[file(&(old + &key + "\n"))], &grant);
+        assert!(matches!(both, Standing::Good));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_takes_nothing_from_anybody() {
+        let key = public(1).to_text();
+        let grant = find(&[file(&format!("{key}\n"))], &public(1), here()).unwrap();
+        let mut unreadable = file("");
+        unreadable.found = Found::Refused("its mode is 0666".to_owned());
+        assert!(matches!(standing(&[unreadable], &grant), Standing::Good));
+    }
+
+    #[test]
+    fn a_panic_is_an_answer_too() {
+        assert!(unharmed::<()>(|| panic!("what a stranger has sent")).is_none());
     }
 }

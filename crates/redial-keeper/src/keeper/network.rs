@@ -8,8 +8,10 @@ use std::sync::Arc;
 use redial_auth::HostKey;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::process::Resource;
 
 use super::config::{KeeperError, NetworkConfig};
+use super::grant::Grant;
 use super::listener::Reserve;
 use super::logins::Logins;
 use super::penalties::Penalties;
@@ -19,6 +21,8 @@ use crate::login::{Found, KeyReader};
 
 /// As many as the system lets wait to be accepted (listen(2) cuts it to somaxconn).
 const BACKLOG: i32 = 4_096;
+/// What a front has open besides connections, and some more.
+const OTHER_DESCRIPTORS: usize = 64;
 
 /// All that there is only where the network is listened on.
 pub(super) struct Network {
@@ -30,7 +34,10 @@ pub(super) struct Network {
     /// When it is looked again whether keys still stand; none while that is done, or while no
     /// key has let anybody in.
     pub(super) recheck_at: Option<Millis>,
-    pub(super) rechecking: bool,
+    /// Since then that is being done.
+    pub(super) rechecking: Option<Millis>,
+    /// Were gone at the last look. A file may have been half written then, so it takes two.
+    pub(super) suspects: Vec<Arc<Grant>>,
 }
 
 /// A TCP socket that is listened on.
@@ -55,6 +62,7 @@ impl Network {
     /// Listens, if there is a single key that could come in.
     pub(super) fn new(
         config: NetworkConfig,
+        connections: u32,
         logins: impl FnOnce(&Arc<HostKey>, &Arc<KeyReader>) -> io::Result<Logins>,
     ) -> Result<Self, KeeperError> {
         let (host_key, reader) = (Arc::new(config.host_key), Arc::new(config.key_reader));
@@ -65,13 +73,23 @@ impl Network {
         Ok(Self {
             host_key,
             listeners: listeners?,
-            strangers: Strangers::default(),
+            strangers: Strangers::within(spare_descriptors(connections)),
             penalties: Penalties::default(),
             logins,
             recheck_at: None,
-            rechecking: false,
+            rechecking: None,
+            suspects: Vec::new(),
         })
     }
+}
+
+/// Descriptors that a front has for strangers: it has the same limit as we, and other uses.
+fn spare_descriptors(connections: u32) -> usize {
+    let limit = rustix::process::getrlimit(Resource::Nofile).current;
+    let limit = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
+    limit.saturating_sub(connections as usize + OTHER_DESCRIPTORS)
 }
 
 /// A server that nobody could log in to is a mistake, and is said to be one now.

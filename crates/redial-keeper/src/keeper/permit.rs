@@ -84,7 +84,7 @@ pub(super) fn apply(client: &Client, command: &mut Command) -> Result<(), Refusa
     let refused = command
         .env
         .iter()
-        .find(|(name, _)| !may_set(name, restricted));
+        .find(|(name, value)| !may_set(name, value, restricted));
     if let Some((name, _)) = refused {
         let name = String::from_utf8_lossy(&name[..name.len().min(64)]).into_owned();
         let name = name.escape_debug();
@@ -111,9 +111,10 @@ pub(super) fn apply(client: &Client, command: &mut Command) -> Result<(), Refusa
     Ok(())
 }
 
-fn may_set(name: &[u8], restricted: bool) -> bool {
+fn may_set(name: &[u8], value: &[u8], restricted: bool) -> bool {
     if restricted {
-        return HARMLESS.contains(&name) || name.starts_with(b"LC_");
+        let harmless = HARMLESS.contains(&name) || name.starts_with(b"LC_");
+        return harmless && names_no_file(name, value);
     }
     // Some shells take functions from variables of any name that ends so (CVE-2014-6271).
     let function = name.ends_with(b"()") || name.ends_with(b"%%");
@@ -121,6 +122,16 @@ fn may_set(name: &[u8], restricted: bool) -> bool {
         && name != ORIGINAL
         && !DANGEROUS.contains(&name)
         && !DANGEROUS_FAMILIES.iter().any(|it| name.starts_with(it))
+}
+
+/// Locales and time zones are files to a C library, and of any path if one is given. `%` begins
+/// what printf(3) obeys in a catalogue's place.
+fn names_no_file(name: &[u8], value: &[u8]) -> bool {
+    let up = value.windows(2).any(|pair| pair == b"..");
+    let from_root = matches!(value.first(), Some(b'/' | b':'));
+    // Europe/Berlin.
+    let slash = name != b"TZ" && value.contains(&b'/');
+    !up && !from_root && !slash && !value.contains(&b'%')
 }
 
 /// What was asked for as one text: arguments are quoted as a shell would need it.
@@ -209,6 +220,23 @@ mod tests {
                 assert!(refused.text.contains(name), "{}", refused.text);
             }
             apply(&client(1, options), &mut command(&["x"], &["LC_ALL", "TZ"])).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_locale_or_time_zone_of_a_restricted_key_is_a_name_and_no_file() {
+        for (name, value, may) in [
+            ("LC_ALL", "C.UTF-8", true),
+            ("LC_ALL", "/tmp/x", false),
+            ("LANGUAGE", "de:../../x", false),
+            ("TZ", "Europe/Berlin", true),
+            ("TZ", ":/etc/shadow", false),
+            ("TZ", "/tmp/x", false),
+            ("TZ", "x/../../y", false),
+            ("LANG", "%n", false),
+        ] {
+            let may_set = may_set(name.as_bytes(), value.as_bytes(), true);
+            assert_eq!(may_set, may, "{name}={value}");
         }
     }
 

@@ -99,8 +99,15 @@ impl Keeper<'_> {
     }
 
     fn handle(&mut self, message: ToKeeper) -> Result<(), Broken> {
-        if self.front.out.len_bytes() > MAX_ANSWER_BYTES {
-            return Err("it asks for more than it takes");
+        // Any client can ask for a lot at once, and so it is no fault of the front's.
+        if self.front.out.len_bytes() > MAX_ANSWER_BYTES
+            && let ToKeeper::Start(_, number, _) | ToKeeper::Attach(_, number, ..) = message
+        {
+            self.pending = PendingCommand::default();
+            let text = "too much is asked for at once; try again";
+            let refused = Refusal::new(RefusedCode::Failure, text);
+            self.refuse_unless(number, Err(refused));
+            return Ok(());
         }
         if !self.front.is_ready && !matches!(message, ToKeeper::Ready(_)) {
             return Err("it has not said that it is ready");
@@ -294,6 +301,11 @@ impl Keeper<'_> {
                 reason = refused.text,
                 "a control is refused"
             );
+            return;
+        }
+        if !client.may_send(control) {
+            let by = client.name();
+            tracing::info!(by, ?control, "a forced command is sent no such signal");
             return;
         }
         self.if_holder(who, id, |job, ground| {

@@ -126,7 +126,8 @@ impl<'a> Keeper<'a> {
             .map(|path| Listener::bind(path))
             .collect::<Result<_, _>>()?;
         let logins = |key: &_, reader: &_| ground.workers.logins(key, reader);
-        let network = network.map(|config| Network::new(config, logins));
+        let connections = ground.limits.connections;
+        let network = network.map(|config| Network::new(config, connections, logins));
         let network = network.transpose()?;
         let keeper = Self {
             records: Records::new(ground.limits.ended_records, ground.limits.ended_ms),

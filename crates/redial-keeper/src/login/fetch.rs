@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -19,6 +20,9 @@ use super::reader::KeyFile;
 const TIME: Duration = Duration::from_secs(2);
 /// For a child that has said all, or was killed, to be gone.
 const END: Duration = Duration::from_millis(200);
+/// Children that hang, before no more are started. Stops a dead file system from taking all the
+/// processes there may be.
+const MAX_STUCK: usize = 4;
 /// All files as they may be, and what is around them.
 const MAX_BYTES: u64 = (MAX_FILES * (redial_auth::limits::FILE_BYTES + 8_192)) as u64;
 
@@ -41,6 +45,8 @@ pub enum FetchError {
 pub struct KeyReader {
     executable: File,
     args: Vec<OsString>,
+    /// Children that could not even be killed: they hang in the kernel.
+    stuck: Mutex<Vec<OwnedFd>>,
 }
 
 impl KeyReader {
@@ -59,7 +65,11 @@ impl KeyReader {
     /// As open(2) of it.
     pub fn of(program: &Path, args: Vec<OsString>) -> io::Result<Self> {
         let executable = File::open(program)?;
-        Ok(Self { executable, args })
+        Ok(Self {
+            executable,
+            args,
+            stuck: Mutex::default(),
+        })
     }
 
     /// Reads the files now, with a child started by `start`, which is given what starts it: where
@@ -72,6 +82,9 @@ impl KeyReader {
         start: impl FnOnce(&mut dyn FnMut() -> io::Result<Child>) -> io::Result<Child>,
     ) -> Result<Vec<KeyFile>, FetchError> {
         let deadline = Instant::now() + TIME;
+        if self.too_many_are_stuck() {
+            return Err(FetchError::Time);
+        }
         let mut child = start(&mut || self.command().spawn()).map_err(FetchError::Start)?;
         let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
         let read = child
@@ -82,9 +95,14 @@ impl KeyReader {
             // It has nothing that could be lost. Fails only when it is gone.
             let _ = child.kill();
         }
-        // One that hangs in the kernel is left to who reaps orphans.
-        let ended = pidfd.is_ok_and(|pidfd| is_ready(&pidfd, Instant::now() + END));
+        let ended = pidfd
+            .as_ref()
+            .is_ok_and(|pidfd| is_ready(pidfd, Instant::now() + END));
         let status = ended.then(|| child.wait());
+        if let (None, Ok(pidfd)) = (&status, pidfd) {
+            // It is left to who reaps orphans.
+            lock(&self.stuck).push(pidfd);
+        }
         let bytes = read?;
         match status {
             Some(Ok(status)) if status.success() => decode(&bytes),
@@ -92,6 +110,12 @@ impl KeyReader {
             Some(Err(error)) => Err(FetchError::Broken(error.to_string())),
             None => Err(FetchError::Time),
         }
+    }
+
+    fn too_many_are_stuck(&self) -> bool {
+        let mut stuck = lock(&self.stuck);
+        stuck.retain(|pidfd| !is_ready(pidfd, Instant::now()));
+        stuck.len() >= MAX_STUCK
     }
 
     fn command(&self) -> Command {
@@ -105,6 +129,11 @@ impl KeyReader {
             .process_group(0);
         command
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A list is whole after every step.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn decode(bytes: &[u8]) -> Result<Vec<KeyFile>, FetchError> {

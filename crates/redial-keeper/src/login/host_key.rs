@@ -112,7 +112,11 @@ fn make(path: &Path) -> io::Result<bool> {
         .create(directory)?;
     let mut seed = Zeroizing::new([0; 32]);
     fill(&mut *seed)?;
-    let new = directory.join(format!(".host_key.{}", std::process::id()));
+    // Of another name each time: what a crash has left is in nobody's way.
+    let mut name = [0; 8];
+    fill(&mut name)?;
+    let name = u64::from_be_bytes(name);
+    let new = directory.join(format!(".host_key.{name:016x}"));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     let mut file = options.open(&new)?;

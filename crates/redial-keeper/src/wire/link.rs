@@ -82,8 +82,7 @@ impl Link {
     /// Takes one packet; `buffer` should hold [`super::MAX_PACKET_BYTES`].
     ///
     /// # Errors
-    /// `WouldBlock` when there is none, `InvalidData` when the packet or its
-    /// descriptors are more than fit.
+    /// `WouldBlock` when there is none, `InvalidData` when the packet is more than fits.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_PACKET_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -98,10 +97,9 @@ impl Link {
                 fds.extend(rights);
             }
         }
-        if message
-            .flags
-            .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
-        {
+        // Without its descriptors (CTRUNC: there was no place for them here) a message is told all
+        // the same: who misses them says so.
+        if message.flags.contains(ReturnFlags::TRUNC) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "a packet over the limit",

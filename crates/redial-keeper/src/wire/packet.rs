@@ -126,6 +126,8 @@ impl<M: Encode<()>> Outbox<M> {
             match link.send(&packet.bytes, &fds) {
                 Ok(()) => self.forget_first(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                // Too many descriptors are under way, or memory is short: that passes.
+                Err(error) if is_shortage(&error) => return Ok(false),
                 Err(error) => return Err(error),
             }
         }
@@ -153,6 +155,13 @@ impl<M> Outbox<M> {
     pub fn len_bytes(&self) -> usize {
         self.bytes
     }
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [libc::ETOOMANYREFS, libc::ENOBUFS, libc::ENOMEM];
+    error
+        .raw_os_error()
+        .is_some_and(|errno| shortages.contains(&errno))
 }
 
 /// The messages of one packet, in order. The first that does not decode is the

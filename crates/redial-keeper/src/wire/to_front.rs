@@ -84,6 +84,9 @@ pub enum Verdict {
     /// No.
     #[n(2)]
     Out,
+    /// That cannot be found out now, which is not the client's fault.
+    #[n(3)]
+    Failed,
 }
 
 /// Why a connection is to go.

@@ -200,15 +200,41 @@ fn a_line_that_changes_is_obeyed_at_the_next_start() {
 }
 
 #[test]
-fn an_expired_key_starts_nothing_more() {
+fn an_expired_key_starts_nothing_more_and_what_runs_runs() {
     let (keeper, mut front) = Keeper::start_on_network("", &line(1, ""));
     let caller = come_in(&keeper, &mut front, 1);
+    let runs = front.start(caller.who, shell("exec sleep 1000"));
     keeper.authorize(&line(1, "expiry-time=\"20200101\""));
     let late = dial(&keeper, &mut front);
     let login = proof(&late, 1, &Wrong::default());
     assert_eq!(log_in(&mut front, &late, login), Verdict::Out);
-    let id = front.start(caller.who, shell("exit 0"));
-    front.outcome(caller.who, id);
+    wait_until("the connection that is there starts nothing either", || {
+        let mut new = shell("exit 0");
+        new.job = front.new_id().into();
+        front.start_as(caller.who, &new).err() == Some(RefusedCode::NotAllowed)
+    });
+    assert!(front.seen(&runs).outcome.is_none());
+    assert!(front.attach(caller.who, runs, true).is_err());
+}
+
+#[test]
+fn a_file_that_is_written_anew_while_it_is_looked_at_takes_nothing_from_anybody() {
+    let (keeper, mut front) = Keeper::start_on_network("", &line(1, ""));
+    let caller = come_in(&keeper, &mut front, 1);
+    let runs = front.start(caller.who, shell("exec sleep 1000"));
+    // Long enough for a look, not for two.
+    let began = Instant::now();
+    let mut empty = true;
+    while began.elapsed().as_millis() < 3_500 {
+        keeper.authorize(if empty { "" } else { "# half of a file" });
+        front.listen_for(100);
+        keeper.authorize(&line(1, ""));
+        front.listen_for(400);
+        empty = !empty;
+    }
+    assert!(front.seen(&runs).outcome.is_none());
+    let id = front.start(caller.who, shell("exit 6"));
+    assert_eq!(code(&front.outcome(caller.who, id)), Some(6));
 }
 
 #[test]

@@ -67,6 +67,8 @@ fn a_source_whose_logins_fail_is_not_heard_for_a_while_and_connections_alone_cos
     for _ in 0..4 {
         let caller = dial(&keeper, &mut front);
         assert_eq!(log_in(&mut front, &caller, question(&[2])), Verdict::Out);
+        // It leaves without having come in: then it counts.
+        front.say(&ToKeeper::Closed(caller.who));
     }
     let mut refused = TcpStream::connect(keeper.address()).unwrap();
     refused
@@ -78,6 +80,18 @@ fn a_source_whose_logins_fail_is_not_heard_for_a_while_and_connections_alone_cos
     let who = front.connection();
     let id = front.start(who, shell("exit 5"));
     assert_eq!(code(&front.outcome(who, id)), Some(5));
+}
+
+#[test]
+fn who_comes_in_after_all_pays_for_nothing() {
+    let (keeper, mut front) = Keeper::start_on_network("", &line(1, ""));
+    for _ in 0..6 {
+        let caller = dial(&keeper, &mut front);
+        assert_eq!(log_in(&mut front, &caller, question(&[2])), Verdict::Out);
+        let login = crate::login::proof(&caller, 1, &crate::login::Wrong::default());
+        assert_eq!(log_in(&mut front, &caller, login), Verdict::In);
+        front.say(&ToKeeper::Closed(caller.who));
+    }
 }
 
 #[test]

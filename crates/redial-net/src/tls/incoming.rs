@@ -17,6 +17,10 @@ const SMALL_BYTES: usize = 4 * 1024;
 /// Sixteen records a read; more gains nothing measurable.
 const LARGE_BYTES: usize = 256 * 1024;
 
+/// Plaintext of a peer until its buffer may grow: more than anybody says before a login (a hello and
+/// three tries of 16 KiB). Stops strangers from taking memory with many small records.
+const GROW_AFTER_BYTES: u64 = 128 * 1024;
+
 /// A buffer that is there while something lies in it, or much comes.
 #[derive(Debug)]
 pub(super) struct Incoming {
@@ -26,6 +30,8 @@ pub(super) struct Incoming {
     /// How much the next read asks for.
     step: usize,
     last_read: usize,
+    /// Plaintext that came out of it so far.
+    delivered: u64,
 }
 
 impl Incoming {
@@ -36,6 +42,7 @@ impl Incoming {
             end: 0,
             step: SMALL_BYTES,
             last_read: 0,
+            delivered: 0,
         }
     }
 
@@ -45,6 +52,11 @@ impl Incoming {
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.buffer[self.start..self.end]
+    }
+
+    /// So much plaintext has come out.
+    pub(super) fn delivered(&mut self, len: usize) {
+        self.delivered = self.delivered.saturating_add(len as u64);
     }
 
     /// The first `len` bytes are done with.
@@ -89,7 +101,7 @@ impl Incoming {
         };
         self.end += read;
         self.last_read = read;
-        if read == room && most == Limit::Traffic {
+        if read == room && most == Limit::Traffic && self.delivered > GROW_AFTER_BYTES {
             self.step = (self.step * 4).min(LARGE_BYTES);
         }
         Poll::Ready(Ok(read))

@@ -116,6 +116,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<T> {
             {
                 return Poll::Ready(Err(error));
             }
+            this.records
+                .incoming
+                .delivered(buffer.filled().len() - before);
             let done = buffer.filled().len() > before || this.records.is_read_to_the_end();
             if done || next == Next::Full {
                 return Poll::Ready(Ok(()));

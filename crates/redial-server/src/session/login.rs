@@ -38,6 +38,11 @@ impl FrontSession {
                 acceptable: Some(keys),
                 reason: None,
             },
+            Verdict::Failed => Authenticated {
+                result: 2,
+                acceptable: None,
+                reason: Some("the server cannot look keys up now; try again".to_owned()),
+            },
             // The same for every reason: which it was is the server's to know.
             Verdict::Out => Authenticated {
                 result: 2,
