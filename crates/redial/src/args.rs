@@ -2,8 +2,11 @@
 
 mod classic;
 mod demo;
+mod doctor;
 mod echo;
 mod frame;
+mod keys;
+mod network;
 mod repl;
 mod run;
 mod serve;
@@ -21,11 +24,14 @@ pub(crate) use classic::{
     ClassicServeArgs, FramingArg, ReplyArg, WireArgs,
 };
 pub(crate) use demo::{DemoArgs, DemoCommand, Language, StickyArgs};
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use echo::{EchoArgs, EchoCallArgs, EchoCommand, EchoServeArgs};
 pub(crate) use frame::{
     DecodeArgs, EncodeArgs, FrameArgs, FrameCommand, MessageArgs, PackArgs, ShapeArgs, TextArgs,
     UnpackArgs,
 };
+pub(crate) use keys::{KeysArgs, KeysCommand, NewArgs, TrustArgs};
+pub(crate) use network::NetworkArgs;
 pub(crate) use repl::ReplArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use serve::{LogFormat, ServeArgs};
@@ -91,6 +97,10 @@ pub(crate) enum Command {
     Repl(ReplArgs),
     /// Serve commands on this machine
     Serve(ServeArgs),
+    /// Your own keys, and the hosts you trust
+    Keys(KeysArgs),
+    /// What works between here and a host, and what does not, step by step
+    Doctor(DoctorArgs),
     /// Remote commands as the socket lesson has them, on this machine
     Classic(ClassicArgs),
     /// See on real sockets what networks do to messages

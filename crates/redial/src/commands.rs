@@ -3,8 +3,10 @@
 mod call_printer;
 mod classic;
 mod demo;
+mod doctor;
 mod echo;
 mod frame;
+mod keys;
 mod log;
 mod repl;
 mod run;
@@ -12,8 +14,10 @@ mod serve;
 
 pub(crate) use classic::classic;
 pub(crate) use demo::demo;
+pub(crate) use doctor::doctor;
 pub(crate) use echo::echo;
 pub(crate) use frame::frame;
+pub(crate) use keys::keys;
 pub(crate) use repl::repl;
 pub(crate) use run::{refused, run};
 pub(crate) use serve::serve;

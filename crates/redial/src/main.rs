@@ -1,6 +1,7 @@
 //! `redial`: arguments, settings, rendering, exit codes. What it does is in its libraries.
 
 mod args;
+mod asking;
 mod charset;
 mod commands;
 mod duration;
@@ -35,8 +36,10 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
     match arguments.command {
         args::Command::Classic(args) => Ok(commands::classic(&args.what)),
         args::Command::Demo(args) => Ok(commands::demo(&args)),
+        args::Command::Doctor(args) => Ok(commands::doctor(&args, &file)),
         args::Command::Echo(args) => Ok(commands::echo(&args.what)),
         args::Command::Frame(args) => Ok(commands::frame(&args.what)),
+        args::Command::Keys(args) => commands::keys(args.what, &file),
         args::Command::Repl(args) => Ok(commands::repl(&ReplSettings::resolve(args, &file)?)),
         args::Command::Run(args) => {
             let (json, host) = (args.json, args.host.clone());

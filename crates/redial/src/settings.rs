@@ -1,14 +1,17 @@
 //! Settings: flags beat environment variables, these beat the file, that beats defaults.
 
 mod file;
+mod keys;
+mod network;
 mod repl;
 mod run;
 mod serve;
 
-pub(crate) use file::load;
+pub(crate) use file::{File, load};
+pub(crate) use keys::{host_settings, target_settings};
 pub(crate) use repl::ReplSettings;
 pub(crate) use run::{RunSettings, Verbosity};
-pub(crate) use serve::{HostKeyFile, Listen, Mode, ServeSettings};
+pub(crate) use serve::{HostKeyFile, Listen, Mode, ServeSettings, host_key_file};
 
 use std::env::VarError;
 

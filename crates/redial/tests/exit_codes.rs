@@ -116,7 +116,7 @@ fn redials_own_failures_are_125_with_one_clear_line() {
             &["--", "true"],
             "text before the protocol, beginning with \"Last login: \\u{1b}[31mtoday\"",
         ),
-        ("web1", &["--", "true"], "not supported yet"),
+        ("web[01-20]", &["--", "true"], "not supported yet"),
         ("nats:x", &["--", "true"], "not supported yet"),
         (
             "local:",

@@ -103,17 +103,6 @@ fn the_default_sockets_directory_is_made_for_the_user_alone() {
 }
 
 #[test]
-fn the_network_is_not_listened_on_yet_and_that_is_said() {
-    let ran = Redial::bare(["serve", "--listen", "0.0.0.0:7334"]).ran();
-    assert_eq!(ran.code, 125);
-    assert!(
-        ran.stderr.contains("not supported yet; use unix:PATH"),
-        "{}",
-        ran.stderr
-    );
-}
-
-#[test]
 fn the_bridge_starts_a_server_which_stays_and_two_bridges_share_it() {
     let dir = dir_for_socket();
     let socket = socket_in(dir.path());

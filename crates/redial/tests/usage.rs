@@ -52,7 +52,7 @@ fn habits_of_docker_and_ssh_are_answered() {
         ("-it", "-n: none"),
         ("-e", "--env NAME=VALUE"),
         ("--workdir", "--cwd DIR"),
-        ("-u", "runs as the user of the server"),
+        ("-u", "user@host"),
     ] {
         let said = said(&["run", "local:", flag, "--", "id"]);
         assert!(said.contains(needle), "{flag}: {said}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::network::NetworkArgs;
 use crate::charset::Charset;
 use crate::duration;
 
@@ -36,8 +37,11 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = REPL_HELP)]
 pub(crate) struct ReplArgs {
-    /// Where: local:, unix:, unix:PATH or exec:COMMAND
-    #[arg(value_name = "HOST")]
+    /// Where a command runs.
+    #[arg(
+        value_name = "HOST",
+        help = "Where: [user@]host[:port], local:, unix:, unix:PATH or exec:COMMAND"
+    )]
     pub(crate) host: OsString,
     /// Directory to begin in [default: the remote user's home]
     #[arg(long, value_name = "DIR")]
@@ -55,6 +59,8 @@ pub(crate) struct ReplArgs {
     /// Give up connecting after so long [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Say nothing but errors and exit codes
     #[arg(short, long)]
     pub(crate) quiet: bool,

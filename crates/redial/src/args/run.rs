@@ -5,18 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::network::{HOSTS, NetworkArgs};
 use crate::charset::Charset;
 use crate::duration;
 
 const RUN_HELP: &str = "\
-HOST is one of
-  local:        a private server on this machine, which ends with the command
-  unix:PATH     a server's socket; unix: alone is the default one, in /run/redial as root,
-                else in $XDG_RUNTIME_DIR/redial or /tmp/redial-UID
-  exec:COMMAND  any program that carries the protocol on its stdin and stdout, given to
-                /bin/sh: 'exec:ssh web1 redial serve --stdio'. It may ask for a password on
-                the terminal, within --connect-timeout; Ctrl-C is for the command, not for it
-
 Exit code: the command's own; 128+N if signal N ended it; 124 deadline; 125 redial itself
 failed (wrong use, unreachable, refused, lost, unknown, bad directory); 126 cannot be
 executed; 127 not found, or its interpreter is not; redial interrupted: 130 by Ctrl-C, 143 by
@@ -45,15 +38,19 @@ Examples:
   redial run unix: -c 'cd /var/log && grep -c error *.log'
   redial run local: --json -- sh -c 'echo out; exit 3' | jq -c 'select(.event == \"outcome\").code'
   redial run unix: --charset gbk -- cat notes-in-gbk.txt
+  redial run ada@web1 -- df -h
   redial run 'exec:ssh web1 redial serve --stdio' --deadline 30s -- apt-get update
   tar c . | redial run unix:/run/redial/redial.sock --cwd /srv -- tar x";
 
 /// `redial run`.
 #[derive(Debug, Args)]
-#[command(after_help = RUN_HELP)]
+#[command(after_help = format!("{HOSTS}\n\n{RUN_HELP}"))]
 pub(crate) struct RunArgs {
-    /// Where: local:, unix:, unix:PATH or exec:COMMAND
-    #[arg(value_name = "HOST")]
+    /// Where a command runs.
+    #[arg(
+        value_name = "HOST",
+        help = "Where: [user@]host[:port], local:, unix:, unix:PATH or exec:COMMAND"
+    )]
     pub(crate) host: OsString,
     /// Program and arguments, byte for byte, without a shell
     #[arg(
@@ -94,12 +91,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "LABEL", value_parser = Charset::parse)]
     pub(crate) charset: Option<Charset>,
     /// When the line drops: kill, keep or keep:TIME
-    /// [default: kill for local: and unix:, keep:5m for exec: where the server can keep]
+    /// [default: kill for local: and unix:, keep:5m for others where the server can keep]
     #[arg(long, value_name = "POLICY")]
     pub(crate) on_drop: Option<String>,
     /// Give up connecting after so long [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Say nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,

@@ -32,13 +32,16 @@ Examples:
   redial serve --listen 0.0.0.0 --listen '[::]' --listen unix:
   redial run 'exec:ssh web1 redial serve --stdio' -- uptime";
 
+const LISTEN: &str = "\
+Listen on unix:PATH, in a directory that is there and yours alone (0700), or on the network:
+ADDRESS[:PORT], [ADDRESS6][:PORT], port 7334 by default. Repeatable";
+
 /// `redial serve`.
 #[derive(Debug, Args)]
 #[command(after_help = SERVE_HELP)]
 pub(crate) struct ServeArgs {
-    /// Listen on unix:PATH, in a directory that is there and yours alone (0700), or on the
-    /// network: ADDRESS[:PORT], [ADDRESS6][:PORT], port 7334 by default. Repeatable
-    #[arg(long, value_name = "ADDR")]
+    /// Where to listen.
+    #[arg(long, value_name = "ADDR", help = LISTEN)]
     pub(crate) listen: Vec<OsString>,
     /// The key that says who this server is, made if it is not there [default: host_key in the
     /// state directory; if there is none, sshd's Ed25519 key if it can be read; else a new one]

@@ -3,10 +3,9 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// What docker, ssh and timeout have taught, and what it is here.
-const HABITS: [(&str, &str); 10] = [
+const HABITS: [(&str, &str); 9] = [
     ("-t", NO_TERMINAL),
     ("--tty", NO_TERMINAL),
-    ("-i", STDIN),
     ("--interactive", STDIN),
     ("-e", "a variable for the command is --env NAME=VALUE"),
     ("-w", CWD),
@@ -19,7 +18,7 @@ const NO_TERMINAL: &str = "-t (a terminal) is not supported by this version";
 const STDIN: &str =
     "stdin is always passed on (-n: none); -t (a terminal) is not supported by this version";
 const CWD: &str = "the directory to run in is --cwd DIR";
-const USER: &str = "a command runs as the user of the server; another is not supported yet";
+const USER: &str = "the user is a part of HOST: user@host";
 
 /// The whole text: `redial: `, what is wrong, hints, usage.
 pub(super) fn explain(mut error: clap::Error) -> String {

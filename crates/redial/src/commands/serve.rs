@@ -11,7 +11,10 @@ use anyhow::Context;
 use redial_client::runtime_dir;
 use redial_keeper::HostKey;
 use redial_keeper::keeper::{FrontProgram, KeeperConfig, Limits, NetworkConfig};
-use redial_keeper::login::{KeyReader, load_host_key, load_or_make_host_key, report_key_files};
+use redial_keeper::login::{
+    HostKeyFileError, KeyReader, StrictError, load_host_key, load_or_make_host_key,
+    report_key_files,
+};
 use redial_keeper::signals;
 
 use super::log;
@@ -120,7 +123,8 @@ fn host_key(file: &HostKeyFile) -> anyhow::Result<HostKey> {
         HostKeyFile::Named(path) => path,
         HostKeyFile::Usual(own) => {
             let sshd = Path::new(SSHD_KEY);
-            if !own.exists()
+            // Only where there is none: one that cannot be used is a mistake to be told of.
+            if is_missing(&load_host_key(own))
                 && let Ok(key) = load_host_key(sshd)
             {
                 let fingerprint = key.public_key().fingerprint();
@@ -140,6 +144,14 @@ fn host_key(file: &HostKeyFile) -> anyhow::Result<HostKey> {
         tracing::info!(fingerprint, %file, "the host key");
     }
     Ok(key)
+}
+
+fn is_missing<T>(loaded: &Result<T, HostKeyFileError>) -> bool {
+    let missing = |error: &HostKeyFileError| match error {
+        HostKeyFileError::File { source, .. } => matches!(source, StrictError::Missing),
+        _ => false,
+    };
+    loaded.as_ref().err().is_some_and(missing)
 }
 
 /// The child that reads as the user, and says what it found.

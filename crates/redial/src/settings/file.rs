@@ -1,5 +1,6 @@
 //! The settings file, TOML: `~/.config/redial/config.toml`, or what `--config` names.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 
 use super::SettingsError;
+use super::network::HostTable;
 use crate::args::LogFormat;
 use crate::duration;
 
@@ -16,6 +18,7 @@ use crate::duration;
 pub(crate) struct File {
     pub(crate) run: RunTable,
     pub(crate) serve: ServeTable,
+    pub(crate) host: BTreeMap<String, HostTable>,
 }
 
 /// `[run]`.

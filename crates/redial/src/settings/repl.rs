@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use redial_client::Target;
+use redial_client::{NetworkOptions, Target};
 
 use super::file::File;
+use super::network::network;
 use super::run::{connect_timeout, variables};
 use super::{SettingsError, Verbosity};
 use crate::args::ReplArgs;
@@ -21,6 +22,7 @@ pub(crate) struct ReplSettings {
     pub(crate) shell: Option<OsString>,
     pub(crate) charset: Option<Charset>,
     pub(crate) connect_timeout: Duration,
+    pub(crate) network: NetworkOptions,
     pub(crate) verbosity: Verbosity,
 }
 
@@ -33,6 +35,7 @@ impl ReplSettings {
     pub(crate) fn resolve(args: ReplArgs, file: &File) -> Result<Self, SettingsError> {
         let target = Target::parse(&args.host).map_err(|error| error.to_string())?;
         Ok(ReplSettings {
+            network: network(&args.network, &target, file)?,
             target,
             cwd: args.cwd,
             env: variables(args.env)?,

@@ -4,9 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
-use redial_client::{Command, OnDrop, Target};
+use redial_client::{Command, NetworkOptions, OnDrop, Target};
 
 use super::file::{File, Limit, Time};
+use super::network::network;
 use super::{SettingsError, from_env};
 use crate::args::RunArgs;
 use crate::charset::Charset;
@@ -26,6 +27,7 @@ pub(crate) struct RunSettings {
     pub(crate) drain: Option<Duration>,
     pub(crate) on_drop: Option<OnDrop>,
     pub(crate) connect_timeout: Duration,
+    pub(crate) network: NetworkOptions,
     pub(crate) stdin: bool,
     pub(crate) json: bool,
     pub(crate) charset: Option<Charset>,
@@ -58,6 +60,7 @@ impl RunSettings {
     pub(crate) fn resolve(args: RunArgs, file: &File) -> Result<Self, SettingsError> {
         let target = Target::parse(&args.host).map_err(|error| error.to_string())?;
         let connect_timeout = connect_timeout(args.connect_timeout, file)?;
+        let network = network(&args.network, &target, file)?;
         let file = &file.run;
         let on_drop = match args.on_drop {
             Some(text) => Some(on_drop(&text).map_err(|error| format!("--on-drop: {error}"))?),
@@ -78,6 +81,7 @@ impl RunSettings {
             drain: time(args.drain, "REDIAL_DRAIN", file.drain)?,
             on_drop,
             connect_timeout,
+            network,
             stdin: !args.no_stdin,
             json: args.json,
             charset: args.charset,

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use redial_client::default_socket;
 use redial_keeper::keeper::Limits;
@@ -137,21 +137,32 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
     Ok(Mode::Listen(Listen {
         sockets,
         network,
-        host_key: host_key(args, file)?,
+        host_key: host_key(args.host_key.as_deref(), args.state_dir.as_deref(), file)?,
         authorized_keys: authorized_keys.collect::<Result<_, _>>()?,
     }))
 }
 
-fn host_key(args: &ServeArgs, file: &File) -> Result<HostKeyFile, SettingsError> {
-    Ok(
-        match args.host_key.as_ref().or(file.serve.host_key.as_ref()) {
-            Some(path) => {
-                let path = std::path::absolute(path).map_err(|error| error.to_string())?;
-                HostKeyFile::Named(path)
-            }
-            None => HostKeyFile::Usual(state_dir(args, file)?.join("host_key")),
-        },
-    )
+/// The key of a server that is started without flags.
+///
+/// # Errors
+///
+/// A setting is wrong, or nothing says where it would be.
+pub(crate) fn host_key_file(file: &File) -> Result<HostKeyFile, SettingsError> {
+    host_key(None, None, file)
+}
+
+fn host_key(
+    flag: Option<&Path>,
+    state_dir_flag: Option<&Path>,
+    file: &File,
+) -> Result<HostKeyFile, SettingsError> {
+    Ok(match flag.or(file.serve.host_key.as_deref()) {
+        Some(path) => {
+            let path = std::path::absolute(path).map_err(|error| error.to_string())?;
+            HostKeyFile::Named(path)
+        }
+        None => HostKeyFile::Usual(state_dir(state_dir_flag, file)?.join("host_key")),
+    })
 }
 
 /// A socket's path is made absolute, since the server does not stay where it was started.
@@ -247,8 +258,8 @@ fn limits(args: &ServeArgs, file: &File) -> Result<Limits, SettingsError> {
 }
 
 /// Where the host key is, by what was asked for or by custom.
-fn state_dir(args: &ServeArgs, file: &File) -> Result<PathBuf, SettingsError> {
-    if let Some(dir) = asked_state_dir(args, file)? {
+fn state_dir(flag: Option<&Path>, file: &File) -> Result<PathBuf, SettingsError> {
+    if let Some(dir) = asked_state_dir(flag, file)? {
         return std::path::absolute(dir).map_err(|error| error.to_string().into());
     }
     if rustix::process::geteuid().is_root() {
@@ -262,15 +273,15 @@ fn state_dir(args: &ServeArgs, file: &File) -> Result<PathBuf, SettingsError> {
     Ok(base.ok_or_else(|| text.to_owned())?.join("redial"))
 }
 
-fn asked_state_dir(args: &ServeArgs, file: &File) -> Result<Option<PathBuf>, SettingsError> {
+fn asked_state_dir(flag: Option<&Path>, file: &File) -> Result<Option<PathBuf>, SettingsError> {
     let variable = from_env("REDIAL_STATE_DIR", |text| Ok(PathBuf::from(text)))?;
-    let named = args.state_dir.clone().or(variable);
+    let named = flag.map(Path::to_owned).or(variable);
     Ok(named.or(file.serve.state_dir.clone()))
 }
 
 /// A place that cannot be used is said now, not later.
 fn check_state_dir(args: &ServeArgs, file: &File) -> Result<(), SettingsError> {
-    match asked_state_dir(args, file)? {
+    match asked_state_dir(args.state_dir.as_deref(), file)? {
         Some(dir) if !dir.is_dir() => {
             Err(format!("state directory {}: is no directory", dir.display()).into())
         }

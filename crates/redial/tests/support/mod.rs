@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
 pub(crate) mod memory;
+pub(crate) mod network;
 pub(crate) mod processes;
 pub(crate) mod server;
+pub(crate) mod terminal;
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -80,6 +82,12 @@ impl Redial {
     /// A variable of ours.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Without a variable of the caller's.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
         self
     }
 

@@ -1,0 +1,81 @@
+//! How to reach hosts on the network, from all sources.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use redial_client::{HostOverrides, NetworkOptions, NewHost, Target};
+use serde::Deserialize;
+
+use super::SettingsError;
+use super::file::File;
+use crate::args::NetworkArgs;
+use crate::asking::Terminal;
+
+/// `[host.NAME]`: NAME is the host as it is typed, without user and port.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct HostTable {
+    address: Option<String>,
+    user: Option<String>,
+    port: Option<u16>,
+    identity: Vec<PathBuf>,
+    proxy_jump: Option<String>,
+    proxy_command: Option<String>,
+}
+
+/// Options for this target; those of a host in the file are for that host.
+pub(super) fn network(
+    args: &NetworkArgs,
+    target: &Target,
+    file: &File,
+) -> Result<NetworkOptions, SettingsError> {
+    let mut options = NetworkOptions::default()
+        .local_user(local_user())
+        .bind(args.bind)
+        .new_host(new_host(args))
+        .interaction(Arc::new(Terminal));
+    for path in &args.identity {
+        let path = std::path::absolute(path)
+            .map_err(|error| format!("--identity {}: {error}", path.display()))?;
+        options = options.identity(path);
+    }
+    let Target::Network(host) = target else {
+        return Ok(options);
+    };
+    let Some(table) = file.host.get(&host.host) else {
+        return Ok(options);
+    };
+    let home = options.home.clone();
+    let identities = table.identity.iter().map(|path| expand(path, &home));
+    let overrides = HostOverrides {
+        address: table.address.clone(),
+        user: table.user.clone(),
+        port: table.port,
+        identities: identities.collect(),
+        proxy_jump: table.proxy_jump.clone(),
+        proxy_command: table.proxy_command.clone(),
+    };
+    Ok(options.overrides(overrides))
+}
+
+/// Who runs this program, as ssh finds it out: by uid, whatever the environment says.
+fn local_user() -> Option<String> {
+    let account = redial_keeper::account::Account::own().ok()?;
+    String::from_utf8(account.name).ok()
+}
+
+fn new_host(args: &NetworkArgs) -> NewHost {
+    match &args.host_key {
+        Some(pin) => NewHost::Pinned(pin.clone()),
+        None if args.accept_new => NewHost::Accept,
+        None => NewHost::Ask,
+    }
+}
+
+/// `~/` in the settings file is the home directory.
+fn expand(path: &std::path::Path, home: &Option<PathBuf>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
+    }
+}
