@@ -41,6 +41,7 @@ mod records;
 mod report;
 mod requests;
 mod shutdown;
+mod standing;
 mod start;
 mod strangers;
 mod streams;

@@ -20,4 +20,4 @@ pub(crate) use frame::frame;
 pub(crate) use keys::keys;
 pub(crate) use repl::repl;
 pub(crate) use run::{refused, run};
-pub(crate) use serve::serve;
+pub(crate) use serve::{read_keys, serve};

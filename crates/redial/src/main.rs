@@ -21,6 +21,10 @@ use settings::{ReplSettings, RunSettings, ServeSettings, SettingsError};
 /// The only place that ends the process: a thread that reads our stdin may still hang
 /// there, and nothing it could read is wanted any more.
 fn main() {
+    // Before anything else: every login waits for this process.
+    if let Some(code) = commands::read_keys(std::env::args_os()) {
+        std::process::exit(i32::from(code));
+    }
     let code = match args::parse() {
         Ok(arguments) => dispatch(arguments).unwrap_or_else(|error| {
             report::error(error);

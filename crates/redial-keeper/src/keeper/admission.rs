@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::clients::{Broken, MAX_ACCEPTS};
 use super::grant::{Client, Grant};
-use super::logins::{Answer, LoginTask, Standing};
+use super::logins::{Answer, LoginTask};
 use super::network::Caller;
 use super::report::tell;
+use super::standing::Standing;
 use super::strangers::Stranger;
 use super::turn::{Keeper, MAX_OUTBOX_BYTES};
 use crate::outcome::Cause;

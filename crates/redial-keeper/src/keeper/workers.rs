@@ -11,9 +11,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::gate::Gate;
 use super::grant::Grant;
-use super::logins::{Answer, Logins, Standing};
+use super::logins::{Answer, Logins};
 use super::poll::Serial;
 use super::queue::Queue;
+use super::standing::Standing;
 use super::time::{Millis, now};
 use crate::account::{Account, environment};
 use crate::login::KeyReader;

@@ -15,6 +15,9 @@ const CHUNK: u64 = CHUNK_BYTES as u64;
 pub(crate) const MAX_READ_BYTES: usize = 256 * 1024;
 /// A read this long means that the writer fills the pipe faster than we look.
 const BUSY_READ_BYTES: usize = 32 * 1024;
+/// So many short reads after a long one, before a writer counts as slow: we may just have come
+/// early, and would read what it writes piece by piece from then on.
+const BUSY_READS: u8 = 8;
 
 /// What one read has brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +45,8 @@ pub(crate) struct OutputLog {
     /// The front knows the chunks before this one, and the bytes before this offset.
     told_chunks: u64,
     told: u64,
-    busy: bool,
+    /// Reads to come that a writer counts as busy for, however little they bring.
+    busy: u8,
 }
 
 impl OutputLog {
@@ -58,7 +62,7 @@ impl OutputLog {
             chain: Chain::default(),
             told_chunks: 0,
             told: 0,
-            busy: false,
+            busy: 0,
         }
     }
 
@@ -82,7 +86,10 @@ impl OutputLog {
         match read {
             Ok(0) => Filled::End,
             Ok(len) => {
-                self.busy = len >= BUSY_READ_BYTES;
+                self.busy = match len {
+                    BUSY_READ_BYTES.. => BUSY_READS,
+                    _ => self.busy.saturating_sub(1),
+                };
                 let start = self.end;
                 self.end += len as u64;
                 for (slot, range) in self.ranges(start, self.end) {
@@ -98,13 +105,18 @@ impl OutputLog {
         }
     }
 
-    /// Whether the writer was faster than us at the last read.
+    /// Whether the writer was faster than us not long ago.
     pub(crate) fn is_busy(&self) -> bool {
-        self.busy
+        self.busy > 0
     }
 
     fn make_room(&mut self, pool: &mut Pool, at_most: u64) {
-        let wanted = if self.busy { MAX_READ_BYTES as u64 } else { 1 }.min(at_most);
+        let wanted = if self.is_busy() {
+            MAX_READ_BYTES as u64
+        } else {
+            1
+        }
+        .min(at_most);
         while self.room() < wanted && self.slots.len() < self.max_chunks {
             let Some(slot) = pool.take_shared() else {
                 break;

@@ -86,9 +86,6 @@ pub(crate) struct ServeArgs {
     /// The front process, which the keeper starts
     #[arg(long, hide = true)]
     pub(crate) front: bool,
-    /// The process that reads authorized_keys, which the keeper starts
-    #[arg(long, hide = true)]
-    pub(crate) read_keys: bool,
 }
 
 /// Form of the server's log.

@@ -23,16 +23,16 @@ use crate::exit_code::FAILED;
 use crate::report;
 use crate::settings::{HostKeyFile, Listen, Mode, ServeSettings};
 
+/// The first argument of the child that reads authorized_keys.
+const READ_KEYS: &str = "--read-keys-for-keeper";
+
 /// Where Debian, and most others, have the key of the machine.
 const SSHD_KEY: &str = "/etc/ssh/ssh_host_ed25519_key";
 
 /// Serves until it is over; the result is our exit code.
 pub(crate) fn serve(settings: ServeSettings) -> u8 {
     // A private server's client is a person waiting for a command, not for a log.
-    let quiet = matches!(
-        settings.mode,
-        Mode::Private | Mode::Front | Mode::ReadKeys(_)
-    );
+    let quiet = matches!(settings.mode, Mode::Private | Mode::Front);
     let level = match settings.verbose {
         0 if quiet => "warn",
         0 | 1 => "info",
@@ -43,7 +43,6 @@ pub(crate) fn serve(settings: ServeSettings) -> u8 {
     let served = match settings.mode {
         Mode::Front => front(),
         Mode::Bridge(socket) => bridge::bridge(&socket),
-        Mode::ReadKeys(files) => read_keys(&files),
         Mode::Private => private(settings.limits, front_program(settings.log_format, level)),
         Mode::Listen(listen) => serve_all(
             settings.limits,
@@ -106,10 +105,8 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
 }
 
 fn network(listen: &Listen) -> anyhow::Result<NetworkConfig> {
-    let mut args: Vec<OsString> = vec!["serve".into(), "--read-keys".into()];
-    for file in &listen.authorized_keys {
-        args.extend(["--authorized-keys".into(), file.into()]);
-    }
+    let mut args: Vec<OsString> = vec![READ_KEYS.into()];
+    args.extend(listen.authorized_keys.iter().map(OsString::from));
     Ok(NetworkConfig {
         listen: listen.network.clone(),
         host_key: host_key(&listen.host_key)?,
@@ -154,10 +151,19 @@ fn is_missing<T>(loaded: &Result<T, HostKeyFileError>) -> bool {
     loaded.as_ref().err().is_some_and(missing)
 }
 
-/// The child that reads as the user, and says what it found.
-fn read_keys(files: &[PathBuf]) -> anyhow::Result<()> {
-    let mut out = std::fs::File::from(rustix::io::dup(rustix::stdio::stdout())?);
-    Ok(report_key_files(files, &mut out)?)
+/// The child that reads as the user, and says what it found: if that is what our arguments ask for.
+/// They are the keeper's, not a person's, and are not looked at further.
+pub(crate) fn read_keys(args: impl Iterator<Item = OsString>) -> Option<u8> {
+    let mut args = args.skip(1);
+    if args.next()? != READ_KEYS {
+        return None;
+    }
+    let files: Vec<PathBuf> = args.map(PathBuf::from).collect();
+    let stdout = rustix::io::dup(rustix::stdio::stdout()).map(std::fs::File::from);
+    let done = stdout
+        .map_err(Into::into)
+        .and_then(|mut out| report_key_files(&files, &mut out));
+    Some(if done.is_ok() { 0 } else { FAILED })
 }
 
 fn keeper(config: KeeperConfig) -> anyhow::Result<()> {

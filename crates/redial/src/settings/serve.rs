@@ -36,8 +36,6 @@ pub(crate) enum Mode {
     Bridge(PathBuf),
     /// The keeper that has started us.
     Front,
-    /// The keeper too: read these files of authorised keys, or the usual ones.
-    ReadKeys(Vec<PathBuf>),
 }
 
 /// Where to listen.
@@ -90,9 +88,6 @@ impl ServeSettings {
 fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
     if args.front {
         return Ok(Mode::Front);
-    }
-    if args.read_keys {
-        return Ok(Mode::ReadKeys(args.authorized_keys.clone()));
     }
     if args.private {
         return Ok(Mode::Private);
