@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         }
         Chore::Bench(settings) => measure::all(&settings),
         Chore::Framing { rounds, work } => work.run(rounds),
+        Chore::Dial(port) => peer::floor::dial(port),
         Chore::Torture(settings) => torture::run(&settings),
     };
     match done {

@@ -1,12 +1,17 @@
 //! The measurements, one file each, and the run of all of them.
 
 mod bulk;
+mod carried;
+mod cold;
 mod frame;
+mod handshake;
 mod idle;
 mod latency;
 mod rate;
 mod spawn;
 mod stalled;
+mod timed;
+mod tls;
 
 use std::path::Path;
 
@@ -21,8 +26,11 @@ use crate::settings::BenchSettings;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Measure {
     Latency,
+    Cold,
     Rate,
+    Handshake,
     Bulk,
+    Tls,
     Idle,
     Stalled,
     Spawn,
@@ -30,10 +38,13 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Measure; 7] = [
+    pub(crate) const ALL: [Measure; 10] = [
         Measure::Latency,
+        Measure::Cold,
         Measure::Rate,
+        Measure::Handshake,
         Measure::Bulk,
+        Measure::Tls,
         Measure::Idle,
         Measure::Stalled,
         Measure::Spawn,
@@ -55,8 +66,11 @@ impl Measure {
     fn name(self) -> &'static str {
         match self {
             Measure::Latency => "latency",
+            Measure::Cold => "cold",
             Measure::Rate => "rate",
+            Measure::Handshake => "handshake",
             Measure::Bulk => "bulk",
+            Measure::Tls => "tls",
             Measure::Idle => "idle",
             Measure::Stalled => "stalled",
             Measure::Spawn => "spawn",
@@ -67,8 +81,11 @@ impl Measure {
     fn run(self, quick: bool) -> anyhow::Result<Section> {
         match self {
             Measure::Latency => latency::measure(quick),
+            Measure::Cold => cold::measure(quick),
             Measure::Rate => rate::measure(quick),
+            Measure::Handshake => handshake::measure(quick),
             Measure::Bulk => bulk::measure(quick),
+            Measure::Tls => tls::measure(quick),
             Measure::Idle => idle::measure(quick),
             Measure::Stalled => stalled::measure(quick),
             Measure::Spawn => spawn::measure(),

@@ -1,10 +1,14 @@
 //! The contestants: the spawner called in this process, redial, ssh, socat.
 
 pub(crate) mod direct;
+pub(crate) mod floor;
+pub(crate) mod home;
+pub(crate) mod network;
 pub(crate) mod redial;
 pub(crate) mod server;
 pub(crate) mod socat;
 pub(crate) mod ssh;
+pub(crate) mod sshd;
 
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -11,7 +11,7 @@ redial-benches torture [--count N]                   many commands, then looks f
   --quick        fewer rounds: to see that it works, not to quote
   --write        puts the result into docs/performance.md, between its markers; all of it,
                  or `--only frame`, which has markers of its own
-  --only NAME    some of: latency, rate, bulk, idle, stalled, spawn, frame
+  --only NAME    some of: latency, cold, rate, handshake, bulk, tls, idle, stalled, spawn, frame
   --count N      commands, 200000 if not said
 
 The program `redial` is the one beside this. `cargo xtask bench` and `cargo xtask
@@ -28,6 +28,8 @@ pub(crate) enum Chore {
         rounds: usize,
         work: Work,
     },
+    /// Dials this port, where a floor of `cold` listens: the process it measures.
+    Dial(u16),
 }
 
 /// How to measure.
@@ -57,6 +59,10 @@ pub(crate) fn read(arguments: &[String]) -> Result<Chore, String> {
             rounds: rounds.parse().map_err(|_| format!("`{rounds}`"))?,
             work: Work::read(work)?,
         }),
+        ["dial", port] => match port.parse() {
+            Ok(port) => Ok(Chore::Dial(port)),
+            Err(_) => Err(format!("`{port}` is no port")),
+        },
         rest => bench(rest).map(Chore::Bench),
     }
 }
@@ -129,6 +135,7 @@ mod tests {
             ("--write --only rate", "--write"),
             ("torture --count many", "many"),
             ("torture now", "now"),
+            ("dial nobody", "nobody"),
         ] {
             let complaint = read(text).unwrap_err();
             assert!(complaint.contains(word), "{complaint}");

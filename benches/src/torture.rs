@@ -1,5 +1,7 @@
 //! Very many commands through one connection, and then: nothing left behind.
 
+mod half_open;
+
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -73,7 +75,8 @@ pub(crate) fn run(settings: &TortureSettings) -> anyhow::Result<()> {
     redial.close();
     descriptors_are(&server, before.descriptors, "when the connection is closed")?;
     println!("no zombie, no descriptor left, memory flat but for what is remembered");
-    Ok(())
+    drop(server);
+    half_open::run()
 }
 
 fn look(server: &Server) -> anyhow::Result<Look> {

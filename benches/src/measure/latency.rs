@@ -1,7 +1,6 @@
 //! `true` over an open connection: how long one command takes, one at a time.
 
-use std::time::Instant;
-
+use super::timed::Timed;
 use crate::order::Order;
 use crate::peer::direct::Direct;
 use crate::peer::redial::Redial;
@@ -9,7 +8,6 @@ use crate::peer::run_true;
 use crate::peer::server::Server;
 use crate::peer::ssh::Ssh;
 use crate::report::{Goal, Section};
-use crate::stats::Samples;
 use crate::table::Table;
 
 const DIRECT_GOAL: &str = "p50 ≤ 1.40 × direct";
@@ -21,12 +19,6 @@ const WARM_UP: usize = 2;
 const IN_A_ROW: usize = 10;
 const SEED: u64 = 1;
 
-struct Contestant<'a> {
-    name: &'static str,
-    once: Box<dyn FnMut() -> anyhow::Result<()> + 'a>,
-    samples: Samples,
-}
-
 /// # Errors
 /// A command failed, or the server did not start.
 pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
@@ -37,53 +29,33 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
     let redial = Redial::connect(&server)?;
     let ssh = Ssh::start();
     let mut contestants = vec![
-        contestant("spawner, called directly", || direct.once()),
-        contestant("redial, the client library", || redial.once()),
-        contestant("`redial run`, a whole process", || {
+        Timed::new("spawner, called directly", || direct.once()),
+        Timed::new("redial, the client library", || redial.once()),
+        Timed::new("`redial run`, a whole process", || {
             run_true(server.run().arg("true"))
         }),
     ];
     if let Ok(ssh) = &ssh {
         let once = || run_true(&mut ssh.run("true"));
-        contestants.push(contestant("`ssh`, a whole process, ControlMaster", once));
+        contestants.push(Timed::new("`ssh`, a whole process, ControlMaster", once));
     }
-    contestants.push(contestant("spawner, called directly, no cgroup", || {
+    contestants.push(Timed::new("spawner, called directly, no cgroup", || {
         bare.once()
     }));
     let mut order = Order::new(SEED);
     for round in 0..WARM_UP + rounds {
         for index in order.round(contestants.len()) {
-            let Contestant { once, samples, .. } = &mut contestants[index];
-            for _ in 0..IN_A_ROW {
-                let began = Instant::now();
-                once()?;
-                let time = began.elapsed();
-                if round >= WARM_UP {
-                    samples.push_millis(time);
-                }
-            }
+            contestants[index].run(IN_A_ROW, round >= WARM_UP)?;
         }
     }
     let missing = ssh.as_ref().err().map(|error| format!("{error:#}"));
     Ok(section(rounds, &contestants, missing))
 }
 
-fn contestant<'a>(
-    name: &'static str,
-    once: impl FnMut() -> anyhow::Result<()> + 'a,
-) -> Contestant<'a> {
-    let (once, samples) = (Box::new(once), Samples::default());
-    Contestant {
-        name,
-        once,
-        samples,
-    }
-}
-
-fn section(rounds: usize, contestants: &[Contestant<'_>], missing: Option<String>) -> Section {
+fn section(rounds: usize, contestants: &[Timed<'_>], missing: Option<String>) -> Section {
     let p50 = |index: usize| contestants[index].samples.median();
     let mut table = Table::new(["ms", "min", "p50", "p99", "max", "p50 ÷ direct", "runs"]);
-    for Contestant { name, samples, .. } in contestants {
+    for Timed { name, samples, .. } in contestants {
         let ms = |value: f64| format!("{value:.2}");
         table.row([
             (*name).to_owned(),

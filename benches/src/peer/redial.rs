@@ -49,25 +49,11 @@ impl Redial {
     /// # Errors
     /// As [`Redial::once`].
     pub(crate) fn rate(&self, count: usize, in_flight: usize) -> anyhow::Result<f64> {
-        let turns = Arc::new(Turns::new(count));
-        let began = Instant::now();
-        self.runtime.block_on(async {
-            let mut workers = JoinSet::new();
-            for _ in 0..in_flight {
-                let (turns, client) = (Arc::clone(&turns), self.client.clone());
-                workers.spawn(async move {
-                    while turns.take() {
-                        run_true(&client).await?;
-                    }
-                    anyhow::Ok(())
-                });
-            }
-            while let Some(done) = workers.join_next().await {
-                done.context("a worker")??;
-            }
-            anyhow::Ok(())
-        })?;
-        Ok(per_second(count, began.elapsed()))
+        let client = self.client.clone();
+        rate_of_tasks(&self.runtime, in_flight, count, move || {
+            let client = client.clone();
+            async move { run_true(&client).await }
+        })
     }
 
     /// Says goodbye and waits for the server's.
@@ -80,6 +66,41 @@ impl Redial {
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.context("cannot make a runtime")
+}
+
+/// Lets `workers` tasks do `count` pieces of work, and says how many a second.
+///
+/// # Errors
+/// The first that a worker had.
+pub(crate) fn rate_of_tasks<Done>(
+    runtime: &Runtime,
+    workers: usize,
+    count: usize,
+    work: impl Fn() -> Done + Send + Sync + 'static,
+) -> anyhow::Result<f64>
+where
+    Done: Future<Output = anyhow::Result<()>> + Send,
+{
+    let shared = Arc::new((Turns::new(count), work));
+    let began = Instant::now();
+    runtime.block_on(async {
+        let mut tasks = JoinSet::new();
+        for _ in 0..workers {
+            let shared = Arc::clone(&shared);
+            tasks.spawn(async move {
+                let (turns, work) = &*shared;
+                while turns.take() {
+                    work().await?;
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.context("a worker")??;
+        }
+        anyhow::Ok(())
+    })?;
+    Ok(per_second(count, began.elapsed()))
 }
 
 /// One more connection to a server.

@@ -49,6 +49,7 @@ impl Server {
         command
             .args(["serve", "--listen", &format!("unix:{}", socket.display())])
             .args(options)
+            .env_remove("REDIAL_LOG")
             .stdin(Stdio::null())
             .stderr(log);
         let mut daemon = Daemon::spawn(&mut command)?;
@@ -73,6 +74,11 @@ impl Server {
         socket_in(self.dir.path())
     }
 
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join(LOG)).unwrap_or_default()
+    }
+
     pub(crate) fn keeper(&self) -> u32 {
         self.daemon.pid()
     }
@@ -82,9 +88,14 @@ impl Server {
         [self.keeper(), self.front]
     }
 
+    /// The program, without arguments.
+    pub(crate) fn program(&self) -> Command {
+        Command::new(&self.program)
+    }
+
     /// `redial run` against this server, without its command.
     pub(crate) fn run(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = self.program();
         let target = format!("unix:{}", self.socket().display());
         command.args(["run", &target, "--"]);
         command
