@@ -6,7 +6,8 @@ use crate::measure::Measure;
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 redial-benches [--quick] [--write] [--only NAME,…]   measures and prints Markdown
-redial-benches torture [--count N]                   many commands, then looks for leaks
+redial-benches torture [--count N]                   many commands, then looks for leaks; then 10,000
+                                             half-open connections (ulimit -n 13000)
 
   --quick        fewer rounds: to see that it works, not to quote
   --write        puts the result into docs/performance.md, between its markers; all of it,

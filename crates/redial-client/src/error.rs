@@ -84,7 +84,8 @@ pub enum ConnectError {
     },
     /// There is no TLS with what answers.
     #[error(
-        "{target:#} {source}{}; is there a redial server at that port?",
+        "{target:#} {source}{}; is there a redial server at that port, and has it not refused this \
+         address for a while after failed logins?",
         status.map(|status| format!(
             "; the program that is to carry the line has ended ({status}), what it said, if \
              anything, is above"
@@ -155,7 +156,7 @@ fn advice(error: &io::Error) -> &'static str {
 fn tcp_advice(error: &TcpError) -> &'static str {
     match error {
         TcpError::Resolve { .. } => "; is the name right? ~/.ssh/config may say its HostName",
-        TcpError::Family { .. } => "",
+        TcpError::Family { .. } | TcpError::Bind { .. } => "",
         TcpError::Unreachable { .. } | TcpError::Deadline { .. } => {
             "; is 'redial serve --listen' running there, and may its port be reached?"
         }

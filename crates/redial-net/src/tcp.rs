@@ -66,6 +66,14 @@ pub enum TcpError {
         /// The source address asked for.
         bind: IpAddr,
     },
+    /// The source address is none that we could dial from.
+    #[error("cannot dial from {bind}: {source}")]
+    Bind {
+        /// The source address asked for.
+        bind: IpAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// Every address was tried.
     #[error("cannot connect to {host}: {}", list(.tried))]
     Unreachable {
@@ -123,6 +131,10 @@ impl Transport {
         let addresses = reachable(found, options.bind);
         if let (true, Bind::Address(bind)) = (addresses.is_empty(), options.bind) {
             return Err(TcpError::Family { host: host(), bind });
+        }
+        if let Bind::Address(bind) = options.bind {
+            let tried = std::net::UdpSocket::bind((bind, 0));
+            tried.map_err(|source| TcpError::Bind { bind, source })?;
         }
         let dial = |to| dial(to, options.bind);
         match race(&addresses, options.deadline, dial).await {

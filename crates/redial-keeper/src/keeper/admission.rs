@@ -20,7 +20,7 @@ const LATE_MS: u64 = 1_000;
 /// Between two looks at whether keys still stand.
 const RECHECK_MS: u64 = 1_500;
 /// And to the second look at one that was gone.
-const SUSPECT_MS: u64 = 300;
+const SUSPECT_MS: u64 = 1_000;
 /// A look that takes longer is worth a word.
 const SLOW_RECHECK_MS: u64 = 10_000;
 /// A revoked key's jobs get TERM, and after this KILL.
@@ -224,10 +224,11 @@ impl Keeper<'_> {
         late.into_iter().chain(recheck).min()
     }
 
-    /// Every grant that somebody or something lives by.
+    /// Every grant that somebody, or something that runs, lives by.
     fn grants(&self) -> Vec<Arc<Grant>> {
         let clients = self.clients.values().map(|client| &client.grant);
-        let jobs = self.jobs.values().map(|job| &job.terms.grant);
+        let jobs = self.jobs.values().filter(|job| job.outcome.is_none());
+        let jobs = jobs.map(|job| &job.terms.grant);
         let starting = self.starting.values().map(|it| &it.terms.grant);
         let mut grants: Vec<Arc<Grant>> = Vec::new();
         for grant in clients.chain(jobs).chain(starting).flatten() {
@@ -312,7 +313,10 @@ impl Keeper<'_> {
             self.dismiss(who, Dismissal::Revoked);
         }
         for starting in self.starting.values_mut() {
-            starting.revoked |= is_it(&starting.terms.grant);
+            if is_it(&starting.terms.grant) {
+                starting.revoked = true;
+                starting.terms.grant = None;
+            }
         }
         let jobs = self
             .jobs
@@ -322,6 +326,8 @@ impl Keeper<'_> {
             .collect::<Vec<_>>();
         for serial in jobs {
             self.with_job(serial, |job, ground| {
+                // It lives by nothing any more, and is not looked for again.
+                job.terms.grant = None;
                 job.end_tree(ground.now, REVOKED_KILL_MS, revoked());
             });
         }

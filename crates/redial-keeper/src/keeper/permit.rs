@@ -15,13 +15,35 @@ const HARMLESS: [&[u8]; 5] = [b"LANG", b"LANGUAGE", b"TZ", b"NO_COLOR", b"COLORT
 
 /// Variables through which an environment becomes a program: what loaders, shells and
 /// interpreters run or load because of it. Of each of these families, all.
-const DANGEROUS_FAMILIES: [&[u8]; 14] = [
-    b"LD_", b"_RLD", b"DYLD_", b"MALLOC_", b"BASH_", b"PYTHON", b"PERL", b"RUBY", b"NODE_",
-    b"LUA_", b"PHP", b"GIT_", b"JAVA_", b"RESOLV_",
+const DANGEROUS_FAMILIES: [&[u8]; 24] = [
+    b"LD_",
+    b"_RLD",
+    b"DYLD_",
+    b"MALLOC_",
+    b"BASH_",
+    b"PYTHON",
+    b"PERL",
+    b"RUBY",
+    b"NODE_",
+    b"LUA_",
+    b"PHP",
+    b"GIT_",
+    b"JAVA_",
+    b"RESOLV_",
+    b"ERL_",
+    b"GTK_",
+    b"QT_",
+    b"GIO_",
+    b"DOTNET_",
+    b"CORECLR_",
+    b"COR_",
+    b"CAML_",
+    b"npm_config_",
+    b"NPM_CONFIG_",
 ];
 
 /// And these.
-const DANGEROUS: [&[u8]; 45] = [
+const DANGEROUS: [&[u8]; 56] = [
     b"GLIBC_TUNABLES",
     b"GCONV_PATH",
     b"GETCONF_DIR",
@@ -63,7 +85,18 @@ const DANGEROUS: [&[u8]; 45] = [
     b"BUNDLE_GEMFILE",
     b"GUILE_LOAD_PATH",
     b"R_PROFILE",
+    b"R_PROFILE_USER",
+    b"R_ENVIRON",
+    b"R_ENVIRON_USER",
     b"AWKPATH",
+    b"AWKLIBPATH",
+    b"MAKEFLAGS",
+    b"GNUMAKEFLAGS",
+    b"VIMINIT",
+    b"EXINIT",
+    b"EMACSLOADPATH",
+    b"RSYNC_RSH",
+    b"SSH_ASKPASS",
     b"MANPAGER",
     b"LESSOPEN",
     b"LESSCLOSE",

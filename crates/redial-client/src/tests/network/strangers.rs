@@ -104,7 +104,7 @@ async fn what_speaks_no_tls_is_named() {
         let error = error.to_string();
         assert!(error.contains(needle), "{error}");
         assert!(
-            error.contains("is there a redial server at that port?"),
+            error.contains("is there a redial server at that port"),
             "{error}"
         );
     }
