@@ -32,11 +32,12 @@ impl Job {
         if self.terms.reap {
             self.ending.sweep(Sweep::new(ground.now, 0), Cause::Itself);
         }
-        if let Some(pidfd) = self.ending.pidfd() {
+        if let Some(pidfd) = self.ending.pidfd().filter(|_| self.watches_exit) {
             // Level-triggered: it would be reported until the process is reaped.
             let _ = ground.poll.remove(pidfd);
         }
         for output in &mut self.outputs {
+            output.on_exit();
             output.read(ground, &mut self.journal, true);
         }
     }

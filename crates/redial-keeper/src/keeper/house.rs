@@ -2,6 +2,7 @@
 //! orphans, memory that is not needed, what is due next.
 
 use super::config::KeeperError;
+use super::poll::{Interest, Token};
 use super::turn::Keeper;
 use crate::tree::Next;
 
@@ -62,6 +63,31 @@ impl Keeper<'_> {
         }
     }
 
+    /// For a while nobody is woken by a child's end. While something starts it is mostly that
+    /// which ends, which its pidfd says too, and to look at it as an orphan only holds up the news.
+    pub(super) fn overlook_children(&mut self) {
+        let poll = &self.ground.poll;
+        if self.children_watched {
+            let changed = poll.change(&self.children, Token::Children, Interest::Hangup);
+            self.children_watched = changed.is_err();
+        }
+        self.orphans_at.get_or_insert(self.ground.now + ORPHANS_MS);
+    }
+
+    fn look_at_children(&mut self) {
+        let poll = &self.ground.poll;
+        if self.children_watched {
+            return;
+        }
+        if self.starting.is_empty() {
+            let changed = poll.change(&self.children, Token::Children, Interest::Read);
+            self.children_watched = changed.is_ok();
+        }
+        if !self.children_watched {
+            self.orphans_at.get_or_insert(self.ground.now + ORPHANS_MS);
+        }
+    }
+
     fn reap_orphans(&mut self) {
         self.orphans_at = None;
         let (jobs, front) = (&self.jobs, self.front.pid());
@@ -82,6 +108,7 @@ impl Keeper<'_> {
         if next == Next::Deferred {
             self.orphans_at = Some(self.ground.now + ORPHANS_MS);
         }
+        self.look_at_children();
     }
 
     fn cool_pools(&mut self) {

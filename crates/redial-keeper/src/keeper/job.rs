@@ -96,6 +96,8 @@ pub(super) struct Job {
     pub(super) is_dirty: bool,
     /// When it is registered to be due.
     due: Option<Millis>,
+    /// Its pidfd is watched.
+    pub(super) watches_exit: bool,
 }
 
 /// Facts that wait to be told.
@@ -107,7 +109,7 @@ pub(super) struct Tell {
 }
 
 impl Job {
-    /// Takes over a started process: from now on its pipes and its end are watched.
+    /// Takes over a started process; see [`Job::watch`].
     pub(super) fn new(
         ground: &mut Ground,
         serial: Serial,
@@ -123,17 +125,18 @@ impl Job {
         } = started;
         let chunks = ground.stream_chunks();
         let log = |stream, slot| OutputLog::new(stream, slot, chunks);
+        let [out, err] = process.writers;
         let outputs = [
             Output::new(
                 1,
                 Token::Stdout(serial),
-                process.stdout,
+                (process.stdout, out),
                 log(1, share.stdout),
             ),
             Output::new(
                 2,
                 Token::Stderr(serial),
-                process.stderr,
+                (process.stderr, err),
                 log(2, share.stderr),
             ),
         ];
@@ -146,7 +149,7 @@ impl Job {
             )
         });
         let deadline_at = terms.deadline_ms.map(|ms| at.saturating_add(ms));
-        let mut job = Self {
+        Self {
             serial,
             pid: process.pid,
             started_at: at,
@@ -163,19 +166,26 @@ impl Job {
             tell: Tell::default(),
             is_dirty: false,
             due: None,
+            watches_exit: false,
             terms,
-        };
-        job.watch(ground);
-        job
+        }
     }
 
-    fn watch(&mut self, ground: &mut Ground) {
+    /// From now on its outputs and its end are seen. A short command has mostly ended before
+    /// its start is told of: then there is nothing to be watched.
+    pub(super) fn watch(&mut self, ground: &mut Ground) {
+        self.on_exit(ground);
+        if self.ending.exit.is_some() {
+            return;
+        }
         for output in &mut self.outputs {
             output.watch(ground);
         }
         let token = Token::Exit(self.serial);
         let pidfd: Option<&OwnedFd> = self.ending.pidfd();
-        if let Some(Err(error)) = pidfd.map(|it| ground.poll.add(it, token, Interest::Read)) {
+        let watched = pidfd.map(|it| ground.poll.add(it, token, Interest::Read));
+        self.watches_exit = matches!(watched, Some(Ok(())));
+        if let Some(Err(error)) = watched {
             // Its exit would never be seen. It cannot be: watches are limited per
             // user, far above what the limit on jobs lets us have.
             tracing::error!(%error, "cannot watch a job's process; it is killed");

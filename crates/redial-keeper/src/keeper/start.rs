@@ -185,6 +185,7 @@ impl Keeper<'_> {
                 "too many commands wait to be started",
             ));
         }
+        self.overlook_children();
         self.next_serial += 1;
         self.waiting_bytes += bytes;
         self.ids.insert(terms.id, serial);
@@ -229,6 +230,7 @@ impl Keeper<'_> {
         let kill_after_ms = self.ground.limits.kill_after_ms;
         let is_serving = self.phase.is_serving();
         self.with_job(serial, |job, ground| {
+            job.watch(ground);
             if job.holder.is_none() {
                 job.let_drop(ground.now, grace_ms);
             }

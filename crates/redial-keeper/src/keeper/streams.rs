@@ -25,6 +25,9 @@ pub(super) struct Output {
     token: Token,
     /// Gone when nothing will follow.
     pipe: Option<OwnedFd>,
+    /// The end that the process writes to. We have it too, as long as the process lives, so that
+    /// its end is one event and not three: the end of each output is seen when the exit is.
+    writer: Option<OwnedFd>,
     watched: bool,
     /// Left alone for a moment, and not watched meanwhile.
     napping: bool,
@@ -39,13 +42,19 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(stream: u8, token: Token, pipe: Option<OwnedFd>, log: OutputLog) -> Self {
+    pub(super) fn new(
+        stream: u8,
+        token: Token,
+        (pipe, writer): (Option<OwnedFd>, Option<OwnedFd>),
+        log: OutputLog,
+    ) -> Self {
         let complete = pipe.is_none();
         Self {
             log,
             stream,
             token,
             pipe,
+            writer,
             watched: false,
             napping: false,
             nap: Nap::default(),
@@ -54,6 +63,11 @@ impl Output {
             complete,
             end_told: false,
         }
+    }
+
+    /// The process has exited: who writes now is somebody else, and the pipe may end.
+    pub(super) fn on_exit(&mut self) {
+        self.writer = None;
     }
 
     /// Nothing will follow.

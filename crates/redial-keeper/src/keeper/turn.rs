@@ -65,6 +65,8 @@ pub(super) struct Keeper<'a> {
     /// Children wait to be reaped behind one that is a job's.
     pub(super) orphans_hidden: bool,
     pub(super) orphans_at: Option<Millis>,
+    /// Their ends wake us; see `overlook_children`.
+    pub(super) children_watched: bool,
     pub(super) cool_at: Option<Millis>,
     pub(super) house_due: Option<Millis>,
     pub(super) buffer: Vec<u8>,
@@ -159,6 +161,7 @@ impl<'a> Keeper<'a> {
             orphans: OrphanReaper::new(tickets),
             orphans_hidden: false,
             orphans_at: None,
+            children_watched: true,
             cool_at: None,
             house_due: None,
             buffer: vec![0; crate::wire::MAX_PACKET_BYTES],

@@ -334,6 +334,7 @@ fn request(command: Command, account: Arc<Account>, mark: &[u8]) -> SpawnRequest
     let mut request = SpawnRequest::new(program, account);
     request.env = env;
     request.cwd = command.cwd.map(Vec::from);
+    request.keep_writers = true;
     request.stdin = if command.stdin {
         Stdio3::Pipe
     } else {

@@ -112,12 +112,12 @@ impl Slots {
         self.slots.each_ref().map(AsRawFd::as_raw_fd)
     }
 
-    /// Puts the child's ends into the slots, and closes the originals.
-    pub(super) fn fill(&mut self, theirs: [Option<OwnedFd>; 3]) -> io::Result<Filled<'_>> {
+    /// Puts copies of the child's ends into the slots.
+    pub(super) fn fill(&mut self, theirs: &[Option<OwnedFd>; 3]) -> io::Result<Filled<'_>> {
         let filled = Filled(self);
         for (slot, end) in filled.0.slots.iter_mut().zip(theirs) {
             if let Some(end) = end {
-                rustix::io::dup3(&end, slot, rustix::io::DupFlags::CLOEXEC)?;
+                rustix::io::dup3(end, slot, rustix::io::DupFlags::CLOEXEC)?;
             }
         }
         Ok(filled)

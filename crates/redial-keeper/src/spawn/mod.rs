@@ -62,7 +62,7 @@ impl Spawner {
         let ends = Ends::open(request).map_err(|error| pipe_failed(&error))?;
         let filled = self
             .slots
-            .fill(ends.theirs)
+            .fill(&ends.theirs)
             .map_err(|error| pipe_failed(&error))?;
         let mut plan = Plan {
             request,
@@ -79,7 +79,10 @@ impl Spawner {
             return Err(describe(failure, request, &image));
         }
         let [stdin, stdout, stderr] = ends.ours;
+        let [_, out, err] = ends.theirs;
+        let writers = [out, err].map(|end| end.filter(|_| request.keep_writers));
         Ok(Spawned {
+            writers,
             pid,
             pidfd,
             stdin,

@@ -65,6 +65,8 @@ pub struct SpawnRequest {
     pub stdout: Stdio3,
     /// Standard error.
     pub stderr: Stdio3,
+    /// The ends that the child writes to are given to us as well, see [`Spawned::writers`].
+    pub keep_writers: bool,
     /// A terminal of this size takes the place of all three.
     pub pty: Option<PtySize>,
     /// Another user; `None` stays who we are.
@@ -91,6 +93,7 @@ impl SpawnRequest {
             stdin: Stdio3::Pipe,
             stdout: Stdio3::Pipe,
             stderr: Stdio3::Pipe,
+            keep_writers: false,
             pty: None,
             identity: None,
             cgroup: None,
@@ -117,6 +120,9 @@ pub struct Spawned {
     pub stdout: Option<OwnedFd>,
     /// Where its standard error is read.
     pub stderr: Option<OwnedFd>,
+    /// The ends of the last two that it writes to, if they were asked for: while we have one, its
+    /// pipe does not end.
+    pub writers: [Option<OwnedFd>; 2],
     /// Our side of its terminal.
     pub pty: Option<OwnedFd>,
 }
