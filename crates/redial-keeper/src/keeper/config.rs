@@ -26,7 +26,7 @@ pub struct Limits {
     pub output_pool_bytes: u64,
     /// Shared memory for stdin, in bytes. 32 MiB.
     pub stdin_pool_bytes: u64,
-    /// Log of one stream, in bytes; one job that takes all the pool. 1 MiB.
+    /// Log of one stream, in bytes; one job that takes all the pool. 2 MiB.
     pub stream_bytes: u64,
     /// Commands that wait to be started, all together, in bytes; large starts sent
     /// while the spawning threads hang on a dead file system. 64 MiB.
@@ -51,7 +51,7 @@ impl Default for Limits {
             jobs: 512,
             output_pool_bytes: 64 * 1024 * 1024,
             stdin_pool_bytes: 32 * 1024 * 1024,
-            stream_bytes: 1024 * 1024,
+            stream_bytes: 2 * 1024 * 1024,
             waiting_bytes: 64 * 1024 * 1024,
             ended_records: 16_384,
             ended_ms: 60 * 60 * 1_000,

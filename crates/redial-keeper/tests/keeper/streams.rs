@@ -6,6 +6,11 @@ use redial_keeper::wire::ToKeeper;
 use crate::harness::Keeper;
 use crate::seen::{code, command, shell};
 
+/// What the log of one stream takes, by default.
+const LOG_BYTES: usize = 2 * 1024 * 1024;
+/// More than that, but not more than a pipe takes besides.
+const BESIDES: usize = 51_424;
+
 #[test]
 fn true_ends_well_without_a_byte() {
     let (keeper, mut front) = Keeper::start("");
@@ -76,7 +81,7 @@ fn a_reader_that_does_not_acknowledge_stops_the_child_and_goes_on_where_it_was()
     front.listen_for(300);
     let logged = front.seen(&id).bytes[0].len();
     assert!(
-        logged > 500_000 && logged <= 1024 * 1024,
+        logged > LOG_BYTES / 2 && logged <= LOG_BYTES,
         "{logged} bytes in the log"
     );
     assert!(front.seen(&id).exit.is_none());
@@ -93,7 +98,7 @@ fn what_a_job_wrote_before_its_exit_is_kept_for_a_slow_reader() {
     let (keeper, mut front) = Keeper::start("");
     let _line = keeper.dial();
     let who = front.connection();
-    let mut command = shell("(sleep 60 &) ; head -c 1100000 /dev/zero; exit 4");
+    let mut command = shell("(sleep 60 &) ; head -c 2148576 /dev/zero; exit 4");
     command.drain_ms = 50;
     let id = front.start(who, command);
     // The log is full, a pipe's worth waits, and the drain time is long over.
@@ -101,7 +106,7 @@ fn what_a_job_wrote_before_its_exit_is_kept_for_a_slow_reader() {
     front.listen_for(200);
     assert!(front.seen(&id).outcome.is_none());
     let outcome = front.outcome(who, id);
-    assert_eq!(front.seen(&id).bytes[0].len(), 1_100_000);
+    assert_eq!(front.seen(&id).bytes[0].len(), LOG_BYTES + BESIDES);
     assert!(!outcome.stdout.complete);
     let mut sleepers = outcome.holders.iter().filter(|(_, name)| name == "sleep");
     let (holder, _) = sleepers.next().expect("the holder is named");
@@ -117,7 +122,11 @@ fn a_reader_slower_than_the_drain_loses_nothing_and_is_told_so() {
     let who = front.connection();
     // More than the log takes, but not more than a pipe does besides, so that the rest
     // waits there; just as much, so that only the end does.
-    for (bytes, drain_ms) in [(1_100_000, 0), (1_100_000, 100), (1 << 20, 0)] {
+    for (bytes, drain_ms) in [
+        (LOG_BYTES + BESIDES, 0),
+        (LOG_BYTES + BESIDES, 100),
+        (LOG_BYTES, 0),
+    ] {
         let mut command = command(&["head", "-c", &bytes.to_string(), "/dev/zero"]);
         command.drain_ms = drain_ms;
         let id = front.start(who, command);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use redial_client::{JobHandle, Output};
 
-/// Acknowledged at once when so much is written: a quarter of the window, so that the
+/// Acknowledged at once when so much is written: an eighth of the window, so that the
 /// server need not wait for it.
-const ACKNOWLEDGE_BYTES: u64 = 256 * 1024;
+const ACKNOWLEDGE_BYTES: u64 = 128 * 1024;
 /// Less is acknowledged when nothing more has come for so long.
 pub(super) const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(1);
 
