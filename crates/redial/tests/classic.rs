@@ -14,7 +14,9 @@ use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::processes::{mark, marked, none_left};
-use support::{PATIENCE, Ran, Redial, binary, eventually, finish, skip, wait};
+use support::{
+    PATIENCE, Ran, Redial, binary, eventually, finish, silent_address, skip, wait,
+};
 
 /// `redial classic serve` or `receive`, whose output is read line by line. Ends with the test.
 struct Server {
@@ -286,9 +288,7 @@ fn who_waits_in_vain_ends_with_124() {
 
 #[test]
 fn wrong_use_and_a_server_that_is_not_there_are_said_in_one_line() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    let (_held, address) = silent_address();
     fails(
         &["call", &address, "x"],
         125,

@@ -10,8 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 
-use rustix::net::{AddressFamily, SocketType};
-use support::{PATIENCE, Ran, Redial, binary, wait};
+use support::{PATIENCE, Ran, Redial, binary, silent_address, wait};
 
 /// A server whose stdout is a socket of datagrams: each of them is one write.
 struct Server {
@@ -96,9 +95,7 @@ fn a_cause_is_named_and_named_once() {
     ] {
         assert_eq!(failed(&what).stderr.matches("in use").count(), 1);
     }
-    // Bound and not listened on: nobody answers, and no other test is given the port.
-    let silent = bound();
-    let address = address_of(&silent);
+    let (_held, address) = silent_address();
     for what in [
         &["echo", "call", &address, "x"][..],
         &["classic", "call", &address, "x"],
@@ -107,18 +104,6 @@ fn a_cause_is_named_and_named_once() {
         let said = failed(what).stderr;
         assert_eq!(said.matches("refused").count(), 1, "{said}");
     }
-}
-
-fn bound() -> OwnedFd {
-    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    rustix::net::bind(&socket, &any).unwrap();
-    socket
-}
-
-fn address_of(socket: &OwnedFd) -> String {
-    let address = rustix::net::getsockname(socket).unwrap();
-    std::net::SocketAddr::try_from(address).unwrap().to_string()
 }
 
 #[test]

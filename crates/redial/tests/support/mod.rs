@@ -12,10 +12,14 @@ pub(crate) mod terminal;
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType};
 
 /// `exec:` with a private server.
 pub(crate) fn private() -> String {
@@ -199,4 +203,15 @@ pub(crate) fn skip(what: &str) {
             .unwrap();
         writeln!(file, "{what}").unwrap();
     }
+}
+
+/// An address where nobody answers, for as long as the socket is held: it is bound and not
+/// listened on, so that no other test is given its port.
+pub(crate) fn silent_address() -> (OwnedFd, String) {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    rustix::net::bind(&socket, &any).unwrap();
+    let address = rustix::net::getsockname(&socket).unwrap();
+    let address = SocketAddr::try_from(address).unwrap();
+    (socket, address.to_string())
 }
