@@ -14,9 +14,7 @@ use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::processes::{mark, marked, none_left};
-use support::{
-    PATIENCE, Ran, Redial, binary, eventually, finish, silent_address, skip, wait,
-};
+use support::{PATIENCE, Ran, Redial, binary, eventually, finish, silent_address, skip, wait};
 
 /// `redial classic serve` or `receive`, whose output is read line by line. Ends with the test.
 struct Server {
