@@ -12,13 +12,22 @@ pub(crate) enum Match {
     Negated,
 }
 
+/// Whether letters that differ only in their case are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Case {
+    /// They are not: match_pattern in OpenSSH.
+    Counts,
+    /// They are: match_hostname in OpenSSH.
+    CountsNot,
+}
+
 /// Whether `name` is one that a list of patterns means. Letter case counts for nothing.
 ///
 /// Source: match_hostname in OpenSSH.
 pub(crate) fn match_list(name: &[u8], list: &[u8]) -> Match {
     let mut found = Match::No;
     for (negated, pattern) in entries(list) {
-        if matches(name, pattern) {
+        if matches(name, pattern, Case::CountsNot) {
             match negated {
                 true => return Match::Negated,
                 false => found = Match::Yes,
@@ -38,7 +47,11 @@ pub(crate) fn entries(list: &[u8]) -> impl Iterator<Item = (bool, &[u8])> {
 }
 
 /// Whether `name` fits `pattern`. Takes time of at most the product of their lengths.
-fn matches(name: &[u8], pattern: &[u8]) -> bool {
+pub(crate) fn matches(name: &[u8], pattern: &[u8], case: Case) -> bool {
+    let same = |left: u8, right: u8| match case {
+        Case::Counts => left == right,
+        Case::CountsNot => left.eq_ignore_ascii_case(&right),
+    };
     let (mut at, mut in_pattern) = (0, 0);
     // Where the last `*` stands, and how far of the name it has taken.
     let mut star: Option<(usize, usize)> = None;
@@ -48,7 +61,7 @@ fn matches(name: &[u8], pattern: &[u8]) -> bool {
                 star = Some((in_pattern, at));
                 in_pattern += 1;
             }
-            Some(byte) if *byte == b'?' || byte.eq_ignore_ascii_case(&name[at]) => {
+            Some(byte) if *byte == b'?' || same(*byte, name[at]) => {
                 at += 1;
                 in_pattern += 1;
             }
@@ -85,11 +98,18 @@ mod tests {
             ("aaab", "a**b", true),
         ] {
             assert_eq!(
-                matches(name.as_bytes(), pattern.as_bytes()),
+                matches(name.as_bytes(), pattern.as_bytes(), Case::CountsNot),
                 fits,
                 "{name} {pattern}"
             );
         }
+    }
+
+    #[test]
+    fn case_counts_only_where_it_is_said_to() {
+        assert!(matches(b"Web1", b"web?", Case::CountsNot));
+        assert!(!matches(b"Web1", b"web?", Case::Counts));
+        assert!(matches(b"Web1", b"W*1", Case::Counts));
     }
 
     #[test]
@@ -104,6 +124,6 @@ mod tests {
     fn a_pattern_made_to_be_slow_is_not() {
         let name = [b'a'; 1_000];
         let pattern = [&b"a*".repeat(500)[..], b"b"].concat();
-        assert!(!matches(&name, &pattern));
+        assert!(!matches(&name, &pattern, Case::CountsNot));
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::line::{Unended, Words};
 use super::{ConfigReason, HostSettings, Query};
 use crate::limits;
-use crate::pattern::{self, Match};
+use crate::pattern::{self, Case, Match};
 
 /// What a block is for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +34,11 @@ pub(super) fn host(patterns: &[Vec<u8>], query: &Query<'_>) -> Result<bool, Conf
         }
         bound("bytes of a pattern", limits::PATTERN_BYTES, pattern.len())?;
         match pattern.strip_prefix(b"!") {
-            Some(pattern) if fits(query.host.as_bytes(), pattern) => return Ok(false),
+            Some(pattern) if pattern::matches(query.host.as_bytes(), pattern, Case::Counts) => {
+                return Ok(false);
+            }
             Some(_) => {}
-            None => found |= fits(query.host.as_bytes(), pattern),
+            None => found |= pattern::matches(query.host.as_bytes(), pattern, Case::Counts),
         }
     }
     Ok(found)
@@ -142,7 +144,7 @@ fn match_user(user: &str, list: &[u8]) -> Result<bool, ConfigReason> {
     check_list(list)?;
     let mut found = false;
     for (negated, pattern) in pattern::entries(list) {
-        if fits(user.as_bytes(), pattern) {
+        if pattern::matches(user.as_bytes(), pattern, Case::Counts) {
             match negated {
                 true => return Ok(false),
                 false => found = true,
@@ -173,30 +175,4 @@ pub(super) fn bound(what: &'static str, limit: usize, count: usize) -> Result<()
         true => Err(ConfigReason::Limit { what, limit }),
         false => Ok(()),
     }
-}
-
-/// Whether `name` fits `pattern`, letters' case counting: [`pattern`] makes no difference of it. Takes
-/// time of at most the product of their lengths.
-fn fits(name: &[u8], pattern: &[u8]) -> bool {
-    let (mut at, mut in_pattern) = (0, 0);
-    // Where the last `*` stands, and how far of the name it has taken.
-    let mut star: Option<(usize, usize)> = None;
-    while at < name.len() {
-        match (pattern.get(in_pattern), star) {
-            (Some(b'*'), _) => {
-                star = Some((in_pattern, at));
-                in_pattern += 1;
-            }
-            (Some(byte), _) if *byte == b'?' || *byte == name[at] => {
-                at += 1;
-                in_pattern += 1;
-            }
-            (_, None) => return false,
-            (_, Some((star_at, taken))) => {
-                star = Some((star_at, taken + 1));
-                (at, in_pattern) = (taken + 1, star_at + 1);
-            }
-        }
-    }
-    pattern[in_pattern..].iter().all(|byte| *byte == b'*')
 }
