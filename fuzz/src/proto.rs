@@ -94,6 +94,7 @@ fn run(side: Side, config: &Config, seed: u8, cuts: &[u8], heard: &[u8], read: b
         };
         arrived = (arrived + length).min(heard.len());
         while connection.wants_input() {
+            let whole = connection.whole_frames(&heard[taken..arrived]);
             let input = match connection.handle_input(now, &heard[taken..arrived]) {
                 Ok(input) => input,
                 Err(error) => {
@@ -104,6 +105,7 @@ fn run(side: Side, config: &Config, seed: u8, cuts: &[u8], heard: &[u8], read: b
             };
             assert!(input.consumed <= arrived - taken);
             assert_eq!(input.consumed == 0, input.needed > 0);
+            assert!(input.consumed <= whole && (input.consumed == 0) == (whole == 0));
             taken += input.consumed;
             if let Some(event) = input.event {
                 program.on_event(&mut connection, event);

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use redial_proto::message::{Goodbye, GoodbyeCode};
 use redial_proto::{Connection, Event, ProtocolError};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -153,32 +154,39 @@ where
 
     fn handle_frames(&mut self) {
         let now = self.now();
-        let Some(source) = self.inbox.take() else {
-            return;
-        };
-        let mut at = 0;
-        loop {
-            match self.connection.handle_input(now, &source[at..]) {
-                Ok(input) if input.consumed == 0 => {
-                    self.inbox.put_back(&source[at..], input.needed);
-                    return;
+        while self.inbox.may_have_a_frame() {
+            let whole = self.connection.whole_frames(self.inbox.unread());
+            if whole == 0 {
+                // What the beginning of a frame tells is checked before the rest is waited for.
+                match self.connection.handle_input(now, self.inbox.unread()) {
+                    Ok(input) => self.inbox.await_more(input.needed),
+                    Err(error) => self.ended = Some(DriveError::Protocol(error)),
                 }
-                Ok(input) => {
-                    at += input.consumed;
-                    let Some(event) = input.event else { continue };
-                    if let Event::Goodbye(goodbye) = &event
-                        && goodbye.code != GoodbyeCode::Done as u16
-                    {
-                        self.left_with = Some(goodbye.clone());
-                    }
-                    self.session.event(&mut self.connection, event, &source);
-                }
-                Err(error) => {
-                    self.ended = Some(DriveError::Protocol(error));
-                    return;
-                }
+                return;
+            }
+            let source = self.inbox.take(whole);
+            if let Err(error) = self.handle_whole(now, &source) {
+                self.ended = Some(DriveError::Protocol(error));
+                return;
             }
         }
+    }
+
+    /// Handles frames that have come to their end.
+    fn handle_whole(&mut self, now: Duration, source: &Bytes) -> Result<(), ProtocolError> {
+        let mut at = 0;
+        while at < source.len() {
+            let input = self.connection.handle_input(now, &source[at..])?;
+            at += input.consumed;
+            let Some(event) = input.event else { continue };
+            if let Event::Goodbye(goodbye) = &event
+                && goodbye.code != GoodbyeCode::Done as u16
+            {
+                self.left_with = Some(goodbye.clone());
+            }
+            self.session.event(&mut self.connection, event, source);
+        }
+        Ok(())
     }
 
     /// Writes once. True if there may be more to write.

@@ -15,17 +15,21 @@ const SMALL_BYTES: usize = 4 * 1024;
 /// Several data frames a read; beyond this larger reads gain nothing measurable.
 const LARGE_BYTES: usize = 512 * 1024;
 
-/// Buffers lent out that are looked at again: when nobody has a part of one any more, it is used
-/// for the next read. New memory costs a page fault for every page.
+/// A large buffer is read into until there is less room than this: the beginning of a frame
+/// stays where it is instead of being copied behind every read.
+const LEAST_ROOM_BYTES: usize = 64 * 1024;
+
+/// Full buffers, of which somebody may still have parts, that are looked at again: when nobody has
+/// any more, one is used again. New memory costs a page fault for every page.
 const LENT_MAX: usize = 4;
 
 /// Bytes that were read and not yet taken as frames.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     buffer: BytesMut,
-    /// What was taken, the oldest first.
-    lent: VecDeque<Bytes>,
-    /// How much the next read asks for.
+    /// What is left of buffers whose parts were taken, the oldest first.
+    lent: VecDeque<BytesMut>,
+    /// How much a read asks for at first.
     step: usize,
     /// Fewer bytes than this are no whole frame: they are not looked at again before.
     wanted: usize,
@@ -47,7 +51,7 @@ impl Inbox {
         cx: &mut Context<'_>,
         transport: &mut T,
     ) -> Poll<io::Result<usize>> {
-        self.make_room(self.step);
+        self.make_room();
         let room = self.buffer.capacity() - self.buffer.len();
         // Cancel-safe and without state of its own, so it may be made anew at each poll.
         let read = pin!(transport.read_buf(&mut self.buffer)).poll(cx);
@@ -59,64 +63,61 @@ impl Inbox {
         read
     }
 
-    /// Everything read so far, if a whole frame may be in it; what is not one comes back
-    /// by [`Inbox::put_back`].
-    pub(crate) fn take(&mut self) -> Option<Bytes> {
-        if self.buffer.len() < self.wanted {
-            return None;
+    /// Whether there are as many bytes as the frame at the front needs, as far as that is known.
+    pub(crate) fn may_have_a_frame(&self) -> bool {
+        self.buffer.len() >= self.wanted.max(1)
+    }
+
+    /// The first `len` bytes; what was read behind them stays where it is.
+    pub(crate) fn take(&mut self, len: usize) -> Bytes {
+        self.wanted = 0;
+        if len < self.buffer.len() || self.step > SMALL_BYTES {
+            return self.buffer.split_to(len).freeze();
         }
-        // All of it, with what is unused: so it can come back whole.
-        let taken = std::mem::take(&mut self.buffer).freeze();
+        // A small buffer goes along: who keeps a part of it keeps no more than that.
+        std::mem::take(&mut self.buffer).freeze()
+    }
+
+    /// What is there is the beginning of a frame; at least `needed` more bytes are to come.
+    pub(crate) fn await_more(&mut self, needed: usize) {
+        self.wanted = self.buffer.len() + needed;
+    }
+
+    /// Bytes of an unfinished frame, or not looked at yet.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Room for the rest of the frame at the front and for a read that is worth it, behind what
+    /// is there if possible.
+    fn make_room(&mut self) {
+        let len = self.buffer.len();
+        let missing = self.wanted.saturating_sub(len);
+        let least = self.step.min(LEAST_ROOM_BYTES).max(missing);
+        if self.buffer.capacity() - len >= least {
+            return;
+        }
+        let most = self.step.max(missing);
+        if self.buffer.try_reclaim(most) {
+            return;
+        }
+        let mut next = self.returned(len + most);
+        next.reserve(len + most);
+        next.extend_from_slice(&self.buffer);
+        let mut full = std::mem::replace(&mut self.buffer, next);
         if self.step > SMALL_BYTES {
+            full.clear();
             if self.lent.len() == LENT_MAX {
                 self.lent.pop_front();
             }
-            self.lent.push_back(taken.clone());
+            self.lent.push_back(full);
         }
-        Some(taken)
-    }
-
-    /// Room for so many more bytes, in a buffer that nobody else has.
-    fn make_room(&mut self, bytes: usize) {
-        let len = self.buffer.len();
-        if self.buffer.capacity() - len >= bytes {
-            return;
-        }
-        let mut next = self.returned(len + bytes);
-        next.reserve(len + bytes);
-        next.extend_from_slice(&self.buffer);
-        self.buffer = next;
     }
 
     /// A buffer that has come back and is large enough; else an empty one.
     fn returned(&mut self, bytes: usize) -> BytesMut {
-        for _ in 0..self.lent.len() {
-            let Some(lent) = self.lent.pop_front() else {
-                break;
-            };
-            match lent.try_into_mut() {
-                Ok(mut buffer) => {
-                    buffer.clear();
-                    if buffer.capacity() >= bytes {
-                        return buffer;
-                    }
-                }
-                Err(lent) => self.lent.push_back(lent),
-            }
-        }
-        BytesMut::new()
-    }
-
-    /// The beginning of a frame, of which at least `needed` more bytes are to come.
-    pub(crate) fn put_back(&mut self, rest: &[u8], needed: usize) {
-        self.wanted = rest.len() + needed;
-        self.make_room(self.wanted);
-        self.buffer.extend_from_slice(rest);
-    }
-
-    /// Bytes of an unfinished frame.
-    pub(crate) fn unread(&self) -> &[u8] {
-        &self.buffer
+        let back = self.lent.iter_mut().position(|it| it.try_reclaim(bytes));
+        back.and_then(|at| self.lent.remove(at)).unwrap_or_default()
     }
 
     /// Whether memory could be given back now.
@@ -124,7 +125,7 @@ impl Inbox {
         self.buffer.is_empty() && self.step > SMALL_BYTES
     }
 
-    /// Gives the large buffer back.
+    /// Gives the large buffers back.
     pub(crate) fn shrink(&mut self) {
         self.buffer = BytesMut::new();
         self.lent = VecDeque::new();

@@ -21,7 +21,7 @@ use super::outgoing::Outgoing;
 const RECORD_BYTES: usize = 1 << 14;
 
 /// Plaintext taken by one write: the driver's largest batch.
-const WRITE_BYTES: usize = 384 * 1024;
+const WRITE_BYTES: usize = 640 * 1024;
 
 /// A peer that makes us answer without reading the answers is left at this.
 const MAX_UNSENT_BYTES: usize = 1024 * 1024;
@@ -107,14 +107,25 @@ impl Records {
     /// Any is final; what is to be said about it lies in `outgoing`.
     pub(super) fn decrypt(&mut self, out: &mut ReadBuf<'_>) -> Result<Next, Error> {
         self.read_stash(out);
+        let (before, mut whole) = (out.filled().len(), true);
         while self.plain.is_empty() {
-            if out.remaining() == 0 {
+            let room = out.remaining();
+            if room < MAX_RECORD_BYTES && (room == 0 || out.filled().len() > before) {
                 return Ok(Next::Full);
             }
-            match self.step(&Intent::Read, out)? {
+            // No more records than have room, or the rest would be copied once more. What is no
+            // record though it is as long as one is left to rustls, with all that there is.
+            let most = if whole {
+                room.max(MAX_RECORD_BYTES)
+            } else {
+                usize::MAX
+            };
+            let there = self.incoming.bytes().len();
+            match self.step(&Intent::Read, out, most)? {
                 Stepped::Again => {}
                 Stepped::PeerClosed => self.peer_closed = true,
-                Stepped::Done(_) => return Ok(Next::Hungry),
+                Stepped::Done(_) if there <= most => return Ok(Next::Hungry),
+                Stepped::Done(_) => whole = false,
             }
         }
         Ok(Next::Full)
@@ -134,7 +145,7 @@ impl Records {
     /// waits here for its reader, at most one read's worth.
     fn act(&mut self, intent: &Intent<'_, '_>) -> Result<usize, Error> {
         loop {
-            match self.step(intent, &mut ReadBuf::new(&mut []))? {
+            match self.step(intent, &mut ReadBuf::new(&mut []), usize::MAX)? {
                 Stepped::Again => {}
                 Stepped::PeerClosed => self.peer_closed = true,
                 Stepped::Done(taken) => return Ok(taken),
@@ -153,7 +164,13 @@ impl Records {
         }
     }
 
-    fn step(&mut self, intent: &Intent<'_, '_>, out: &mut ReadBuf<'_>) -> Result<Stepped, Error> {
+    /// Looks at `most` bytes of what has come.
+    fn step(
+        &mut self,
+        intent: &Intent<'_, '_>,
+        out: &mut ReadBuf<'_>,
+        most: usize,
+    ) -> Result<Stepped, Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -165,7 +182,9 @@ impl Records {
             out.put_slice(now);
             self.plain.extend_from_slice(later);
         };
-        let (ours, theirs) = (&mut self.outgoing, self.incoming.bytes_mut());
+        let theirs = self.incoming.bytes_mut();
+        let most = most.min(theirs.len());
+        let (ours, theirs) = (&mut self.outgoing, &mut theirs[..most]);
         let (discard, result) = match &mut self.core {
             Core::Client(core) => handle(core.process_tls_records(theirs), ours, &mut sink, intent),
             Core::Server(core) => handle(core.process_tls_records(theirs), ours, &mut sink, intent),

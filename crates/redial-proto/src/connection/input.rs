@@ -37,6 +37,24 @@ impl Connection {
         taken
     }
 
+    /// How many bytes at the start of `input` are frames that have come to their end: each of them
+    /// [`handle_input`](Self::handle_input) takes whole, or refuses. What it does with a frame may
+    /// change what is taken after it: ask again when these are handled.
+    #[must_use]
+    pub fn whole_frames(&self, input: &[u8]) -> usize {
+        if self.over.is_some() {
+            return input.len();
+        }
+        let (limit, mut end) = (self.payload_limit(), 0);
+        while let Ok(Parsed::Header(header)) = Header::parse(&input[end..], limit) {
+            if header.frame() > input.len() - end {
+                break;
+            }
+            end += header.frame();
+        }
+        end
+    }
+
     fn take_frame<'a>(&mut self, input: &'a [u8]) -> Result<Input<'a>, ProtocolError> {
         let header = match Header::parse(input, self.payload_limit()) {
             Ok(Parsed::Header(header)) => header,

@@ -105,7 +105,14 @@ impl Wire {
         let mut taken = 0;
         self.needed = 0;
         while to.wants_input() {
+            let whole = to.whole_frames(&self.arrived[taken..]);
             let input = to.handle_input(now, &self.arrived[taken..])?;
+            assert_eq!(
+                whole == 0,
+                input.consumed == 0,
+                "a frame is whole or is not"
+            );
+            assert!(input.consumed <= whole, "and ends where it was said to end");
             if input.consumed == 0 {
                 assert!(input.needed > 0 && input.event.is_none());
                 self.needed = self.arrived.len() - taken + input.needed;
