@@ -5,17 +5,17 @@ mod direct;
 mod writer;
 mod written;
 
-use std::future::pending;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::task::Poll;
 
 use redial_client::{Bytes, JobHandle, Output};
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::{Instant, sleep_until};
 
 use crate::charset::Charset;
 use crate::json::Event;
@@ -155,28 +155,20 @@ impl Sinks {
     /// A failure to write, or `None` when everything is written. Cancel-safe.
     pub(crate) async fn next_failure(&mut self) -> Option<(Output, io::Error)> {
         while self.running > 0 {
-            let due = self.direct.as_ref().and_then(Direct::acknowledge_at);
+            let direct = &mut self.direct;
             tokio::select! {
                 report = self.reports.recv() => match report {
                     Some(Report::Failed(stream, error)) => return Some((stream, error)),
                     Some(Report::Ended) => self.running -= 1,
                     None => self.running = 0,
                 },
-                () = until(due) => {
-                    if let Some(direct) = &mut self.direct {
-                        direct.acknowledge();
-                    }
-                }
+                () = poll_fn(|cx| match direct {
+                    Some(direct) => direct.poll_acknowledge(cx),
+                    None => Poll::Pending,
+                }) => {}
             }
         }
         None
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => pending().await,
     }
 }
 

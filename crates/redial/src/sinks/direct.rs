@@ -5,13 +5,16 @@
 //! would have to be waited for goes to the thread, and so does all that follows it until
 //! the thread has caught up.
 
+use std::future::Future;
 use std::io::IoSlice;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 
 use redial_client::{Bytes, JobHandle, Output};
 use rustix::io::{Errno, ReadWriteFlags};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::written::{ACKNOWLEDGE_AFTER, Written};
 use super::{descriptor, same_file};
@@ -49,6 +52,9 @@ pub(super) struct Direct {
     together: bool,
     /// When what is written without having been acknowledged is.
     acknowledge_at: Option<Instant>,
+    /// Runs on when what it was set for is acknowledged: to set one anew wakes the runtime, for
+    /// every piece.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Direct {
@@ -59,6 +65,7 @@ impl Direct {
             can_tell: [true; 2],
             together: same_file(),
             acknowledge_at: None,
+            timer: None,
         }
     }
 
@@ -105,9 +112,21 @@ impl Direct {
         }
     }
 
-    /// When [`Direct::acknowledge`] is due.
-    pub(super) fn acknowledge_at(&self) -> Option<Instant> {
-        self.acknowledge_at
+    /// Acknowledges what has waited long enough; ready when it did.
+    pub(super) fn poll_acknowledge(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let timer = match (&mut self.timer, self.acknowledge_at) {
+                (Some(timer), _) => timer,
+                (None, Some(due)) => self.timer.insert(Box::pin(sleep_until(due))),
+                (None, None) => return Poll::Pending,
+            };
+            ready!(timer.as_mut().poll(cx));
+            self.timer = None;
+            if self.acknowledge_at.is_some_and(|due| due <= Instant::now()) {
+                self.acknowledge();
+                return Poll::Ready(());
+            }
+        }
     }
 
     pub(super) fn acknowledge(&mut self) {

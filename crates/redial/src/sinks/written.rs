@@ -8,7 +8,7 @@ use redial_client::{JobHandle, Output};
 /// server need not wait for it.
 const ACKNOWLEDGE_BYTES: u64 = 128 * 1024;
 /// Less is acknowledged when nothing more has come for so long.
-pub(super) const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(1);
+pub(super) const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(4);
 
 /// What is written and not yet acknowledged. To acknowledge wakes the thread that reads
 /// from the line, which for every piece would cost more than the piece.
