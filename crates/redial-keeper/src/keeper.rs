@@ -35,6 +35,7 @@ mod naps;
 mod network;
 mod penalties;
 mod permit;
+mod pipes;
 mod poll;
 mod queue;
 mod records;

@@ -14,8 +14,8 @@ use crate::session::{Session, Slices};
 /// Frames gathered for one write.
 const BATCH_FRAMES: usize = 16;
 
-/// Bytes gathered for one write: what a Unix socket's buffer takes at once.
-const BATCH_BYTES: usize = 256 * 1024;
+/// Bytes gathered for one write, at least, if there are so many. Each write wakes the peer.
+const BATCH_BYTES: usize = 512 * 1024;
 
 /// One slice for the rest of a frame, then a head and its body for each frame.
 const MAX_SLICES: usize = 1 + BATCH_FRAMES * (1 + Slices::MAX);

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use super::config::Limits;
 use super::naps::Naps;
+use super::pipes::PipeRoom;
 use super::poll::{Poll, Serial};
 use super::time::{Millis, Timers, now};
 use super::workers::Workers;
@@ -26,6 +27,7 @@ pub(super) struct Ground {
     pub(super) dirty: Vec<Serial>,
     /// Outputs that are left alone for a moment, to be read in larger pieces.
     pub(super) naps: Naps,
+    pub(super) pipes: PipeRoom,
     /// Done with, and closed once the news is out: it takes time that others wait for.
     pub(super) to_close: Vec<OwnedFd>,
 }
@@ -43,6 +45,7 @@ impl Ground {
             now: now(),
             dirty: Vec::new(),
             naps: Naps::default(),
+            pipes: PipeRoom::default(),
             to_close: Vec::new(),
         })
     }

@@ -7,14 +7,12 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::ground::Ground;
 use super::naps::Nap;
+use super::pipes::Capacity;
 use super::poll::{Interest, Token};
-use crate::log::{Filled, InputLog, Journal, MAX_READ_BYTES, OutputLog, Written};
+use crate::log::{Filled, InputLog, Journal, OutputLog, Written};
 use crate::outcome::Digest;
 use crate::pool::CHUNK_BYTES;
 
-/// A pipe that is found full is made this large, once (fcntl(2), F_SETPIPE_SZ): the longest
-/// read leaves half of it, so that the writer goes on while we are busy with the other half.
-const BUSY_PIPE_BYTES: usize = 2 * MAX_READ_BYTES;
 /// Reads in a row from one stream, when it is to be emptied.
 const MAX_READS: usize = 16;
 
@@ -33,7 +31,7 @@ pub(super) struct Output {
     napping: bool,
     nap: Nap,
     /// What the pipe holds, once it was found full and enlarged.
-    capacity: Option<usize>,
+    capacity: Option<Capacity>,
     /// After the drain: what lay in the pipe then, and is still to be read.
     owed: Option<u64>,
     complete: bool,
@@ -85,12 +83,12 @@ impl Output {
             if journal.is_full() {
                 return self.unwatch(ground);
             }
-            let at_most = self.owed.unwrap_or(u64::MAX);
+            let at_most = self.owed.unwrap_or(u64::MAX).min(self.capacity() as u64);
             match self.log.fill(&mut ground.output, pipe.as_fd(), at_most) {
                 Filled::Bytes(len) => {
                     journal.push(self.stream, len as u64);
                     self.owed = self.owed.map(|owed| owed - len as u64);
-                    self.enlarge(len);
+                    self.enlarge(ground, len);
                     if !emptied && let Some(time) = self.nap_after(len) {
                         return self.nap(ground, time);
                     }
@@ -114,7 +112,7 @@ impl Output {
 
     /// How long the pipe is worth being left alone after a read, if at all.
     fn nap_after(&mut self, read: usize) -> Option<Duration> {
-        let capacity = self.capacity?;
+        let capacity = self.capacity.as_ref()?.bytes();
         if self.owed.is_some() || !self.log.is_busy() {
             return None;
         }
@@ -148,17 +146,18 @@ impl Output {
         self.pipe.as_ref().is_some_and(|pipe| is_polled(pipe, gone))
     }
 
-    fn enlarge(&mut self, read: usize) {
+    fn enlarge(&mut self, ground: &Ground, read: usize) {
         if read >= CHUNK_BYTES
             && self.capacity.is_none()
             && let Some(pipe) = &self.pipe
         {
-            // Refused when the user has many large pipes: then it stays as it is.
-            let enlarged = rustix::pipe::fcntl_setpipe_size(pipe, BUSY_PIPE_BYTES);
-            let size = enlarged.or_else(|_| rustix::pipe::fcntl_getpipe_size(pipe));
-            // No read brings more than was asked for, whatever the pipe holds.
-            self.capacity = Some(size.unwrap_or(CHUNK_BYTES).min(MAX_READ_BYTES));
+            self.capacity = Some(ground.pipes.enlarge(pipe.as_fd()));
         }
+    }
+
+    /// What one read can bring: a pipe is made to hold a chunk.
+    fn capacity(&self) -> usize {
+        self.capacity.as_ref().map_or(CHUNK_BYTES, Capacity::bytes)
     }
 
     /// From now on told when there is more.
@@ -218,6 +217,7 @@ impl Output {
     /// Closing ends the watch as well: nobody else has this descriptor.
     fn close(&mut self, complete: bool) {
         self.pipe = None;
+        self.capacity = None;
         self.watched = false;
         self.complete = complete;
     }

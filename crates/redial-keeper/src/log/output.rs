@@ -10,9 +10,11 @@ use crate::pool::{CHUNK_BYTES, Pool};
 use crate::wire::{Chunk, StreamState};
 
 const CHUNK: u64 = CHUNK_BYTES as u64;
-/// Read at once from a stream that keeps its pipe full: four times what a pipe holds
-/// unless it is enlarged, for one turn of the loop.
-pub(crate) const MAX_READ_BYTES: usize = 256 * 1024;
+/// Read at once from a stream that keeps its pipe full, for one turn of the loop: as large as a
+/// pipe can be made by everybody (pipe(7), pipe-max-size).
+pub(crate) const MAX_READ_BYTES: usize = 1024 * 1024;
+/// Chunks that one read may touch.
+const MAX_READ_CHUNKS: usize = MAX_READ_BYTES / CHUNK_BYTES + 1;
 /// A read this long means that the writer fills the pipe faster than we look.
 const BUSY_READ_BYTES: usize = 32 * 1024;
 /// So many short reads after a long one, before a writer counts as slow: we may just have come
@@ -77,7 +79,7 @@ impl OutputLog {
                 Filled::Full
             };
         }
-        let mut slices: Vec<IoSliceMut<'_>> = Vec::with_capacity(5);
+        let mut slices: Vec<IoSliceMut<'_>> = Vec::with_capacity(MAX_READ_CHUNKS);
         for (slot, range) in self.ranges(self.end, self.end + wanted) {
             slices.extend(pool.room(slot, range));
         }
@@ -131,7 +133,7 @@ impl OutputLog {
 
     /// Where the bytes `from .. to` lie: slot, and range within its chunk.
     fn ranges(&self, from: u64, to: u64) -> Vec<(u32, std::ops::Range<usize>)> {
-        let mut ranges = Vec::with_capacity(5);
+        let mut ranges = Vec::with_capacity(MAX_READ_CHUNKS);
         let mut at = from;
         while at < to {
             let number = at / CHUNK;
