@@ -13,6 +13,7 @@ use crate::connect::{self, Line};
 use crate::error::{ConnectError, Lost, StartError};
 use crate::job::{Job, JobCell};
 use crate::options::ConnectOptions;
+use crate::redial::Redialler;
 use crate::shared::{Leave, NewJob, Shared};
 use crate::target::Target;
 
@@ -75,6 +76,10 @@ impl Client {
     }
 
     pub(crate) fn on(line: Line, target: &Target, options: &ConnectOptions) -> Self {
+        let over = match Redialler::new(target, options) {
+            Some(redialler) => redialler.follow(line.left, line.over),
+            None => line.over,
+        };
         let channels = usize::try_from(line.hello.limits.channels).unwrap_or(usize::MAX);
         let slots = options
             .jobs_at_once
@@ -91,7 +96,7 @@ impl Client {
             cannot_keep: AtomicBool::new(false),
             local: matches!(target, Target::Local),
             instance: line.hello.instance.into(),
-            driver: line.over,
+            driver: over,
         }))
     }
 

@@ -19,7 +19,7 @@ use crate::network;
 use crate::options::ConnectOptions;
 use crate::preamble::Preamble;
 use crate::runtime_dir::default_socket;
-use crate::session::ClientSession;
+use crate::session::{ClientSession, Held};
 use crate::shared::Shared;
 use crate::target::Target;
 
@@ -37,6 +37,8 @@ pub(crate) struct Line {
     pub(crate) hello: ServerHello,
     /// True when the driver has ended, and the program of an `exec:` line has or was told to.
     pub(crate) over: watch::Receiver<bool>,
+    /// What is left of it then.
+    pub(crate) left: oneshot::Receiver<Held>,
 }
 
 /// Connects and shakes hands, within the timeout.
@@ -68,6 +70,8 @@ pub(crate) struct Begun {
     pub(crate) answers: mpsc::Receiver<Authenticated>,
     /// True when the driver has ended.
     pub(crate) over: watch::Receiver<bool>,
+    /// What is left of it then.
+    pub(crate) left: oneshot::Receiver<Held>,
 }
 
 /// Starts the driver. When the lease goes, so does it.
@@ -81,12 +85,14 @@ where
     let (answer, answers) = mpsc::channel(usize::from(limits::AUTHENTICATE_TRIES));
     let session = ClientSession::new(shared, say_hello, answer, window_bytes);
     let (over_sender, over) = watch::channel(false);
-    tokio::spawn(run(stream, config, session, over_sender));
+    let (hold, left) = oneshot::channel();
+    tokio::spawn(run(stream, config, session, hold, over_sender));
     Begun {
         lease,
         hello,
         answers,
         over,
+        left,
     }
 }
 
@@ -124,14 +130,21 @@ pub(crate) async fn shake_hands(
             target: target.clone(),
             reason: Lost::because("the server asks for a login, which is made over TLS only"),
         }),
-        Ok(Ok(hello)) => Ok(Line { lease, hello, over }),
+        Ok(Ok(hello)) => Ok(Line {
+            lease,
+            hello,
+            over,
+            left: begun.left,
+        }),
         Ok(Err(_)) => {
-            let status = match status {
-                Some(status) => status.await.ok(),
-                None => None,
-            };
+            let status = ended_with(status).await;
             wait_for(&mut over).await;
-            Err(no_hello(target, lease.shared(), status, preamble.text()))
+            Err(no_hello(
+                target,
+                why(begun.left).await,
+                status,
+                preamble.text(),
+            ))
         }
         Err(_) => {
             drop(lease);
@@ -179,6 +192,19 @@ async fn reap(
     let _ = program.wait().await;
 }
 
+/// How a line's program has ended, if it has one and has ended by itself.
+pub(crate) async fn ended_with(
+    status: Option<oneshot::Receiver<ExitStatus>>,
+) -> Option<ExitStatus> {
+    status?.await.ok()
+}
+
+/// Why a line has ended that nobody goes on with.
+pub(crate) async fn why(left: oneshot::Receiver<Held>) -> Lost {
+    let held = left.await.ok();
+    held.map_or_else(Lost::closed_here, |held| held.lost().clone())
+}
+
 pub(crate) async fn wait_for(over: &mut watch::Receiver<bool>) {
     // A sender that is gone is an end too.
     let _ = over.wait_for(|over| *over).await;
@@ -188,6 +214,7 @@ async fn run(
     transport: impl AsyncRead + AsyncWrite + Unpin,
     config: Config,
     mut session: ClientSession,
+    hold: oneshot::Sender<Held>,
     over: watch::Sender<bool>,
 ) {
     let connection = Connection::client(config, Duration::ZERO);
@@ -195,7 +222,8 @@ async fn run(
     if let Err(error) = &ended {
         tracing::debug!(%error, "the connection ended");
     }
-    session.end(Lost::of(&ended));
+    // If nobody takes it, that is the end of all jobs.
+    let _ = hold.send(session.suspend(Lost::of(&ended)));
     over.send_replace(true);
 }
 
@@ -241,7 +269,7 @@ pub(crate) fn too_late(target: &Target, options: &ConnectOptions) -> ConnectErro
 /// Why there was no hello. Where the line just ended, the program's end says more.
 pub(crate) fn no_hello(
     target: &Target,
-    shared: &Shared,
+    reason: Lost,
     status: Option<ExitStatus>,
     text: Option<String>,
 ) -> ConnectError {
@@ -249,7 +277,6 @@ pub(crate) fn no_hello(
         return printed(target, text, status);
     }
     let target = target.clone();
-    let reason = shared.lost().unwrap_or_else(Lost::closed_here);
     match status {
         _ if !reason.without_a_word => ConnectError::Handshake { target, reason },
         Some(status) => ConnectError::Ended { target, status },

@@ -5,8 +5,8 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redial_net::proto::JobId;
 use redial_net::proto::message::{GoodbyeCode, RefusedCode};
+use redial_net::proto::{ErrorCode, JobId};
 use redial_net::tls::TlsError;
 use redial_net::{DriveError, TcpError};
 
@@ -170,6 +170,8 @@ pub struct Lost {
     reason: Arc<str>,
     /// The transport just ended: what is behind it may know more.
     pub(crate) without_a_word: bool,
+    /// The line is gone, not the wish to talk: another may do.
+    pub(crate) is_drop: bool,
 }
 
 impl Lost {
@@ -182,16 +184,25 @@ impl Lost {
             Ok(()) => Lost::because("the server closed the connection"),
             Err(DriveError::Goodbye(goodbye)) => {
                 let (what, code) = (farewell(goodbye.code), goodbye.code);
-                match goodbye.text.as_str() {
+                let reason = match goodbye.text.as_str() {
                     "" => Lost::because(format!("{what} (goodbye {code})")),
                     text => Lost::because(format!("{what} (goodbye {code}: {text})")),
+                };
+                Lost {
+                    is_drop: code == GoodbyeCode::Silent as u16,
+                    ..reason
                 }
             }
+            Err(DriveError::Protocol(error)) if error.code == ErrorCode::Silent => Lost {
+                is_drop: true,
+                ..Lost::because("nothing was heard of the server any more")
+            },
             Err(DriveError::Protocol(error)) => Lost::because(format!(
                 "what the other side says is not redial's protocol: {error}"
             )),
             Err(error @ DriveError::Dropped { .. }) => Lost {
                 without_a_word: true,
+                is_drop: true,
                 ..Lost::because(error.to_string())
             },
         }
@@ -201,6 +212,7 @@ impl Lost {
         Lost {
             reason: reason.into(),
             without_a_word: false,
+            is_drop: false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A running job: its reader, and the handle that writes to it and controls it.
 
+mod cell;
 mod event;
 mod queue;
 mod state;
@@ -18,8 +19,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::client::Lease;
 use crate::error::{ControlError, JobError, StdinError};
 
+pub(crate) use cell::JobCell;
 pub use event::{JobEvent, Output};
-pub(crate) use state::{CONTROLS_MAX, JobCell, JobState};
+pub(crate) use state::{CONTROLS_MAX, JobState};
 pub(crate) use stdin::StdinQueue;
 
 /// A job and the events it brings. Dropped before its end, it leaves the job to its drop
@@ -239,8 +241,7 @@ impl JobHandle {
         if state.over {
             return Err(ControlError::Over);
         }
-        let under_way = state.controls_sent - state.controls_applied;
-        if state.controls.len() as u64 + under_way >= CONTROLS_MAX {
+        if state.controls_waiting() >= CONTROLS_MAX {
             return Err(ControlError::TooMany);
         }
         state.controls.push_back(kind);

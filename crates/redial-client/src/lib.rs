@@ -39,6 +39,7 @@ pub mod network;
 mod options;
 mod outcome;
 mod preamble;
+mod redial;
 mod runtime_dir;
 mod session;
 mod shared;

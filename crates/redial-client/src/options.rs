@@ -21,6 +21,9 @@ pub struct ConnectOptions {
     pub jobs_at_once: usize,
     /// Bytes of each output stream that may wait here to be taken. Default: 1 MiB.
     pub window_bytes: u64,
+    /// For how long a line that has dropped is dialled again, until its jobs are given up; not
+    /// at all if none. Default: 10 min. `local:` has no line that could be dialled again.
+    pub redial: Option<Duration>,
     /// What `[user@]host[:port]` needs besides.
     pub network: NetworkOptions,
 }
@@ -32,6 +35,7 @@ impl Default for ConnectOptions {
             local_program: PathBuf::from("redial"),
             jobs_at_once: 256,
             window_bytes: 1 << 20,
+            redial: Some(Duration::from_secs(600)),
             network: NetworkOptions::default(),
         }
     }
@@ -59,6 +63,12 @@ impl ConnectOptions {
     /// Sets [`Self::window_bytes`], at least 4 KiB.
     pub fn window_bytes(mut self, bytes: u64) -> Self {
         self.window_bytes = bytes.max(4096);
+        self
+    }
+
+    /// Sets [`Self::redial`].
+    pub fn redial(mut self, within: Option<Duration>) -> Self {
+        self.redial = within;
         self
     }
 

@@ -1,6 +1,9 @@
 //! The client's part in a connection: moves what handles want into the connection, and
 //! what the server says into the jobs.
 
+mod held;
+mod running;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,8 +15,10 @@ use redial_net::{Session, Slices};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Lost, StartError};
-use crate::job::{JobCell, JobEvent, JobState, Output, StdinQueue};
-use crate::shared::{Leave, NewJob, Notes, Shared};
+use crate::job::{JobCell, Output};
+use crate::shared::{Leave, NewJob, Shared};
+pub(crate) use held::Held;
+use running::{Running, Sent};
 
 /// One connection's session.
 #[derive(Debug)]
@@ -25,24 +30,17 @@ pub(crate) struct ClientSession {
     answers: mpsc::Sender<Authenticated>,
     /// The handshake is done, login and all.
     ready: bool,
+    instance: [u8; 16],
+    /// Jobs of an earlier line that are not asked for yet.
+    resuming: VecDeque<Running>,
     /// Starts that the connection has no room for yet; bounded by the client's own
     /// limit on jobs.
     waiting: VecDeque<NewJob>,
     running: HashMap<ChannelId, Running>,
     window: u64,
     goodbye_said: bool,
-    lost: Option<Lost>,
-}
-
-/// A job on this connection.
-#[derive(Debug)]
-struct Running {
-    cell: Arc<JobCell>,
-    /// Who waits for the answer to the start.
-    answer: Option<oneshot::Sender<Result<(), StartError>>>,
-    stdin: StdinQueue,
-    stdin_ended: bool,
-    granted: [u64; 2],
+    /// Its jobs are held for another line.
+    suspended: bool,
 }
 
 impl ClientSession {
@@ -57,23 +55,70 @@ impl ClientSession {
             hello: Some(hello),
             answers,
             ready: false,
+            instance: [0; 16],
+            resuming: VecDeque::new(),
             waiting: VecDeque::new(),
             running: HashMap::new(),
             window,
             goodbye_said: false,
-            lost: None,
+            suspended: false,
         }
     }
 
-    /// The connection has ended, for this reason.
-    pub(crate) fn end(mut self, lost: Lost) {
-        self.lost = Some(lost);
+    /// The line has ended, for this reason: what another line needs to go on.
+    pub(crate) fn suspend(mut self, lost: Lost) -> Held {
+        self.hold(lost)
+    }
+
+    fn hold(&mut self, lost: Lost) -> Held {
+        self.suspended = true;
+        let running = self.running.drain().map(|(_, running)| running);
+        let running = running.chain(self.resuming.drain(..)).collect();
+        let waiting = std::mem::take(&mut self.waiting);
+        Held::new(Arc::clone(&self.shared), running, waiting, lost)
+    }
+
+    /// Goes on with the jobs of a line that has dropped.
+    fn adopt(&mut self, held: Held) {
+        if let Some((shared, running, waiting)) = held.into_parts() {
+            self.shared = shared;
+            self.resuming = running.into();
+            self.waiting = waiting;
+        }
+    }
+
+    fn resume(&mut self, connection: &mut Connection) {
+        while let Some(mut running) = self.resuming.pop_front() {
+            {
+                let state = running.cell.lock();
+                if state.left || state.over {
+                    continue;
+                }
+            }
+            match running.ask_again(self.window, connection) {
+                Ok(channel) => {
+                    running.cell.lock().channel = Some(channel);
+                    self.running.insert(channel, running);
+                }
+                Err(error) if has_to_wait(&error) => {
+                    self.resuming.push_front(running);
+                    return;
+                }
+                Err(error) => running.lose(&Lost::because(error.to_string())),
+            }
+        }
     }
 
     /// True when whoever connected has given up before the handshake was done, or has said
     /// what cannot be sent.
     fn take_notes(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> bool {
-        let notes = self.shared.take_notes(cx.waker());
+        let mut notes = self.shared.take_notes(cx.waker());
+        if let Some(held) = notes.adopted.take() {
+            self.adopt(*held);
+            // From now on the notes of their handles count.
+            notes = self.shared.take_notes(cx.waker());
+        }
+        self.resume(connection);
         if let Some(authenticate) = notes.authenticate
             && let Err(error) = connection.authenticate(&authenticate)
         {
@@ -90,7 +135,7 @@ impl ClientSession {
                 break;
             }
         }
-        let idle = self.running.is_empty() && self.waiting.is_empty();
+        let idle = self.running.is_empty() && self.waiting.is_empty() && self.resuming.is_empty();
         let leave = notes.leave == Leave::Now || (notes.leave == Leave::WhenIdle && idle);
         if leave && !self.goodbye_said {
             self.goodbye_said = true;
@@ -106,13 +151,7 @@ impl ClientSession {
         }
         let channel = match connection.start(&job.start) {
             Ok(channel) => channel,
-            // That the connection is closing, its end will say.
-            Err(
-                CommandError::Busy
-                | CommandError::NotReady
-                | CommandError::Closing
-                | CommandError::Channels { .. },
-            ) => return Some(job),
+            Err(error) if has_to_wait(&error) => return Some(job),
             Err(error) => {
                 // Whoever asked may have gone; then nobody needs to know.
                 let _ = job
@@ -121,13 +160,8 @@ impl ClientSession {
                 return None;
             }
         };
-        let running = Running {
-            cell: Arc::clone(&job.cell),
-            answer: Some(job.answer),
-            stdin: StdinQueue::default(),
-            stdin_ended: false,
-            granted: [job.start.stdout_credit, job.start.stderr_credit],
-        };
+        let sent = Sent::now(self.instance);
+        let running = Running::started(Arc::clone(&job.cell), job.answer, job.start, sent);
         self.running.insert(channel, running);
         job.cell.lock().channel = Some(channel);
         self.serve(&job.cell, connection);
@@ -149,17 +183,16 @@ impl ClientSession {
             self.running.remove(&channel);
             return;
         }
-        if state.over {
+        if state.over || running.resuming {
             return;
         }
         running.send_stdin(&mut state, channel, connection);
         while let Some(&kind) = state.controls.front() {
             // Not attached yet, or too much waits: it stays for the next turn.
-            let Ok(number) = connection.control(channel, kind) else {
+            if connection.control(channel, kind).is_err() {
                 break;
-            };
-            state.controls_sent = number;
-            state.controls.pop_front();
+            }
+            state.sent_control();
         }
         for stream in Output::BOTH {
             let taken = state.report(stream);
@@ -171,14 +204,15 @@ impl ClientSession {
         let Some(running) = self.running.get_mut(&channel) else {
             return;
         };
-        running.cell.say(JobEvent::Attached {
-            pid: attached.pid,
-            exact: attached.exact,
-        });
-        let mut state = running.cell.lock();
-        state.controls_sent = state.controls_sent.max(attached.applied);
-        state.controls_applied = attached.applied;
-        drop(state);
+        let resumed = running.resuming;
+        if let Err(lost) = running.attached(attached, channel, connection) {
+            running.lose(&lost);
+            connection.close(channel, false);
+            self.running.remove(&channel);
+            return;
+        }
+        let (pid, exact) = (attached.pid, attached.exact);
+        running.cell.attached(pid, exact, attached.applied, resumed);
         running.answer(Ok(()));
         // What had to wait for this goes now.
         let cell = Arc::clone(&running.cell);
@@ -190,10 +224,12 @@ impl ClientSession {
             return;
         };
         running.cell.lock().channel = None;
-        running.answer(Err(StartError::Refused {
-            code: refused.code,
-            text: refused.text,
-        }));
+        let Refused { code, text } = refused;
+        let error = StartError::Refused { code, text };
+        let reason = Lost::because(format!("the server has it no more: {error}"));
+        if !running.answer(Err(error)) {
+            running.lose(&reason);
+        }
     }
 
     fn data(
@@ -213,8 +249,10 @@ impl ClientSession {
         }
     }
 
-    fn say(&self, channel: ChannelId, event: JobEvent) {
-        self.tell(channel, |cell| cell.say(event));
+    fn missed(&self, channel: ChannelId, stream: Stream, from: u64, to: u64) {
+        if let Some(stream) = Output::of(stream) {
+            self.tell(channel, |cell| cell.lock().miss(stream, from, to));
+        }
     }
 
     fn tell(&self, channel: ChannelId, say: impl FnOnce(&JobCell)) {
@@ -236,52 +274,10 @@ impl ClientSession {
     }
 }
 
-impl Running {
-    fn answer(&mut self, answer: Result<(), StartError>) {
-        if let Some(waiting) = self.answer.take() {
-            // Whoever asked may have gone; the job's own state says so.
-            let _ = waiting.send(answer);
-        }
-    }
-
-    fn send_stdin(&mut self, state: &mut JobState, channel: ChannelId, to: &mut Connection) {
-        if state.stdin.closed || self.stdin_ended {
-            state.stdin.incoming.clear();
-            return;
-        }
-        for bytes in std::mem::take(&mut state.stdin.incoming) {
-            if to
-                .data_ready(channel, Stream::Stdin, bytes.len() as u64)
-                .is_err()
-            {
-                // The child closed it in this very moment.
-                return;
-            }
-            state.stdin.sum(&bytes);
-            self.stdin.push(bytes);
-        }
-        if state.stdin.open && state.stdin.finished {
-            self.stdin_ended = true;
-            to.eof(channel, Stream::Stdin);
-        }
-    }
-
-    /// Acknowledges, and gives credit in steps of at least a quarter of the window.
-    fn report(
-        &mut self,
-        output: Output,
-        taken: u64,
-        window: u64,
-        channel: ChannelId,
-        to: &mut Connection,
-    ) {
-        to.acknowledge(channel, output.stream(), taken);
-        let granted = &mut self.granted[output.index()];
-        if taken + window >= *granted + window / 4 {
-            *granted = taken + window;
-            to.grant(channel, output.stream(), *granted);
-        }
-    }
+/// What passes by itself. That the connection is closing, its end will say.
+fn has_to_wait(error: &CommandError) -> bool {
+    use CommandError::{Busy, Channels, Closing, NotReady};
+    matches!(error, Busy | NotReady | Closing | Channels { .. })
 }
 
 impl Session for ClientSession {
@@ -289,6 +285,7 @@ impl Session for ClientSession {
         match event {
             Event::ServerHello(hello) => {
                 self.ready = !hello.auth;
+                self.instance = hello.instance.into();
                 if let Some(waiting) = self.hello.take() {
                     // Whoever connected may have given up.
                     let _ = waiting.send(hello);
@@ -323,26 +320,26 @@ impl Session for ClientSession {
                 offset: length,
             } => {
                 if let Some(stream) = Output::of(stream) {
-                    self.say(channel, JobEvent::Eof { stream, length });
+                    self.tell(channel, |cell| cell.eof(stream, length));
                 }
             }
-            Event::Applied { channel, number } => self.tell(channel, |cell| {
-                let mut state = cell.lock();
-                state.controls_applied = number.min(state.controls_sent);
-            }),
+            Event::Applied { channel, number } => {
+                self.tell(channel, |cell| cell.lock().applied_up_to(number));
+            }
             Event::Missed {
-                channel, stream, ..
-            } => {
-                if let Some(stream) = Output::of(stream) {
-                    self.tell(channel, |cell| cell.lock().miss(stream));
-                }
-            }
+                channel,
+                stream,
+                from,
+                to,
+            } => self.missed(channel, stream, from, to),
             Event::Holder {
                 channel,
                 holder: false,
             } => self.tell(channel, |cell| cell.taken_over()),
-            Event::StdinClosed { channel } => self.say(channel, JobEvent::StdinClosed),
-            Event::Exited { channel, exit } => self.say(channel, JobEvent::Exited(exit.into())),
+            Event::StdinClosed { channel } => self.tell(channel, JobCell::stdin_closed),
+            Event::Exited { channel, exit } => {
+                self.tell(channel, |cell| cell.exited(exit.into()));
+            }
             Event::Ended { channel, outcome } => {
                 if let Some(running) = self.running.get_mut(&channel) {
                     running.cell.end((*outcome).into());
@@ -378,16 +375,8 @@ impl Session for ClientSession {
 /// However the driver ends, even with its runtime: nobody waits for ever.
 impl Drop for ClientSession {
     fn drop(&mut self) {
-        let lost = self.lost.take().unwrap_or_else(Lost::closed_here);
-        let Notes { starts, .. } = self.shared.end(lost.clone());
-        for running in self.running.values_mut() {
-            let (job, reason) = (running.cell.id, lost.clone());
-            running.cell.lose(&lost);
-            running.answer(Err(StartError::Lost { job, reason }));
-        }
-        // Their answers are dropped: they were not sent.
-        for job in self.waiting.drain(..).chain(starts) {
-            job.cell.lose(&lost);
+        if !self.suspended {
+            drop(self.hold(Lost::closed_here()));
         }
     }
 }

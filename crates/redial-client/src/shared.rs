@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::error::{Lost, StartError};
 use crate::job::JobCell;
 use crate::lock::lock;
+use crate::session::Held;
 
 /// What all handles of a connection and its session share.
 #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ struct Inbox {
 pub(crate) struct Notes {
     /// Jobs whose handles have something to say.
     pub(crate) jobs: Vec<Arc<JobCell>>,
+    /// Jobs of another line, which has dropped, and the desk of their handles.
+    pub(crate) adopted: Option<Box<Held>>,
     /// The next word of the login.
     pub(crate) authenticate: Option<Box<Authenticate>>,
     /// Jobs to be started.
@@ -71,6 +74,17 @@ impl Shared {
         self.change(|notes| notes.starts.push(job));
     }
 
+    /// Hands over the jobs of a line that has dropped. If this one ends before it takes them, they
+    /// are given back by [`Shared::take_back`].
+    pub(crate) fn adopt(&self, held: Held) {
+        self.change(|notes| notes.adopted = Some(Box::new(held)));
+    }
+
+    /// The jobs that were handed over and not taken.
+    pub(crate) fn take_back(&self) -> Option<Box<Held>> {
+        lock(&self.inbox).notes.adopted.take()
+    }
+
     /// Says who we are. The answer comes through the session's channel.
     pub(crate) fn authenticate(&self, message: Authenticate) {
         self.change(|notes| notes.authenticate = Some(Box::new(message)));
@@ -102,7 +116,8 @@ impl Shared {
     /// Takes all notes; `waker` is woken at the next one.
     pub(crate) fn take_notes(&self, waker: &Waker) -> Notes {
         let mut inbox = lock(&self.inbox);
-        if inbox.waker.is_none() {
+        // The one that waits may be another than before: an earlier line's driver.
+        if !inbox.waker.as_ref().is_some_and(|it| it.will_wake(waker)) {
             inbox.waker = Some(waker.clone());
         }
         let leave = inbox.notes.leave;

@@ -7,6 +7,7 @@ mod echo;
 mod frame;
 mod keys;
 mod network;
+mod redial;
 mod repl;
 mod run;
 mod serve;
@@ -32,6 +33,7 @@ pub(crate) use frame::{
 };
 pub(crate) use keys::{KeysArgs, KeysCommand, NewArgs, TrustArgs};
 pub(crate) use network::NetworkArgs;
+pub(crate) use redial::RedialArgs;
 pub(crate) use repl::ReplArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use serve::{LogFormat, ServeArgs};

@@ -24,6 +24,10 @@ pub(crate) enum Event {
     Stdout(Data),
     /// It wrote to stderr.
     Stderr(Data),
+    /// The line has dropped, and is dialled again.
+    Dropped { reason: String },
+    /// It is there again.
+    Back { after_ms: u64 },
     /// Its process is gone; output may still follow.
     Exited(Ended),
     /// It is over, or redial has failed: always the last line.

@@ -1,6 +1,7 @@
 //! Our own words on stderr: one line each, with everything foreign in them made harmless.
 
 use std::fmt::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::PollFlags;
 
@@ -22,8 +23,37 @@ pub(crate) fn usage(text: &str) {
     write_all(&lines.collect::<String>());
 }
 
+/// What goes on for a while, on a terminal; its end follows on the same line.
+pub(crate) fn status(text: impl fmt::Display) {
+    let text = format!("redial: {}", Harmless(text));
+    let before = if STATUS.swap(true, Ordering::Relaxed) {
+        "\n"
+    } else {
+        ""
+    };
+    write_all(&format!("{before}{text}"));
+}
+
+/// The end of what goes on.
+pub(crate) fn end_status(text: impl fmt::Display) {
+    let before = if STATUS.swap(false, Ordering::Relaxed) {
+        ""
+    } else {
+        "redial: "
+    };
+    write_all(&format!("{before}{}\n", Harmless(text)));
+}
+
+/// A line of [`status`] waits for its end: what comes between begins on a line of its own.
+static STATUS: AtomicBool = AtomicBool::new(false);
+
 fn line(text: fmt::Arguments<'_>) {
-    write_all(&format!("{text}\n"));
+    let before = if STATUS.swap(false, Ordering::Relaxed) {
+        "\n"
+    } else {
+        ""
+    };
+    write_all(&format!("{before}{text}\n"));
 }
 
 fn write_all(text: &str) {

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 use support::processes::{mark, marked, none_left};
-use support::server::{TestServer, terminate};
+use support::server::{TestServer, kill_front, terminate};
 use support::{Ran, Redial, eventually, finish, noise};
 
 const SCHEMA: &str = include_str!("../../../docs/run.schema.json");
@@ -100,6 +100,7 @@ fn many_kinds() -> Vec<Ran> {
     marked(&mark)
         .iter()
         .for_each(|process| terminate(process.pid));
+    ran.push(whose_front_was_killed());
     ran.push(ended_by_its_server());
     ran.push(interrupted());
     ran
@@ -113,6 +114,38 @@ fn up(child: &mut std::process::Child) {
         stdout.read_exact(&mut byte).unwrap();
         said.push(byte[0]);
     }
+}
+
+fn whose_front_was_killed() -> Ran {
+    let server = TestServer::start();
+    let mut child = json(&server.target(), &["-c", "echo up; cat"]).spawn();
+    let stdin = child.stdin.take().unwrap();
+    up(&mut child);
+    kill_front(server.pid());
+    let mut said = Vec::new();
+    let stdout = child.stdout.as_mut().unwrap();
+    while !said.ends_with(b"}\n") || !said.windows(6).any(|it| it == b"\"back\"") {
+        let mut byte = [0];
+        stdout.read_exact(&mut byte).unwrap();
+        said.push(byte[0]);
+    }
+    drop(stdin);
+    let rest = finish(child, Instant::now());
+    Ran {
+        stdout: [said, rest.stdout].concat(),
+        ..rest
+    }
+}
+
+#[test]
+fn a_line_that_drops_and_is_back_is_two_events() {
+    let events = events(&whose_front_was_killed());
+    let names: Vec<&str> = events
+        .iter()
+        .filter_map(|it| it["event"].as_str())
+        .collect();
+    assert_eq!(names, ["dropped", "back", "exited", "outcome"]);
+    assert!(events[1]["after_ms"].as_u64().is_some_and(|ms| ms < 5_000));
 }
 
 fn ended_by_its_server() -> Ran {
@@ -175,6 +208,7 @@ fn each_kind_of_end_says_status_and_whose_fault_it_was() {
         (125, "not-started", "usage"),
         (0, "exited", ""),
         (125, "not-started", "connect"),
+        (0, "exited", ""),
         (125, "signaled", "server-ended"),
         (143, "signaled", ""),
     ];
@@ -190,7 +224,7 @@ fn each_kind_of_end_says_status_and_whose_fault_it_was() {
             assert!(ran.stderr.contains(message), "{message}: {}", ran.stderr);
         }
     }
-    let last = outcome(&all[15]);
+    let last = outcome(&all[16]);
     assert_eq!(
         (&last["interrupted"], &last["cause"]),
         (&true.into(), &"cancelled".into())

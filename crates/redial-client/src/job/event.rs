@@ -1,10 +1,12 @@
 //! What a job tells its reader.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use redial_net::proto::Stream;
 
+use crate::error::Lost;
 use crate::outcome::{Exit, Outcome};
 
 /// One of a command's two outputs.
@@ -75,6 +77,16 @@ pub enum JobEvent {
     },
     /// It reads no more stdin.
     StdinClosed,
+    /// The line has dropped; another is dialled, and the job goes on over it.
+    LineDropped {
+        /// Why.
+        reason: Lost,
+    },
+    /// The job is reached over another line; nothing of it is lost.
+    LineBack {
+        /// How long it was not.
+        after: Duration,
+    },
     /// Its process has exited; output may still follow.
     Exited(Exit),
     /// It is over: the last event.

@@ -4,18 +4,16 @@
 //! goes on over another.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
 use std::task::Waker;
+use std::time::Instant;
 
 use bytes::Bytes;
 use redial_net::proto::message::ControlKind;
-use redial_net::proto::{ChannelId, JobId, StreamDigest};
-use tokio::sync::Notify;
+use redial_net::proto::{ChannelId, StreamDigest};
 
 use super::event::{JobEvent, Output};
 use super::queue::EventQueue;
-use crate::error::{JobError, Lost, StdinError};
-use crate::lock::lock;
+use crate::error::{JobError, StdinError};
 use crate::outcome::{Cause, Digest, Outcome, Status};
 
 /// Stdin bytes that may wait here, unacknowledged ones included.
@@ -28,27 +26,25 @@ pub(crate) const CONTROLS_MAX: u64 = 64;
 const REPORT_BYTES: u64 = 64 * 1024;
 const REPORT_PIECES: u32 = 64;
 
-/// A job's state and who waits for it.
-#[derive(Debug)]
-pub(crate) struct JobCell {
-    pub(crate) id: JobId,
-    /// Told when stdin has room again, or is closed.
-    pub(crate) stdin_moved: Notify,
-    state: Mutex<JobState>,
-}
-
-/// See [`JobCell`].
+/// See [`super::JobCell`].
 #[derive(Debug, Default)]
 pub(crate) struct JobState {
     pub(crate) queue: EventQueue,
     pub(crate) reader: Option<Waker>,
-    outputs: [Received; 2],
+    pub(super) outputs: [Received; 2],
     pub(crate) stdin: StdinDesk,
     /// Controls not handed to the connection yet.
     pub(crate) controls: VecDeque<ControlKind>,
-    /// Number of the last control handed over, and of the last applied.
-    pub(crate) controls_sent: u64,
-    pub(crate) controls_applied: u64,
+    /// Controls handed over and not known to be applied: they may have to be sent again.
+    pub(super) under_way: VecDeque<ControlKind>,
+    /// Number of the last control applied.
+    pub(super) applied: u64,
+    /// It is known to run.
+    pub(super) attached: bool,
+    /// Its exit has been said.
+    pub(super) exited: bool,
+    /// When its line dropped, until it is reached again.
+    pub(super) dropped_at: Option<Instant>,
     /// Its channel on the present connection.
     pub(crate) channel: Option<ChannelId>,
     /// It stands in the driver's notes.
@@ -65,15 +61,17 @@ pub(crate) struct JobState {
 
 /// What has arrived of one output.
 #[derive(Debug, Default)]
-struct Received {
+pub(super) struct Received {
     /// Made with the first byte: most streams of most jobs are empty.
-    digest: Option<Box<StreamDigest>>,
-    arrived: u64,
-    taken: u64,
-    reported: u64,
-    pieces: u32,
-    stopped: bool,
-    missed: bool,
+    pub(super) digest: Option<Box<StreamDigest>>,
+    pub(super) arrived: u64,
+    pub(super) taken: u64,
+    pub(super) reported: u64,
+    pub(super) pieces: u32,
+    pub(super) stopped: bool,
+    pub(super) ended: bool,
+    /// The first of the ranges that are gone.
+    pub(super) missed: Option<(u64, u64)>,
 }
 
 /// What the caller has written to stdin.
@@ -93,113 +91,6 @@ pub(crate) struct StdinDesk {
     pub(crate) closed: bool,
 }
 
-impl JobCell {
-    pub(crate) fn new(id: JobId, stdin: bool, manual: bool) -> Self {
-        let mut state = JobState {
-            manual,
-            ..JobState::default()
-        };
-        state.stdin.open = stdin;
-        JobCell {
-            id,
-            stdin_moved: Notify::new(),
-            state: Mutex::new(state),
-        }
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, JobState> {
-        lock(&self.state)
-    }
-
-    /// Tells the reader, and ends every wait for stdin if nothing can be written now.
-    fn wake(&self, mut state: MutexGuard<'_, JobState>) {
-        let reader = state.reader.take();
-        let over = state.over || state.stdin.closed;
-        drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-        if over {
-            self.stdin_moved.notify_waiters();
-        }
-    }
-
-    /// Something happened.
-    pub(crate) fn say(&self, event: JobEvent) {
-        let mut state = self.lock();
-        state.stdin.closed |= matches!(event, JobEvent::StdinClosed);
-        state.queue.push(Ok(event));
-        self.wake(state);
-    }
-
-    /// The connection is gone, or this job's part of it.
-    pub(crate) fn lose(&self, reason: &Lost) {
-        let mut state = self.lock();
-        if !state.over {
-            state.over = true;
-            let (job, reason) = (self.id, reason.clone());
-            state.queue.push(Err(JobError::Lost { job, reason }));
-        }
-        self.wake(state);
-    }
-
-    /// Another client is its holder now: nothing more comes, and nothing can be done.
-    pub(crate) fn taken_over(&self) {
-        let mut state = self.lock();
-        if !state.over {
-            state.over = true;
-            state.queue.push(Err(JobError::Taken { job: self.id }));
-        }
-        self.wake(state);
-    }
-
-    /// The outcome, which is compared with what has arrived.
-    pub(crate) fn end(&self, outcome: Outcome) {
-        let mut state = self.lock();
-        if state.over {
-            return;
-        }
-        state.ended = true;
-        state.over = true;
-        let (job, outcome) = (self.id, Box::new(outcome));
-        let item = if let Some((stream, reason)) = state.difference(&outcome) {
-            Err(JobError::Incomplete {
-                job,
-                stream,
-                reason,
-                outcome,
-            })
-        } else if let Some(reason) = state.stdin.difference(&outcome.stdin) {
-            Err(JobError::OtherStdin {
-                job,
-                reason,
-                outcome,
-            })
-        } else {
-            Ok(JobEvent::Ended(outcome))
-        };
-        state.queue.push(item);
-        self.wake(state);
-    }
-
-    /// Output has arrived: `bytes` in the buffer `source`. False when it is to be
-    /// forgotten because nobody reads it any more.
-    pub(crate) fn arrive(&self, stream: Output, offset: u64, bytes: &[u8], source: &Bytes) -> bool {
-        let mut state = self.lock();
-        let wanted = !state.left && !state.over;
-        let received = &mut state.outputs[stream.index()];
-        received.arrived = offset + bytes.len() as u64;
-        if received.stopped || !wanted {
-            received.taken = received.arrived;
-            return false;
-        }
-        received.digest.get_or_insert_default().update(bytes);
-        state.queue.push_data(stream, offset, bytes, source);
-        self.wake(state);
-        true
-    }
-}
-
 impl StdinDesk {
     /// All there will ever be. It is the caller's memory already, so it is not bounded.
     pub(crate) fn give_all(&mut self, bytes: Bytes) {
@@ -217,7 +108,7 @@ impl StdinDesk {
 
     /// How what the command was given differs from what was sent. Less is no difference
     /// unless the server calls it complete: a command need not read to the end.
-    fn difference(&self, said: &Digest) -> Option<String> {
+    pub(super) fn difference(&self, said: &Digest) -> Option<String> {
         let digest = self.digest.as_deref();
         let sent = digest.map_or(0, StreamDigest::bytes);
         if said.bytes > sent || (said.complete && said.bytes != sent) {
@@ -278,8 +169,33 @@ impl JobState {
     }
 
     /// Bytes of this output are gone for good.
-    pub(crate) fn miss(&mut self, stream: Output) {
-        self.outputs[stream.index()].missed = true;
+    pub(crate) fn miss(&mut self, stream: Output, from: u64, to: u64) {
+        let received = &mut self.outputs[stream.index()];
+        received.missed.get_or_insert((from, to));
+        received.arrived = received.arrived.max(to);
+    }
+
+    /// The offset from which this output is wanted.
+    pub(crate) fn arrived(&self, stream: Output) -> u64 {
+        self.outputs[stream.index()].arrived
+    }
+
+    /// A control was handed over.
+    pub(crate) fn sent_control(&mut self) {
+        let sent = self.controls.pop_front();
+        self.under_way.extend(sent);
+    }
+
+    /// Every control up to this number is applied.
+    pub(crate) fn applied_up_to(&mut self, number: u64) {
+        while self.applied < number && self.under_way.pop_front().is_some() {
+            self.applied += 1;
+        }
+    }
+
+    /// Controls that are not known to be applied.
+    pub(crate) fn controls_waiting(&self) -> u64 {
+        (self.controls.len() + self.under_way.len()) as u64
     }
 
     /// Room for stdin in bytes, or why there never will be any.
@@ -291,7 +207,7 @@ impl JobState {
         }
     }
 
-    fn difference(&self, outcome: &Outcome) -> Option<(Output, String)> {
+    pub(super) fn difference(&self, outcome: &Outcome) -> Option<(Output, String)> {
         let said = [&outcome.stdout, &outcome.stderr];
         Output::BOTH.into_iter().find_map(|stream| {
             let index = stream.index();
@@ -306,8 +222,10 @@ impl Received {
         if self.stopped {
             return None;
         }
-        if self.missed {
-            return Some("bytes went on the server before they could be sent".to_owned());
+        if let Some((from, to)) = self.missed {
+            return Some(format!(
+                "bytes {from} to {to} went on the server before they could be sent"
+            ));
         }
         if self.arrived != said.bytes {
             return Some(format!(

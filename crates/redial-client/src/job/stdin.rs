@@ -49,6 +49,16 @@ impl Block {
 }
 
 impl StdinQueue {
+    /// Offset behind the last byte.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Whether what follows this offset is kept.
+    pub(crate) fn holds(&self, from: u64) -> bool {
+        (self.start..=self.end).contains(&from)
+    }
+
     /// Adds bytes at the end; small writes are gathered.
     pub(crate) fn push(&mut self, mut bytes: Bytes) {
         self.end += bytes.len() as u64;

@@ -16,8 +16,9 @@ use super::options::NetworkOptions;
 use super::patience::Patience;
 use super::route::Route;
 use super::secure::{Secure, record, secure};
-use crate::client::Lease;
-use crate::connect::{Begun, KEEPALIVE_MS, Line, begin, mind, no_hello, too_late, wait_for};
+use crate::connect::{
+    Begun, KEEPALIVE_MS, Line, begin, ended_with, mind, no_hello, too_late, wait_for, why,
+};
 use crate::error::{ConnectError, Lost};
 use crate::options::ConnectOptions;
 use crate::target::{HostTarget, Target};
@@ -161,6 +162,7 @@ impl Attempt<'_> {
             hello,
             mut answers,
             over,
+            left,
         } = begin(secure.stream, config, self.options.window_bytes);
         let (status, mut over) = match secure.program {
             Some(program) => {
@@ -175,11 +177,8 @@ impl Attempt<'_> {
         };
         let Ok(hello) = hello else {
             wait_for(&mut over).await;
-            let status = match status {
-                Some(status) => status.await.ok(),
-                None => None,
-            };
-            return Err(no_hello(self.target, lease.shared(), status, None));
+            let status = ended_with(status).await;
+            return Err(no_hello(self.target, why(left).await, status, None));
         };
         let bound = self.bound(&hello, binding)?;
         let login = Login {
@@ -193,12 +192,19 @@ impl Attempt<'_> {
         };
         let came = match login.run().await {
             Ok(Ended::In) => {
-                let line = Line { lease, hello, over };
+                let line = Line {
+                    lease,
+                    hello,
+                    over,
+                    left,
+                };
                 return Ok(Came::In(Box::new(line)));
             }
             Ok(Ended::Locked(keys)) => Ok(Came::Locked(keys)),
             Ok(Ended::Denied) => Ok(Came::Denied),
-            Err(broken) => self.broken(broken, &lease, progress),
+            Err(Broken::HungUp) => self.hung_up(why(left).await, progress),
+            Err(Broken::OutOfTime) => Err(too_late(self.target, self.options)),
+            Err(Broken::Rules(rule)) => Err(login_failed(self.target, LoginError::Rules(rule))),
         };
         // Nothing of this connection is left when the next begins.
         drop(lease);
@@ -222,28 +228,16 @@ impl Attempt<'_> {
         })
     }
 
-    fn broken(
-        &self,
-        broken: Broken,
-        lease: &Lease,
-        progress: &mut Progress,
-    ) -> Result<Came, ConnectError> {
-        match broken {
-            Broken::HungUp => {
-                let reason = lease.shared().lost().unwrap_or_else(Lost::closed_here);
-                // It has had enough of our keys: which they were says more.
-                if !reason.without_a_word && progress.has_failed() {
-                    progress.close(&reason.to_string());
-                    return Ok(Came::Denied);
-                }
-                Err(ConnectError::Handshake {
-                    target: self.target.clone(),
-                    reason,
-                })
-            }
-            Broken::OutOfTime => Err(too_late(self.target, self.options)),
-            Broken::Rules(rule) => Err(login_failed(self.target, LoginError::Rules(rule))),
+    fn hung_up(&self, reason: Lost, progress: &mut Progress) -> Result<Came, ConnectError> {
+        // It has had enough of our keys: which they were says more.
+        if !reason.without_a_word && progress.has_failed() {
+            progress.close(&reason.to_string());
+            return Ok(Came::Denied);
         }
+        Err(ConnectError::Handshake {
+            target: self.target.clone(),
+            reason,
+        })
     }
 }
 

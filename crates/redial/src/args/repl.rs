@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::network::NetworkArgs;
+use super::redial::RedialArgs;
 use crate::charset::Charset;
 use crate::duration;
 
@@ -59,6 +60,8 @@ pub(crate) struct ReplArgs {
     /// Give up connecting after so long [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) redial: RedialArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     /// Say nothing but errors and exit codes

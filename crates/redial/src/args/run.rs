@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::network::{HOSTS, NetworkArgs};
+use super::redial::RedialArgs;
 use crate::charset::Charset;
 use crate::duration;
 
@@ -21,12 +22,16 @@ a command ends with local: and any private server, where a cgroup can be made fo
 
 A stdout or stderr that is closed when redial starts (>&-) counts as /dev/null.
 
-Environment: REDIAL_DEADLINE, REDIAL_DRAIN, REDIAL_ON_DROP, REDIAL_CONNECT_TIMEOUT take
-the place of the flags; REDIAL_LOG=debug shows what happens inside.
+Environment: REDIAL_DEADLINE, REDIAL_DRAIN, REDIAL_ON_DROP, REDIAL_CONNECT_TIMEOUT,
+REDIAL_REDIAL take the place of the flags; REDIAL_LOG=debug shows what happens inside.
 
-Settings file: [run] deadline, drain, on-drop, connect-timeout.
+Settings file: [run] deadline, drain, on-drop, connect-timeout, redial.
 
---json: one object a line on stdout: started, stdout, stderr, exited, and last outcome, whose
+A line that drops is dialled again, and everything goes on where it was: both outputs, stdin,
+signals, the outcome; nothing runs twice. --on-drop says what becomes of the command if nobody
+comes back.
+
+--json: one object a line on stdout: started, stdout, stderr, dropped, back, exited, and last outcome, whose
 'error' is null unless redial itself failed, so that a command that exits with 125 is told from
 that. The exit code stays. docs/json.md and docs/run.schema.json say every key.
 
@@ -97,6 +102,8 @@ pub(crate) struct RunArgs {
     /// Give up connecting after so long [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) redial: RedialArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     /// Say nothing but errors

@@ -74,6 +74,7 @@ async fn execute(settings: &ReplSettings) -> Result<u8, Failure> {
         Interrupts::listen().map_err(|error| Failure::Here("cannot hear signals", error))?;
     let options = ConnectOptions::default()
         .connect_timeout(settings.connect_timeout)
+        .redial(settings.redial)
         .network(settings.network.clone())
         // This very program, even if its file was replaced in the meantime.
         .local_program("/proc/self/exe");

@@ -82,6 +82,7 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
         Interrupts::listen().map_err(|error| Failure::Here("cannot hear signals", error))?;
     let options = ConnectOptions::default()
         .connect_timeout(settings.connect_timeout)
+        .redial(settings.redial)
         .network(settings.network.clone())
         // This very program, even if its file was replaced in the meantime.
         .local_program("/proc/self/exe");
@@ -228,6 +229,8 @@ impl Run<'_> {
                 ));
             }
             Some(Ok(JobEvent::StdinClosed)) => self.feeder = None,
+            Some(Ok(JobEvent::LineDropped { reason })) => self.line_dropped(&reason),
+            Some(Ok(JobEvent::LineBack { after })) => self.line_back(after),
             Some(Ok(JobEvent::Ended(outcome))) => self.end(Ok(outcome)),
             Some(Err(error)) => self.end(Err(error)),
             Some(Ok(JobEvent::Exited(exit))) if self.settings.json => {

@@ -29,6 +29,7 @@ pub(crate) struct RunTable {
     pub(crate) drain: Option<Time>,
     pub(crate) on_drop: Option<String>,
     pub(crate) connect_timeout: Option<Time>,
+    pub(crate) redial: Option<Limit>,
 }
 
 /// `[serve]`.

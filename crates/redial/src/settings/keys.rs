@@ -46,6 +46,7 @@ pub(crate) fn target_settings(
     let options = ConnectOptions::default()
         .connect_timeout(connect_timeout(timeout, file)?)
         .network(network(args, &target, file)?)
+        .redial(None)
         // This very program, even if its file was replaced in the meantime.
         .local_program("/proc/self/exe");
     Ok((target, options))

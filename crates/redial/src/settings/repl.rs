@@ -7,7 +7,7 @@ use redial_client::{NetworkOptions, Target};
 
 use super::file::File;
 use super::network::network;
-use super::run::{connect_timeout, variables};
+use super::run::{connect_timeout, redial, variables};
 use super::{SettingsError, Verbosity};
 use crate::args::ReplArgs;
 use crate::charset::Charset;
@@ -22,6 +22,7 @@ pub(crate) struct ReplSettings {
     pub(crate) shell: Option<OsString>,
     pub(crate) charset: Option<Charset>,
     pub(crate) connect_timeout: Duration,
+    pub(crate) redial: Option<Duration>,
     pub(crate) network: NetworkOptions,
     pub(crate) verbosity: Verbosity,
 }
@@ -42,6 +43,7 @@ impl ReplSettings {
             shell: args.shell,
             charset: args.charset,
             connect_timeout: connect_timeout(args.connect_timeout, file)?,
+            redial: redial(&args.redial, file)?,
             verbosity: match args.quiet {
                 true => Verbosity::Quiet,
                 false => Verbosity::Normal,

@@ -9,12 +9,13 @@ use redial_client::{Command, NetworkOptions, OnDrop, Target};
 use super::file::{File, Limit, Time};
 use super::network::network;
 use super::{SettingsError, from_env};
-use crate::args::RunArgs;
+use crate::args::{RedialArgs, RunArgs};
 use crate::charset::Charset;
 use crate::duration;
 use crate::sinks::Form;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const REDIAL: Duration = Duration::from_secs(600);
 
 /// Settings of one run.
 #[derive(Debug, Clone)]
@@ -27,6 +28,7 @@ pub(crate) struct RunSettings {
     pub(crate) drain: Option<Duration>,
     pub(crate) on_drop: Option<OnDrop>,
     pub(crate) connect_timeout: Duration,
+    pub(crate) redial: Option<Duration>,
     pub(crate) network: NetworkOptions,
     pub(crate) stdin: bool,
     pub(crate) json: bool,
@@ -60,6 +62,7 @@ impl RunSettings {
     pub(crate) fn resolve(args: RunArgs, file: &File) -> Result<Self, SettingsError> {
         let target = Target::parse(&args.host).map_err(|error| error.to_string())?;
         let connect_timeout = connect_timeout(args.connect_timeout, file)?;
+        let redial = redial(&args.redial, file)?;
         let network = network(&args.network, &target, file)?;
         let file = &file.run;
         let on_drop = match args.on_drop {
@@ -81,6 +84,7 @@ impl RunSettings {
             drain: time(args.drain, "REDIAL_DRAIN", file.drain)?,
             on_drop,
             connect_timeout,
+            redial,
             network,
             stdin: !args.no_stdin,
             json: args.json,
@@ -171,6 +175,20 @@ pub(super) fn connect_timeout(
     let file = file.run.connect_timeout;
     let asked = time(flag, "REDIAL_CONNECT_TIMEOUT", file)?;
     Ok(asked.unwrap_or(CONNECT_TIMEOUT))
+}
+
+/// `--redial` and `--no-redial`, and what may stand in their place; 0 is not at all.
+pub(super) fn redial(args: &RedialArgs, file: &File) -> Result<Option<Duration>, SettingsError> {
+    let within = match (args.no_redial, args.redial) {
+        (true, _) => Duration::ZERO,
+        (false, Some(within)) => within,
+        (false, None) => {
+            let variable = from_env("REDIAL_REDIAL", duration::parse_limit)?;
+            let file = file.run.redial.map(|limit| limit.0);
+            variable.or(file).unwrap_or(REDIAL)
+        }
+    };
+    Ok(Some(within).filter(|within| !within.is_zero()))
 }
 
 /// All of `--env`.

@@ -42,7 +42,15 @@ fn a_cut_line_is_125_with_the_reason_wherever_it_is_cut() {
     for after in [1, 100, 1_000, 1_300, 100_000, 3_000_000] {
         let run = through(&server, Line::Cut { after });
         let ran = run
-            .args(["-n", "--", "head", "-c", "9000000", "/dev/zero"])
+            .args([
+                "--no-redial",
+                "-n",
+                "--",
+                "head",
+                "-c",
+                "9000000",
+                "/dev/zero",
+            ])
             .ran();
         assert_eq!(ran.code, 125, "{after}: {}", ran.stderr);
         assert!(

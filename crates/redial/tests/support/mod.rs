@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
+pub(crate) mod cutting;
 pub(crate) mod memory;
 pub(crate) mod network;
 pub(crate) mod processes;
@@ -178,15 +179,33 @@ pub(crate) fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
+/// Numbers that are a function of the seed: xorshift64*, Vigna 2016.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        // 0 would stay 0.
+        Random(seed.wrapping_mul(2).wrapping_add(1))
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// Less than `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
 /// Bytes that are a function of the seed.
-pub(crate) fn noise(mut seed: u64, len: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(len + 8);
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let (mut random, mut bytes) = (Random::new(seed), Vec::with_capacity(len + 8));
     while bytes.len() < len {
-        // xorshift64*, Vigna 2016.
-        seed ^= seed >> 12;
-        seed ^= seed << 25;
-        seed ^= seed >> 27;
-        bytes.extend_from_slice(&seed.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+        bytes.extend_from_slice(&random.next().to_le_bytes());
     }
     bytes.truncate(len);
     bytes

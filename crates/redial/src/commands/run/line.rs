@@ -1,6 +1,9 @@
 //! What `--json` says at the end, of every kind of end.
 
-use redial_client::{JobError, Outcome, Output};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use redial_client::{JobError, Lost, Outcome, Output};
 use tokio::time::timeout;
 
 use super::{Failure, LEAVING, Run};
@@ -70,6 +73,45 @@ impl Run<'_> {
                 .say(line.interrupted(self.interrupts.last()).event());
         }
         self.sinks.finish();
+    }
+
+    /// Another line is dialled.
+    pub(super) fn line_dropped(&self, reason: &Lost) {
+        if self.settings.json {
+            let reason = reason.to_string();
+            self.sinks.say(Event::Dropped { reason });
+        }
+        let target = &self.settings.target;
+        match self.settings.verbosity {
+            Verbosity::Quiet => {}
+            _ if std::io::stderr().is_terminal() => {
+                report::status(format_args!("line to {target} dropped, dialling again … "))
+            }
+            Verbosity::Normal => {}
+            Verbosity::Verbose => report::note(format_args!(
+                "line to {target} dropped ({reason}), dialling again"
+            )),
+        }
+    }
+
+    /// It is there.
+    pub(super) fn line_back(&self, after: Duration) {
+        if self.settings.json {
+            let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            self.sinks.say(Event::Back { after_ms });
+        }
+        let after = after.as_secs_f64();
+        match self.settings.verbosity {
+            Verbosity::Quiet => {}
+            _ if std::io::stderr().is_terminal() => {
+                report::end_status(format_args!("back after {after:.1} s, nothing lost"));
+            }
+            Verbosity::Normal => {}
+            Verbosity::Verbose => report::note(format_args!(
+                "line to {} back after {after:.1} s, nothing lost",
+                self.settings.target
+            )),
+        }
     }
 
     /// Waits until what is said is written, or nobody seems to read it.

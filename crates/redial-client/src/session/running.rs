@@ -1,0 +1,210 @@
+//! A job on a connection, and how it goes on over another one.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use redial_net::proto::message::{Attach, Attached, Resent, Start};
+use redial_net::proto::{ChannelId, CommandError, Connection, Stream};
+use tokio::sync::oneshot;
+
+use crate::error::{Lost, StartError};
+use crate::job::{JobCell, JobState, Output, StdinQueue};
+
+/// A job on this connection.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) cell: Arc<JobCell>,
+    /// Who waits for the answer to the start.
+    answer: Option<oneshot::Sender<Result<(), StartError>>>,
+    /// Until it was answered: it may have to be sent again.
+    start: Option<Box<Start>>,
+    sent: Sent,
+    pub(super) stdin: StdinQueue,
+    stdin_ended: bool,
+    granted: [u64; 2],
+    /// It is asked for again, and not answered yet: the server says where its streams go on.
+    pub(super) resuming: bool,
+}
+
+/// When a start was first sent, and to which instance.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    at: Instant,
+    to: [u8; 16],
+}
+
+impl Sent {
+    /// Now, to this instance.
+    pub(super) fn now(to: [u8; 16]) -> Self {
+        Self {
+            at: Instant::now(),
+            to,
+        }
+    }
+}
+
+impl Running {
+    /// A job whose start has just been sent.
+    pub(super) fn started(
+        cell: Arc<JobCell>,
+        answer: oneshot::Sender<Result<(), StartError>>,
+        start: Box<Start>,
+        sent: Sent,
+    ) -> Self {
+        Running {
+            cell,
+            answer: Some(answer),
+            granted: [start.stdout_credit, start.stderr_credit],
+            start: Some(start),
+            sent,
+            stdin: StdinQueue::default(),
+            stdin_ended: false,
+            resuming: false,
+        }
+    }
+
+    /// Asks for it on a new connection: by its start, as long as nobody knows whether that has
+    /// arrived, else by its name.
+    pub(super) fn ask_again(
+        &mut self,
+        window: u64,
+        connection: &mut Connection,
+    ) -> Result<ChannelId, CommandError> {
+        let from = {
+            let state = self.cell.lock();
+            Output::BOTH.map(|output| state.arrived(output))
+        };
+        let taken = {
+            let mut state = self.cell.lock();
+            Output::BOTH.map(|output| state.report(output))
+        };
+        let credit = taken.map(|taken| taken + window);
+        let channel = match &mut self.start {
+            Some(start) => {
+                let ago = self.sent.at.elapsed().as_millis();
+                start.resent = Some(Resent {
+                    ago_ms: u64::try_from(ago).unwrap_or(u64::MAX),
+                    instance: self.sent.to.into(),
+                    stdout_from: from[0],
+                    stderr_from: from[1],
+                });
+                [start.stdout_credit, start.stderr_credit] = credit;
+                connection.start(start)?
+            }
+            None => connection.attach(&Attach {
+                job: (*self.cell.id.as_bytes()).into(),
+                take: true,
+                stdout_from: from[0],
+                stderr_from: from[1],
+                stdout_credit: credit[0],
+                stderr_credit: credit[1],
+            })?,
+        };
+        self.granted = credit;
+        self.resuming = true;
+        if self.start.is_some() {
+            self.offer_stdin(0, channel, connection);
+        }
+        Ok(channel)
+    }
+
+    /// The server has the job, and says where its streams go on.
+    ///
+    /// # Errors
+    /// What it says cannot be.
+    pub(super) fn attached(
+        &mut self,
+        attached: &Attached,
+        channel: ChannelId,
+        connection: &mut Connection,
+    ) -> Result<(), Lost> {
+        let by_name = self.start.take().is_none();
+        if !std::mem::take(&mut self.resuming) {
+            return Ok(());
+        }
+        if by_name {
+            if !self.stdin.holds(attached.stdin_from) {
+                return Err(Lost::because(
+                    "the server wants a part of stdin that it had acknowledged",
+                ));
+            }
+            self.offer_stdin(attached.stdin_from, channel, connection);
+        }
+        self.stdin.release(attached.stdin_from);
+        Ok(())
+    }
+
+    /// Makes ready what is kept of stdin from this offset on.
+    fn offer_stdin(&mut self, from: u64, channel: ChannelId, connection: &mut Connection) {
+        let closed = self.cell.lock().stdin.closed;
+        let len = self.stdin.end().saturating_sub(from);
+        // The child may have closed it; then nothing of it is wanted.
+        if closed || connection.data_ready(channel, Stream::Stdin, len).is_err() {
+            return;
+        }
+        if self.stdin_ended {
+            connection.eof(channel, Stream::Stdin);
+        }
+    }
+
+    /// Tells whoever waits for the start's answer; false if nobody does any more.
+    pub(super) fn answer(&mut self, answer: Result<(), StartError>) -> bool {
+        let Some(waiting) = self.answer.take() else {
+            return false;
+        };
+        // Whoever asked may have gone; the job's own state says so.
+        let _ = waiting.send(answer);
+        true
+    }
+
+    /// Nothing more will be heard of it.
+    pub(super) fn lose(&mut self, lost: &Lost) {
+        let (job, reason) = (self.cell.id, lost.clone());
+        self.cell.lose(lost);
+        self.answer(Err(StartError::Lost { job, reason }));
+    }
+
+    pub(super) fn send_stdin(
+        &mut self,
+        state: &mut JobState,
+        channel: ChannelId,
+        to: &mut Connection,
+    ) {
+        if state.stdin.closed || self.stdin_ended {
+            state.stdin.incoming.clear();
+            return;
+        }
+        for bytes in std::mem::take(&mut state.stdin.incoming) {
+            if to
+                .data_ready(channel, Stream::Stdin, bytes.len() as u64)
+                .is_err()
+            {
+                // The child closed it in this very moment.
+                return;
+            }
+            state.stdin.sum(&bytes);
+            self.stdin.push(bytes);
+        }
+        if state.stdin.open && state.stdin.finished {
+            self.stdin_ended = true;
+            to.eof(channel, Stream::Stdin);
+        }
+    }
+
+    /// Acknowledges, and gives credit in steps of at least a quarter of the window.
+    pub(super) fn report(
+        &mut self,
+        output: Output,
+        taken: u64,
+        window: u64,
+        channel: ChannelId,
+        to: &mut Connection,
+    ) {
+        to.acknowledge(channel, output.stream(), taken);
+        let granted = &mut self.granted[output.index()];
+        if taken + window >= *granted + window / 4 {
+            *granted = taken + window;
+            to.grant(channel, output.stream(), *granted);
+        }
+    }
+}
