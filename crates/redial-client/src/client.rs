@@ -71,6 +71,10 @@ impl Client {
     ///
     /// [`ConnectError`] says where, what, and what to do.
     pub async fn connect(target: &Target, options: ConnectOptions) -> Result<Self, ConnectError> {
+        let options = ConnectOptions {
+            network: options.network.on_their_own(),
+            ..options
+        };
         let line = connect::open(target, &options).await?;
         Ok(Client::on(line, target, &options))
     }

@@ -32,8 +32,10 @@ impl Redialler {
             .redial
             .filter(|_| !matches!(target, Target::Local))?;
         let mut options = options.clone();
-        // It was the right one when it was dialled first; nobody is asked about another.
-        options.network = options.network.new_host(NewHost::Refuse);
+        // It is known since it was dialled first; nobody is asked about another.
+        if !matches!(options.network.new_host, NewHost::Pinned(_)) {
+            options.network.new_host = NewHost::Refuse;
+        }
         Some(Redialler {
             target: target.clone(),
             options,

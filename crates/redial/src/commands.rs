@@ -7,6 +7,7 @@ mod doctor;
 mod echo;
 mod frame;
 mod keys;
+mod line_status;
 mod log;
 mod repl;
 mod run;

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use support::cutting::Cutting;
 use support::network::NetworkServer;
-use support::processes::{mark, none_left};
+use support::processes::{descendants, mark, none_left};
 use support::server::{TestServer, kill_front};
 use support::{Ran, Random, Redial, eventually, noise};
 
@@ -123,12 +123,15 @@ fn a_line_that_is_cut_at_any_byte_of_a_short_command_runs_it_once() {
     assert!(exact > 30);
 }
 
-/// Runs `run` while the fronts of a keeper are killed, one every few milliseconds.
-fn while_fronts_die(keeper: u32, run: Redial) -> (Ran, u32) {
+/// Runs `run` while the fronts of a keeper are killed, one every few hundred milliseconds from
+/// the moment that it has begun.
+fn while_fronts_die(keeper: u32, begun: &Path, run: Redial) -> (Ran, u32) {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let killer = scope.spawn(|| {
             let (mut random, mut killed) = (Random::new(3), 0);
+            let begins = || begun.exists() || over.load(Ordering::Relaxed);
+            eventually(|| begins().then_some(()));
             while !over.load(Ordering::Relaxed) {
                 kill_front(keeper);
                 killed += 1;
@@ -164,7 +167,7 @@ fn fronts_that_are_killed_lose_and_double_nothing() {
             runs.display()
         );
         let run = run.args(["--cwd", dir.path().to_str().unwrap(), "-c", &text]);
-        let (ran, killed) = while_fronts_die(keeper, run.input(&*input));
+        let (ran, killed) = while_fronts_die(keeper, &runs, run.input(&*input));
         assert_exact(&ran, &input, &runs);
         assert!(killed > 3, "{killed} fronts in {:?}", ran.took);
     }
@@ -282,17 +285,21 @@ fn output_that_went_while_nobody_came_back_is_named_byte_by_byte() {
     let server = NetworkServer::start();
     let (line, port) = Cutting::whole(address(&server));
     let dir = tempfile::tempdir().unwrap();
-    let (go, gone) = (dir.path().join("go"), mark());
+    let go = dir.path().join("go");
     let text = format!(
-        "echo up; while ! [ -e {} ]; do sleep 0.01; done; head -c 5000 /dev/zero; sleep {gone}",
+        "echo $$; while ! [ -e {} ]; do sleep 0.01; done; head -c 5000 /dev/zero; sleep 600",
         go.display()
     );
     let run = through(&server, port, "run").args(["--on-drop", "keep:200ms"]);
     let mut child = run.args(["-n", "-c", &text]).spawn();
-    let rest = sees(&mut child, "up\n");
+    let mut rest = BufReader::new(child.stdout.take().unwrap());
+    let mut pid = String::new();
+    rest.read_line(&mut pid).unwrap();
     line.down();
     fs::write(&go, "").unwrap();
-    assert!(none_left(&gone), "ended by its policy");
+    let process = Path::new("/proc").join(pid.trim());
+    let gone = eventually(|| (!process.exists()).then_some(()));
+    assert!(gone.is_some(), "ended by its policy");
     line.up();
     let mut said = String::new();
     child
@@ -328,4 +335,71 @@ fn on_a_terminal_one_line_says_that_the_line_dropped_and_is_back() {
     assert!(between.starts_with("back after "), "{between:?}");
     fs::write(&done, "").unwrap();
     assert_eq!(terminal.ends(), (0, String::new()));
+}
+
+#[test]
+fn a_passphrase_is_typed_once_however_often_the_line_drops() {
+    let server = NetworkServer::start();
+    let key = server.home().join(".ssh/id_ed25519");
+    let mut lock = Command::new("ssh-keygen");
+    lock.args(["-q", "-p", "-P", "", "-N", "horse", "-f"])
+        .arg(&key);
+    if !lock.output().is_ok_and(|ran| ran.status.success()) {
+        return support::skip(
+            "a_passphrase_is_typed_once_however_often_the_line_drops: no ssh-keygen",
+        );
+    }
+    let (line, port) = Cutting::whole(address(&server));
+    let dir = tempfile::tempdir().unwrap();
+    let done = dir.path().join("done");
+    let text = format!(
+        "echo up; while ! [ -e {} ]; do sleep 0.01; done",
+        done.display()
+    );
+    let run = through(&server, port, "run").args(["-n", "-c", &text]);
+    let mut terminal = run.on_terminal();
+    terminal.sees("id_ed25519");
+    terminal.types_hidden("horse");
+    terminal.sees("up\r\n");
+    for _ in 0..2 {
+        line.down();
+        terminal.sees("dialling again … ");
+        line.up();
+        let between = terminal.sees("nothing lost\r\n");
+        assert!(between.starts_with("back after "), "{between:?}");
+    }
+    fs::write(&done, "").unwrap();
+    assert_eq!(terminal.ends(), (0, String::new()));
+}
+
+#[test]
+fn a_program_that_carries_the_line_is_run_again_when_it_has_died() {
+    let server = TestServer::start();
+    let dir = tempfile::tempdir().unwrap();
+    let (runs, done) = (dir.path().join("runs"), dir.path().join("done"));
+    let text = format!(
+        "echo ran >> {}; echo up; while ! [ -e {} ]; do sleep 0.01; done; echo end; exit 6",
+        runs.display(),
+        done.display()
+    );
+    let mut child = Redial::run(server.bridged())
+        .args(["-n", "-v", "-c", &text])
+        .spawn();
+    let mut rest = sees(&mut child, "up\n");
+    let bridge = || {
+        let all = descendants(child.id()).into_iter();
+        all.map(|it| it.pid).collect::<Vec<u32>>()
+    };
+    let before = eventually(|| Some(bridge()).filter(|it| !it.is_empty())).unwrap();
+    for pid in &before {
+        let pid = Pid::from_raw(pid.cast_signed()).unwrap();
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    let another = || bridge().iter().any(|pid| !before.contains(pid));
+    assert!(eventually(|| another().then_some(())).is_some());
+    fs::write(&done, "").unwrap();
+    let mut out = String::new();
+    rest.read_to_string(&mut out).unwrap();
+    assert_eq!((support::wait(&mut child), &*out), (6, "end\n"));
+    assert_eq!(fs::read_to_string(&runs).unwrap(), "ran\n");
 }

@@ -1,5 +1,7 @@
 //! Asks the person in front of the program, on threads that may block, while no line is open.
 
+use std::sync::Arc;
+
 use redial_net::auth::PrivateKeyError;
 
 use super::connect::host_key;
@@ -59,6 +61,8 @@ pub(crate) async fn ask_passphrases(
         });
         match unlocked.await {
             Ok(Ok(private)) => {
+                let private = Arc::new(private);
+                options.keep_unlocked(identities.keys[at].key.clone(), Arc::clone(&private));
                 progress.unlocked = Some((at, private));
                 return;
             }

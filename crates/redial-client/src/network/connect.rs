@@ -62,7 +62,7 @@ pub(crate) async fn open(
         let (user, skipped) = (route.user, identities.skipped);
         return Err(login_failed(target, LoginError::NoKeys { user, skipped }));
     }
-    let mut progress = Progress::of(&identities);
+    let mut progress = Progress::of(&identities, &options.network);
     loop {
         let attempt = Attempt {
             target,

@@ -4,6 +4,8 @@
 //! or types a passphrase in vain. What needs a passphrase is left for the caller to ask for,
 //! when this connection is over.
 
+use std::sync::Arc;
+
 use redial_net::auth::{
     Offer, PrivateKey, PrivateKeyError, ProofError, PublicKey, Statement, assemble_proof, offer,
     sign_proof,
@@ -16,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::agent::{self, AgentError};
 use super::error::{LEFT_OUT, LoginError, NOT_TAKEN, Tried};
 use super::identity::{Identities, Identity, UnlockError, unlock};
+use super::options::NetworkOptions;
 use super::patience::{OutOfTime, Patience};
 use crate::client::Lease;
 
@@ -52,7 +55,7 @@ pub(crate) struct Progress {
     /// Why each key is not to be tried any more.
     given_up: Vec<Option<String>>,
     /// A key whose passphrase somebody has typed, to be proved first.
-    pub(crate) unlocked: Option<(usize, PrivateKey)>,
+    pub(crate) unlocked: Option<(usize, Arc<PrivateKey>)>,
     /// The server's own words.
     reason: Option<String>,
     /// Which key let us in.
@@ -60,9 +63,15 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn of(identities: &Identities) -> Self {
+    /// With the key that was unlocked for an earlier line, if it is still among them.
+    pub(crate) fn of(identities: &Identities, options: &NetworkOptions) -> Self {
+        let unlocked = options.unlocked().and_then(|(key, private)| {
+            let at = identities.keys.iter().position(|it| it.key == key)?;
+            Some((at, private))
+        });
         Progress {
             given_up: vec![None; identities.keys.len()],
+            unlocked,
             ..Progress::default()
         }
     }
@@ -328,7 +337,11 @@ async fn ask_agent(socket: &std::path::Path, statement: &Statement<'_>) -> Resul
 }
 
 /// Off the runtime's threads: RSA takes its time.
-async fn sign_with(private: PrivateKey, key: PublicKey, bound: Bound) -> Result<Vec<u8>, String> {
+async fn sign_with(
+    private: Arc<PrivateKey>,
+    key: PublicKey,
+    bound: Bound,
+) -> Result<Vec<u8>, String> {
     let signed = tokio::task::spawn_blocking(move || sign_here(&private, &key, &bound)).await;
     signed.unwrap_or_else(|error| Err(error.to_string()))
 }

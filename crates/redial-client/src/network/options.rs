@@ -4,9 +4,12 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+use redial_net::auth::{PrivateKey, PublicKey};
 
 use super::interaction::{Interaction, Nobody};
+use crate::lock::lock;
 
 /// What to do about a server whose key nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -66,7 +69,11 @@ pub struct NetworkOptions {
     /// What redial's settings say of this host.
     pub overrides: HostOverrides,
     interaction: Arc<dyn Interaction + Send + Sync>,
+    unlocked: Unlocked,
 }
+
+/// The key whose passphrase was typed for a connection: who dials it again asks nobody.
+type Unlocked = Arc<Mutex<Option<(PublicKey, Arc<PrivateKey>)>>>;
 
 impl Default for NetworkOptions {
     fn default() -> Self {
@@ -84,6 +91,7 @@ impl Default for NetworkOptions {
             new_host: NewHost::default(),
             overrides: HostOverrides::default(),
             interaction: Arc::new(Nobody),
+            unlocked: Unlocked::default(),
         }
     }
 }
@@ -159,6 +167,22 @@ impl NetworkOptions {
     pub fn interaction(mut self, interaction: Arc<dyn Interaction + Send + Sync>) -> Self {
         self.interaction = interaction;
         self
+    }
+
+    /// With nothing unlocked yet, whatever others do with what they were cloned from.
+    pub(crate) fn on_their_own(mut self) -> Self {
+        self.unlocked = Unlocked::default();
+        self
+    }
+
+    /// Keeps a key whose passphrase was typed, as long as the connection is dialled again.
+    pub(crate) fn keep_unlocked(&self, key: PublicKey, private: Arc<PrivateKey>) {
+        *lock(&self.unlocked) = Some((key, private));
+    }
+
+    /// The key that is kept.
+    pub(crate) fn unlocked(&self) -> Option<(PublicKey, Arc<PrivateKey>)> {
+        lock(&self.unlocked).clone()
     }
 
     pub(crate) fn asked(&self) -> Arc<dyn Interaction + Send + Sync> {

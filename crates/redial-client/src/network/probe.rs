@@ -164,7 +164,7 @@ impl Probe {
             keys: keys.tried.clone(),
             skipped: keys.skipped.clone(),
         };
-        let mut progress = Progress::of(&identities);
+        let mut progress = Progress::of(&identities, &self.options.network);
         let attempt = Attempt {
             target: &self.target,
             route: &self.route,

@@ -10,6 +10,7 @@ use redial_client::{
 
 use super::{Column, Failure, Next, SIGINT, Session};
 use crate::charset;
+use crate::commands::line_status;
 use crate::exit_code;
 use crate::interrupt::Step;
 use crate::repl::{Filter, Found, Marker, State};
@@ -174,6 +175,12 @@ impl Session<'_> {
                 let (bytes, end) = running.filter.rest();
                 self.moved(&bytes);
                 running.sinks.write_up_to(Output::Stdout, end, bytes);
+            }
+            Some(Ok(JobEvent::LineDropped { reason })) => {
+                line_status::dropped(&self.settings.target, &reason, Verbosity::Normal);
+            }
+            Some(Ok(JobEvent::LineBack { after })) => {
+                line_status::back(&self.settings.target, after, Verbosity::Normal);
             }
             Some(Ok(JobEvent::Ended(outcome))) => running.end(Ok(outcome)),
             Some(Err(error)) => running.end(Err(error)),

@@ -1,6 +1,5 @@
 //! What `--json` says at the end, of every kind of end.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use redial_client::{JobError, Lost, Outcome, Output};
@@ -8,6 +7,7 @@ use tokio::time::timeout;
 
 use super::{Failure, LEAVING, Run};
 use crate::charset;
+use crate::commands::line_status;
 use crate::exit_code;
 use crate::json::{self, ErrorKind, Event, OutcomeLine};
 use crate::report;
@@ -81,17 +81,7 @@ impl Run<'_> {
             let reason = reason.to_string();
             self.sinks.say(Event::Dropped { reason });
         }
-        let target = &self.settings.target;
-        match self.settings.verbosity {
-            Verbosity::Quiet => {}
-            _ if std::io::stderr().is_terminal() => {
-                report::status(format_args!("line to {target} dropped, dialling again … "))
-            }
-            Verbosity::Normal => {}
-            Verbosity::Verbose => report::note(format_args!(
-                "line to {target} dropped ({reason}), dialling again"
-            )),
-        }
+        line_status::dropped(&self.settings.target, reason, self.settings.verbosity);
     }
 
     /// It is there.
@@ -100,18 +90,7 @@ impl Run<'_> {
             let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
             self.sinks.say(Event::Back { after_ms });
         }
-        let after = after.as_secs_f64();
-        match self.settings.verbosity {
-            Verbosity::Quiet => {}
-            _ if std::io::stderr().is_terminal() => {
-                report::end_status(format_args!("back after {after:.1} s, nothing lost"));
-            }
-            Verbosity::Normal => {}
-            Verbosity::Verbose => report::note(format_args!(
-                "line to {} back after {after:.1} s, nothing lost",
-                self.settings.target
-            )),
-        }
+        line_status::back(&self.settings.target, after, self.settings.verbosity);
     }
 
     /// Waits until what is said is written, or nobody seems to read it.
