@@ -1,6 +1,7 @@
 //! Dials again when a line has dropped, and lets its jobs go on over the next one.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -8,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::connect::{self, Line, wait_for};
 use crate::error::{ConnectError, Lost};
-use crate::network::NewHost;
+use crate::network::{NewHost, Nobody};
 use crate::options::ConnectOptions;
 use crate::session::Held;
 use crate::target::Target;
@@ -16,6 +17,10 @@ use crate::target::Target;
 /// The first wait, after a try in vain or a line that brought nothing; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Logins that may be refused in a row.
+const LOGINS: u32 = 4;
+/// A line that has stood for so long is a new beginning, whatever it brought.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// Where to dial, and for how long.
 #[derive(Debug)]
@@ -32,7 +37,9 @@ impl Redialler {
             .redial
             .filter(|_| !matches!(target, Target::Local))?;
         let mut options = options.clone();
-        // It is known since it was dialled first; nobody is asked about another.
+        // It is known since it was dialled first. Nobody is asked about another, nor for a
+        // passphrase: who would type it may be typing to the command.
+        options.network = options.network.interaction(Arc::new(Nobody));
         if !matches!(options.network.new_host, NewHost::Pinned(_)) {
             options.network.new_host = NewHost::Refuse;
         }
@@ -62,11 +69,16 @@ impl Redialler {
         done: watch::Sender<bool>,
     ) {
         let mut waits = Waits::default();
+        let mut since = Instant::now();
         // A driver that ends without a word has ended with its runtime.
         while let Ok(held) = left.await {
+            if since.elapsed() >= STEADY {
+                waits = Waits::default();
+            }
             let Some(line) = self.dial_again(held.original(), &mut waits).await else {
                 break;
             };
+            since = Instant::now();
             (left, over) = (line.left, line.over);
         }
         wait_for(&mut over).await;
@@ -80,11 +92,14 @@ impl Redialler {
             return None;
         }
         held.say_dropped();
-        let until = Instant::now() + self.within;
         if held.progress() != waits.progress {
             *waits = Waits::default();
             waits.progress = held.progress();
         }
+        // Lines that bring nothing are as good as none.
+        let until = *waits
+            .until
+            .get_or_insert_with(|| Instant::now() + self.within);
         loop {
             unless_unwanted(&mut held, sleep(waits.next())).await?;
             let dialled = connect::open(&self.target, &self.options);
@@ -93,7 +108,7 @@ impl Redialler {
                     line.lease.shared().adopt(held);
                     return Some(line);
                 }
-                Err(error) if is_final(&error) => {
+                Err(error) if is_final(&error) && waits.last_refusal(&error) => {
                     give_up(&mut held, "dialling again failed", &error);
                     return None;
                 }
@@ -148,9 +163,22 @@ struct Waits {
     tries: u32,
     /// How far the jobs had come when the count began.
     progress: u64,
+    /// Logins that were refused.
+    logins: u32,
+    /// Not tried any more after this.
+    until: Option<Instant>,
 }
 
 impl Waits {
+    /// A server that cannot look keys up just now says no as well: not the first time is final.
+    fn last_refusal(&mut self, error: &ConnectError) -> bool {
+        if let ConnectError::Login { .. } = error {
+            self.logins += 1;
+            return self.logins >= LOGINS;
+        }
+        true
+    }
+
     fn next(&mut self) -> Duration {
         let tries = self.tries;
         self.tries = tries.saturating_add(1);

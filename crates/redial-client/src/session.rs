@@ -37,6 +37,8 @@ pub(crate) struct ClientSession {
     /// limit on jobs.
     waiting: VecDeque<NewJob>,
     running: HashMap<ChannelId, Running>,
+    /// Jobs with controls that the connection had no room for.
+    again: Vec<Arc<JobCell>>,
     window: u64,
     goodbye_said: bool,
     /// Its jobs are held for another line.
@@ -59,6 +61,7 @@ impl ClientSession {
             resuming: VecDeque::new(),
             waiting: VecDeque::new(),
             running: HashMap::new(),
+            again: Vec::new(),
             window,
             goodbye_said: false,
             suspended: false,
@@ -125,7 +128,8 @@ impl ClientSession {
             tracing::debug!(%error, "the login cannot be sent");
             return true;
         }
-        for cell in notes.jobs {
+        let again = std::mem::take(&mut self.again);
+        for cell in notes.jobs.into_iter().chain(again) {
             self.serve(&cell, connection);
         }
         self.waiting.extend(notes.starts);
@@ -189,10 +193,14 @@ impl ClientSession {
         running.send_stdin(&mut state, channel, connection);
         while let Some(&kind) = state.controls.front() {
             // Not attached yet, or too much waits: it stays for the next turn.
-            if connection.control(channel, kind).is_err() {
-                break;
+            match connection.control(channel, kind) {
+                Ok(_) => state.sent_control(),
+                Err(CommandError::Busy) => {
+                    self.again.push(Arc::clone(cell));
+                    break;
+                }
+                Err(_) => break,
             }
-            state.sent_control();
         }
         for stream in Output::BOTH {
             let taken = state.report(stream);
@@ -206,6 +214,7 @@ impl ClientSession {
         };
         let resumed = running.resuming;
         if let Err(lost) = running.attached(attached, channel, connection) {
+            running.cell.lock().channel = None;
             running.lose(&lost);
             connection.close(channel, false);
             self.running.remove(&channel);
@@ -224,10 +233,12 @@ impl ClientSession {
             return;
         };
         running.cell.lock().channel = None;
+        let resumed = running.resuming;
         let Refused { code, text } = refused;
         let error = StartError::Refused { code, text };
         let reason = Lost::because(format!("the server has it no more: {error}"));
-        if !running.answer(Err(error)) {
+        // Of what was sent before, no refusal says that it did not run.
+        if resumed || !running.answer(Err(error)) {
             running.lose(&reason);
         }
     }
@@ -266,11 +277,7 @@ impl ClientSession {
         let Some(running) = self.running.get_mut(&channel) else {
             return;
         };
-        running.stdin.release(up_to);
-        let mut state = running.cell.lock();
-        state.stdin.acknowledged = up_to.min(state.stdin.written);
-        drop(state);
-        running.cell.stdin_moved.notify_waiters();
+        running.stdin_arrived(up_to);
     }
 }
 

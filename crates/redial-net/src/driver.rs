@@ -154,10 +154,11 @@ where
 
     fn handle_frames(&mut self) {
         let now = self.now();
-        while self.inbox.may_have_a_frame() {
+        while !self.inbox.unread().is_empty() {
             let whole = self.connection.whole_frames(self.inbox.unread());
             if whole == 0 {
-                // What the beginning of a frame tells is checked before the rest is waited for.
+                // What the beginning of a frame tells is checked before the rest is waited for,
+                // and however slowly that comes, the peer is not silent.
                 match self.connection.handle_input(now, self.inbox.unread()) {
                     Ok(input) => self.inbox.await_more(input.needed),
                     Err(error) => self.ended = Some(DriveError::Protocol(error)),

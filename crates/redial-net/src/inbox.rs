@@ -31,7 +31,7 @@ pub(crate) struct Inbox {
     lent: VecDeque<BytesMut>,
     /// How much a read asks for at first.
     step: usize,
-    /// Fewer bytes than this are no whole frame: they are not looked at again before.
+    /// Bytes of the frame at the front, as far as that is known: there is room for them.
     wanted: usize,
 }
 
@@ -61,11 +61,6 @@ impl Inbox {
             self.step = (self.step * 2).min(LARGE_BYTES);
         }
         read
-    }
-
-    /// Whether there are as many bytes as the frame at the front needs, as far as that is known.
-    pub(crate) fn may_have_a_frame(&self) -> bool {
-        self.buffer.len() >= self.wanted.max(1)
     }
 
     /// The first `len` bytes; what was read behind them stays where it is.

@@ -19,8 +19,12 @@ pub(crate) struct Channel {
     chunks: [ChunkMap; 3],
     /// The client has not said that there is no stdin: it wants to hear of its end.
     pub(crate) has_stdin: bool,
-    /// Outputs acknowledged by the client: stdout, stderr.
+    /// From where the client wants the outputs: stdout, stderr.
+    pub(crate) wanted: [u64; 2],
+    /// Outputs acknowledged by the client on this connection.
     pub(crate) acknowledged: [u64; 2],
+    /// Another client holds the job now: what this one still says of it is nothing.
+    pub(crate) is_taken: bool,
     /// Stdin that lies in its chunks.
     pub(crate) stdin_written: u64,
     /// Stdin the keeper was told of.
@@ -43,7 +47,9 @@ impl Channel {
             job,
             chunks: Default::default(),
             has_stdin: true,
+            wanted: [0; 2],
             acknowledged: [0; 2],
+            is_taken: false,
             stdin_written: 0,
             stdin_told: 0,
             dirty: false,
@@ -67,7 +73,7 @@ impl Channel {
         self.chunks[stream.index()].release(offset);
     }
 
-    /// Forgets where an output lies: it is the keeper's to use for others.
+    /// Forgets where a stream lies: it is the keeper's to use for others.
     pub(crate) fn forget(&mut self, stream: Stream) {
         self.chunks[stream.index()] = ChunkMap::default();
     }

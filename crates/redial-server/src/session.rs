@@ -136,9 +136,8 @@ impl FrontSession {
         self.open(channel, Channel::new(attach.job.into()), from);
     }
 
-    /// Until the keeper answers, `acknowledged` holds what the client asked for.
     fn open(&mut self, channel: ChannelId, mut new: Channel, from: [u64; 2]) {
-        new.acknowledged = from;
+        new.wanted = from;
         self.channels.insert(channel, new);
     }
 
@@ -203,6 +202,9 @@ impl FrontSession {
         let Some(state) = self.channels.get_mut(&channel) else {
             return;
         };
+        if state.is_taken {
+            return;
+        }
         if !state.take_stdin(offset, bytes, &self.stdin) {
             // The connection checked it against the credit that was given by chunks.
             tracing::error!(channel = channel.0, offset, "stdin without a chunk for it");

@@ -97,7 +97,8 @@ impl Case {
             ("stdin", taken == self.input),
         ];
         let failed = checks.iter().find(|(_, holds)| !holds)?;
-        let said = &ran.stderr[ran.stderr.len().saturating_sub(300)..];
+        let said: Vec<char> = ran.stderr.chars().collect();
+        let said: String = said[said.len().saturating_sub(300)..].iter().collect();
         Some(format!(
             "{}: {}, exit {} for {}, {} of {} bytes out, {} of {} in; {said:?}",
             self.dir.display(),

@@ -64,10 +64,7 @@ impl JobCell {
                 state.controls.push_front(kind);
             }
         }
-        if let Some(at) = state.dropped_at.take() {
-            let after = at.elapsed();
-            state.queue.push(Ok(JobEvent::LineBack { after }));
-        }
+        state.line_is_back();
         if !std::mem::replace(&mut state.attached, true) {
             state.queue.push(Ok(JobEvent::Attached { pid, exact }));
         }
@@ -151,6 +148,7 @@ impl JobCell {
         }
         state.ended = true;
         state.over = true;
+        state.line_is_back();
         let (job, outcome) = (self.id, Box::new(outcome));
         let item = if let Some((stream, reason)) = state.difference(&outcome) {
             Err(JobError::Incomplete {

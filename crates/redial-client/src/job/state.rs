@@ -175,6 +175,14 @@ impl JobState {
         received.arrived = received.arrived.max(to);
     }
 
+    /// It is reached over another line, if it was not.
+    pub(super) fn line_is_back(&mut self) {
+        if let Some(at) = self.dropped_at.take() {
+            let after = at.elapsed();
+            self.queue.push(Ok(JobEvent::LineBack { after }));
+        }
+    }
+
     /// The offset from which this output is wanted.
     pub(crate) fn arrived(&self, stream: Output) -> u64 {
         self.outputs[stream.index()].arrived

@@ -89,6 +89,7 @@ impl Held {
             let state = running.cell.lock();
             !state.left && !state.over
         });
+        self.waiting.retain(|job| !job.cell.lock().left);
         let idle = self.running.is_empty() && self.waiting.is_empty();
         match notes.leave {
             Leave::Now => Poll::Ready(()),

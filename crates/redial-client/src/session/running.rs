@@ -1,7 +1,7 @@
 //! A job on a connection, and how it goes on over another one.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use redial_net::proto::message::{Attach, Attached, Resent, Start};
 use redial_net::proto::{ChannelId, CommandError, Connection, Stream};
@@ -29,18 +29,27 @@ pub(super) struct Running {
 /// When a start was first sent, and to which instance.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sent {
-    at: Instant,
+    at: Duration,
     to: [u8; 16],
 }
 
 impl Sent {
     /// Now, to this instance.
     pub(super) fn now(to: [u8; 16]) -> Self {
-        Self {
-            at: Instant::now(),
-            to,
-        }
+        Self { at: uptime(), to }
     }
+
+    fn ago_ms(&self) -> u64 {
+        let ago = uptime().saturating_sub(self.at).as_millis();
+        u64::try_from(ago).unwrap_or(u64::MAX)
+    }
+}
+
+/// On a clock that counts sleep, as the server's does that remembers jobs.
+fn uptime() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    // It is never negative.
+    Duration::try_from(now).unwrap_or_default()
 }
 
 impl Running {
@@ -81,9 +90,8 @@ impl Running {
         let credit = taken.map(|taken| taken + window);
         let channel = match &mut self.start {
             Some(start) => {
-                let ago = self.sent.at.elapsed().as_millis();
                 start.resent = Some(Resent {
-                    ago_ms: u64::try_from(ago).unwrap_or(u64::MAX),
+                    ago_ms: self.sent.ago_ms(),
                     instance: self.sent.to.into(),
                     stdout_from: from[0],
                     stderr_from: from[1],
@@ -130,8 +138,19 @@ impl Running {
             }
             self.offer_stdin(attached.stdin_from, channel, connection);
         }
-        self.stdin.release(attached.stdin_from);
+        self.stdin_arrived(attached.stdin_from);
         Ok(())
+    }
+
+    /// The server keeps stdin up to here: there is room for more.
+    pub(super) fn stdin_arrived(&mut self, up_to: u64) {
+        self.stdin.release(up_to);
+        let mut state = self.cell.lock();
+        let written = state.stdin.written;
+        let acknowledged = &mut state.stdin.acknowledged;
+        *acknowledged = up_to.min(written).max(*acknowledged);
+        drop(state);
+        self.cell.stdin_moved.notify_waiters();
     }
 
     /// Makes ready what is kept of stdin from this offset on.
@@ -175,15 +194,12 @@ impl Running {
             return;
         }
         for bytes in std::mem::take(&mut state.stdin.incoming) {
-            if to
-                .data_ready(channel, Stream::Stdin, bytes.len() as u64)
-                .is_err()
-            {
-                // The child closed it in this very moment.
-                return;
-            }
+            let len = bytes.len() as u64;
             state.stdin.sum(&bytes);
             self.stdin.push(bytes);
+            // If the child has closed it in this very moment, nobody wants it; if the line has
+            // ended, the next one is offered what is kept.
+            let _ = to.data_ready(channel, Stream::Stdin, len);
         }
         if state.stdin.open && state.stdin.finished {
             self.stdin_ended = true;

@@ -11,7 +11,7 @@ use super::turn::Keeper;
 use super::workers::{Start, Started};
 use crate::outcome::{Cause, RefusedCode, Status};
 use crate::spawn::SpawnError;
-use crate::wire::{Capability, Command, Program};
+use crate::wire::{Capability, Command, JobId, Program};
 
 /// Waiting answers for one start; more are sent by no client of ours.
 const MAX_ANSWERS: usize = 64;
@@ -93,11 +93,14 @@ impl Keeper<'_> {
                 let text = "this job id was given to another command";
                 return Err(Refusal::new(RefusedCode::OtherCommand, text));
             }
+            // One that was not marked as sent again may have been under way on a line that has
+            // dropped since, while its client goes on over another.
+            let take = command.resent.is_some() || !self.is_held(&terms.id);
             return self.attach(
                 Answer {
                     who,
                     number,
-                    take: true,
+                    take,
                     is_start: false,
                 },
                 &terms.id,
@@ -119,6 +122,11 @@ impl Keeper<'_> {
             is_start: true,
         };
         self.hand_over(terms, command, answer, bytes.len())
+    }
+
+    fn is_held(&self, id: &JobId) -> bool {
+        let job = self.ids.get(id).and_then(|serial| self.jobs.get(serial));
+        job.is_some_and(|job| job.holder.is_some())
     }
 
     /// Whether the id is known, and if so, with this command.

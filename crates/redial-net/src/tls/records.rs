@@ -39,6 +39,9 @@ pub(super) struct Records {
     plain: Vec<u8>,
     plain_read: usize,
     peer_closed: bool,
+    /// Bytes of `incoming` that rustls has looked at. It remembers places among them, so it is
+    /// never shown fewer.
+    seen: usize,
     failed: Option<Error>,
 }
 
@@ -74,6 +77,7 @@ impl Records {
             plain: Vec::new(),
             plain_read: 0,
             peer_closed: false,
+            seen: 0,
             failed: None,
         }
     }
@@ -183,12 +187,13 @@ impl Records {
             self.plain.extend_from_slice(later);
         };
         let theirs = self.incoming.bytes_mut();
-        let most = most.min(theirs.len());
+        let most = most.max(self.seen).min(theirs.len());
         let (ours, theirs) = (&mut self.outgoing, &mut theirs[..most]);
         let (discard, result) = match &mut self.core {
             Core::Client(core) => handle(core.process_tls_records(theirs), ours, &mut sink, intent),
             Core::Server(core) => handle(core.process_tls_records(theirs), ours, &mut sink, intent),
         };
+        self.seen = most.saturating_sub(discard);
         self.incoming.discard(discard);
         result.map_err(|error| self.fail(error))
     }

@@ -65,14 +65,16 @@ impl FrontSession {
 
     /// Another client has taken the job. What was not sent yet is the other's: its
     /// acknowledgements free it. Frames of it that wait are dropped by the driver, which
-    /// finds no bytes for them; none follow.
+    /// finds no bytes for them; none follow. Stdin that is still under way is no longer wanted:
+    /// the memory it was granted is the other's too, and later anybody's.
     fn holder_lost(&mut self, connection: &mut Connection, channel: ChannelId) {
         let Some(state) = self.channels.get_mut(&channel) else {
             return;
         };
-        for stream in [Stream::Stdout, Stream::Stderr] {
+        for stream in [Stream::Stdin, Stream::Stdout, Stream::Stderr] {
             state.forget(stream);
         }
+        state.is_taken = true;
         connection.holder(channel, false);
     }
 
@@ -103,8 +105,7 @@ impl FrontSession {
         state.stdin_written = snapshot.stdin_arrived;
         state.stdin_told = snapshot.stdin_arrived;
         let outputs = [snapshot.stdout, snapshot.stderr];
-        let from = [0, 1].map(|i| state.acknowledged[i].min(outputs[i].end));
-        state.acknowledged = from;
+        let from = [0, 1].map(|i| state.wanted[i].min(outputs[i].end));
         connection.attached(
             channel,
             Attached {

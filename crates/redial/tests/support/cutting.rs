@@ -15,6 +15,9 @@ pub(crate) struct Cutting {
     state: Arc<State>,
 }
 
+/// Cuts a connection if it is true; says whether it is still carried.
+type Cut = Box<dyn Fn(bool) -> bool + Send>;
+
 struct State {
     /// Cuts still to be made.
     left: AtomicI64,
@@ -26,12 +29,12 @@ struct State {
     seed: AtomicU64,
     /// Nothing gets through, and who dials is hung up on.
     down: AtomicBool,
-    /// How to cut what is carried.
-    live: Mutex<Vec<Box<dyn Fn() + Send>>>,
+    /// What is carried.
+    live: Mutex<Vec<Cut>>,
 }
 
 /// What both kinds of sockets can.
-trait Socket: Read + Write + Send + Sized + 'static {
+trait Socket: Read + Write + Send + Sync + Sized + 'static {
     fn again(&self) -> Self;
     fn end(&self, how: Shutdown);
     /// The peer is told of a reset, if that kind of socket can.
@@ -133,7 +136,7 @@ impl Cutting {
     pub(crate) fn down(&self) {
         self.state.down.store(true, Ordering::SeqCst);
         for cut in self.state.live.lock().unwrap().drain(..) {
-            cut();
+            cut(true);
         }
     }
 
@@ -155,9 +158,16 @@ fn carry<S: Socket>(state: &Arc<State>, client: S, server: S) {
         client.end(Shutdown::Both);
         return;
     }
-    let ends = [client.again(), server.again()];
-    live.push(Box::new(move || {
-        ends.iter().for_each(|end| end.end(Shutdown::Both))
+    // Both ends, as long as one of the two threads lives.
+    let ends = Arc::new([client.again(), server.again()]);
+    let both = Arc::downgrade(&ends);
+    live.retain(|cut| cut(false));
+    live.push(Box::new(move |now| {
+        let ends = both.upgrade();
+        if let (Some(ends), true) = (&ends, now) {
+            ends.iter().for_each(|end| end.end(Shutdown::Both));
+        }
+        ends.is_some()
     }));
     drop(live);
     let cuts = state.left.fetch_sub(1, Ordering::Relaxed) > 0;
@@ -177,7 +187,11 @@ fn carry<S: Socket>(state: &Arc<State>, client: S, server: S) {
     let resets = random.below(2) == 0;
     for (from, to) in [(client.again(), server.again()), (server, client)] {
         let (state, left) = (Arc::clone(state), Arc::clone(&left));
-        thread::spawn(move || pass(&state, from, to, &left, resets));
+        let ends = Arc::clone(&ends);
+        thread::spawn(move || {
+            pass(&state, from, to, &left, resets);
+            drop(ends);
+        });
     }
 }
 
