@@ -18,7 +18,7 @@ use crate::error::{Lost, StartError};
 use crate::job::{JobCell, Output};
 use crate::shared::{Leave, NewJob, Shared};
 pub(crate) use held::Held;
-use running::{Running, Sent};
+use running::{Running, Sent, has_to_wait};
 
 /// One connection's session.
 #[derive(Debug)]
@@ -260,6 +260,20 @@ impl ClientSession {
         }
     }
 
+    /// Another connection holds the job now. If it was reached again a moment ago, that is mostly
+    /// what this client itself had said on a line that has dropped since, arriving late.
+    fn taken(&mut self, channel: ChannelId, connection: &mut Connection) {
+        let late = |running: &mut Running| running.was_just_resumed();
+        if !self.running.get_mut(&channel).is_some_and(late) {
+            return self.tell(channel, JobCell::taken_over);
+        }
+        connection.close(channel, false);
+        if let Some(running) = self.running.remove(&channel) {
+            running.cell.lock().channel = None;
+            self.resuming.push_back(running);
+        }
+    }
+
     fn missed(&self, channel: ChannelId, stream: Stream, from: u64, to: u64) {
         if let Some(stream) = Output::of(stream) {
             self.tell(channel, |cell| cell.lock().miss(stream, from, to));
@@ -279,12 +293,6 @@ impl ClientSession {
         };
         running.stdin_arrived(up_to);
     }
-}
-
-/// What passes by itself. That the connection is closing, its end will say.
-fn has_to_wait(error: &CommandError) -> bool {
-    use CommandError::{Busy, Channels, Closing, NotReady};
-    matches!(error, Busy | NotReady | Closing | Channels { .. })
 }
 
 impl Session for ClientSession {
@@ -342,7 +350,7 @@ impl Session for ClientSession {
             Event::Holder {
                 channel,
                 holder: false,
-            } => self.tell(channel, |cell| cell.taken_over()),
+            } => self.taken(channel, connection),
             Event::StdinClosed { channel } => self.tell(channel, JobCell::stdin_closed),
             Event::Exited { channel, exit } => {
                 self.tell(channel, |cell| cell.exited(exit.into()));

@@ -217,18 +217,20 @@ mod tests {
 
     #[test]
     fn what_another_has_taken_is_not_found_any_more() {
-        let mut channel = Channel::new([0; 16]);
-        channel.add(Chunk {
-            stream: 1,
-            number: 0,
-            slot: 4,
-        });
-        let lies = |channel: &Channel| {
-            let mut places = channel.chunks[Stream::Stdout.index()].places(0, 10);
-            places.next().flatten().is_some()
-        };
-        assert!(lies(&channel));
-        channel.forget(Stream::Stdout);
-        assert!(!lies(&channel), "its slot holds another job's bytes by now");
+        for stream in [Stream::Stdout, Stream::Stdin] {
+            let mut channel = Channel::new([0; 16]);
+            channel.add(Chunk {
+                stream: stream as u8,
+                number: 0,
+                slot: 4,
+            });
+            let lies = |channel: &Channel| {
+                let mut places = channel.chunks[stream.index()].places(0, 10);
+                places.next().flatten().is_some()
+            };
+            assert!(lies(&channel));
+            channel.forget(stream);
+            assert!(!lies(&channel), "its slot holds another job's bytes by now");
+        }
     }
 }

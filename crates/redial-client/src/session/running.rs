@@ -24,7 +24,14 @@ pub(super) struct Running {
     granted: [u64; 2],
     /// It is asked for again, and not answered yet: the server says where its streams go on.
     pub(super) resuming: bool,
+    /// When it was reached over another line, until it had to be taken back.
+    resumed_at: Option<Duration>,
+    /// It is asked for because another connection had it.
+    taken_back: bool,
 }
+
+/// What was said on a line that has dropped arrives within this time, if at all.
+const LATE: Duration = Duration::from_secs(5);
 
 /// When a start was first sent, and to which instance.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +76,16 @@ impl Running {
             stdin: StdinQueue::default(),
             stdin_ended: false,
             resuming: false,
+            resumed_at: None,
+            taken_back: false,
         }
+    }
+
+    /// Whether it was reached over another line moments ago; true once for each.
+    pub(super) fn was_just_resumed(&mut self) -> bool {
+        let at = self.resumed_at.take();
+        self.taken_back = at.is_some_and(|at| uptime().saturating_sub(at) < LATE);
+        self.taken_back
     }
 
     /// Asks for it on a new connection: by its start, as long as nobody knows whether that has
@@ -129,6 +145,11 @@ impl Running {
         let by_name = self.start.take().is_none();
         if !std::mem::take(&mut self.resuming) {
             return Ok(());
+        }
+        if self.taken_back {
+            self.taken_back = false;
+        } else {
+            self.resumed_at = Some(uptime());
         }
         if by_name {
             if !self.stdin.holds(attached.stdin_from) {
@@ -223,4 +244,10 @@ impl Running {
             to.grant(channel, output.stream(), *granted);
         }
     }
+}
+
+/// What passes by itself. That the connection is closing, its end will say.
+pub(super) fn has_to_wait(error: &CommandError) -> bool {
+    use CommandError::{Busy, Channels, Closing, NotReady};
+    matches!(error, Busy | NotReady | Closing | Channels { .. })
 }
