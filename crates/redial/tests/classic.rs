@@ -321,13 +321,7 @@ fn nobody_who_reads_our_stdout_is_no_error_worth_a_word() {
     let mut child = server.calling(&["head -c 10000000 /dev/zero"]).spawn();
     drop(child.stdout.take());
     assert_eq!(wait(&mut child), 141);
-    let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
+    let said = support::said(&mut child);
     assert_eq!(said, "");
 }
 

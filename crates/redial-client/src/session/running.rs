@@ -95,15 +95,14 @@ impl Running {
         window: u64,
         connection: &mut Connection,
     ) -> Result<ChannelId, CommandError> {
-        let from = {
-            let state = self.cell.lock();
-            Output::BOTH.map(|output| state.arrived(output))
-        };
-        let taken = {
+        let (from, credit) = {
             let mut state = self.cell.lock();
-            Output::BOTH.map(|output| state.report(output))
+            let from = Output::BOTH.map(|output| state.arrived(output));
+            (
+                from,
+                Output::BOTH.map(|output| state.report(output) + window),
+            )
         };
-        let credit = taken.map(|taken| taken + window);
         let channel = match &mut self.start {
             Some(start) => {
                 start.resent = Some(Resent {

@@ -1,12 +1,12 @@
 //! Lines that nobody comes back over: what is said, and what is never done again.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use crate::support::cutting::Cutting;
 use crate::support::network::NetworkServer;
-use crate::support::{eventually, wait};
+use crate::support::{eventually, said, wait};
 use crate::{address, sees, through};
 
 #[test]
@@ -32,13 +32,7 @@ fn after_the_time_for_dialling_again_the_job_is_given_up_with_both_reasons() {
     let mut child = run.args(["-n", "-c", "echo up; sleep 60"]).spawn();
     drop(sees(&mut child, "up\n"));
     line.down();
-    let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
+    let said = said(&mut child);
     assert_eq!(wait(&mut child), 125);
     let told = [
         "lost before its outcome was known",
@@ -61,13 +55,7 @@ fn a_job_whose_keeper_is_another_is_lost_and_never_run_again() {
     line.down();
     let server = server.again();
     line.up();
-    let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
+    let said = said(&mut child);
     assert_eq!(wait(&mut child), 125);
     assert!(said.contains("the server has it no more"), "{said}");
     assert_eq!(fs::read_to_string(&runs).unwrap(), "ran\n");
@@ -95,14 +83,10 @@ fn output_that_went_while_nobody_came_back_is_named_byte_by_byte() {
     let gone = eventually(|| (!process.exists()).then_some(()));
     assert!(gone.is_some(), "ended by its policy");
     line.up();
-    let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
+    let said = said(&mut child);
     assert_eq!(wait(&mut child), 125, "{said}");
-    assert!(said.contains("stdout"), "{said}");
+    let (arrived, all) = (pid.len(), pid.len() + 5_000);
+    let told = format!("stdout is not what the command wrote: {arrived} of {all} bytes");
+    assert!(said.contains(&told), "{said}");
     drop(rest);
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -54,17 +55,19 @@ fn a_cancel_that_is_sent_while_the_line_is_down_arrives() {
     drop(rest);
 }
 
+/// Says that it is up, and ends when there is such a file.
+fn up_until(done: &Path) -> String {
+    let done = done.display();
+    format!("echo up; while ! [ -e {done} ]; do sleep 0.01; done")
+}
+
 #[test]
 fn on_a_terminal_one_line_says_that_the_line_dropped_and_is_back() {
     let server = NetworkServer::start();
     let (line, port) = Cutting::whole(address(&server));
     let dir = tempfile::tempdir().unwrap();
     let done = dir.path().join("done");
-    let text = format!(
-        "echo up; while ! [ -e {} ]; do sleep 0.01; done",
-        done.display()
-    );
-    let run = through(&server, port, "run").args(["-n", "-c", &text]);
+    let run = through(&server, port, "run").args(["-n", "-c", &up_until(&done)]);
     let mut terminal = run.on_terminal();
     terminal.sees("up\r\n");
     line.down();
@@ -91,11 +94,7 @@ fn a_passphrase_is_typed_once_however_often_the_line_drops() {
     let (line, port) = Cutting::whole(address(&server));
     let dir = tempfile::tempdir().unwrap();
     let done = dir.path().join("done");
-    let text = format!(
-        "echo up; while ! [ -e {} ]; do sleep 0.01; done",
-        done.display()
-    );
-    let run = through(&server, port, "run").args(["-n", "-c", &text]);
+    let run = through(&server, port, "run").args(["-n", "-c", &up_until(&done)]);
     let mut terminal = run.on_terminal();
     terminal.sees("id_ed25519");
     terminal.types_hidden("horse");

@@ -236,13 +236,7 @@ fn a_reader_that_goes_ends_the_lines() {
     from.read_exact(&mut line).unwrap();
     drop(from);
     assert_eq!(crate::support::wait(&mut child), 141);
-    let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
+    let said = crate::support::said(&mut child);
     assert!(!said.contains("never"), "{said}");
 }
 

@@ -131,6 +131,14 @@ impl Redial {
     }
 }
 
+/// What a program says on stderr, to its end.
+pub(crate) fn said(child: &mut Child) -> String {
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    said
+}
+
 /// Waits for the end of a program with its outputs, at most [`PATIENCE`].
 pub(crate) fn finish(mut child: Child, began: Instant) -> Ran {
     let stdout = collect(child.stdout.take().unwrap());
