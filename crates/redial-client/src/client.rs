@@ -5,16 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redial_net::proto::JobId;
+use redial_net::proto::message::{AnswerKind, Query, QueryKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::command::{Command, OnDrop};
 use crate::connect::{self, Line};
-use crate::error::{ConnectError, Lost, StartError};
+use crate::error::{ConnectError, Lost, QueryError, StartError};
 use crate::job::{Job, JobCell};
+use crate::jobs::AttachOptions;
 use crate::options::ConnectOptions;
 use crate::redial::Redialler;
-use crate::shared::{Leave, NewJob, Shared};
+use crate::shared::{Leave, NewJob, NewQuery, Request, Shared};
 use crate::target::Target;
 
 /// How long [`Client::close`] waits for the server's goodbye.
@@ -168,10 +170,20 @@ impl Client {
         }
         // Made first: if the caller gives up while we wait, its drop closes the channel.
         let job = Job::new(Arc::clone(&cell), Arc::clone(&self.0.lease), slot);
+        self.ask_for(job, cell, Request::Start(Box::new(start)))
+            .await
+    }
+
+    async fn ask_for(
+        &self,
+        job: Job,
+        cell: Arc<JobCell>,
+        request: Request,
+    ) -> Result<Job, StartError> {
         let (answer, answered) = oneshot::channel();
         self.0.lease.0.ask(NewJob {
             cell,
-            start: Box::new(start),
+            request,
             answer,
         });
         match answered.await {
@@ -180,7 +192,41 @@ impl Client {
             // Who has sent a start answers it, whatever happens.
             Err(_) => {
                 let reason = self.0.lease.0.lost().unwrap_or_else(Lost::closed_here);
-                Err(StartError::NotSent { job: id, reason })
+                let job = job.id();
+                Err(StartError::NotSent { job, reason })
+            }
+        }
+    }
+
+    /// Reads a job that is there already, whoever started it; with [`AttachOptions::take`] it is
+    /// this client's to write to and control from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]: there is no such job, or the connection is lost.
+    pub async fn attach(&self, id: JobId, options: &AttachOptions) -> Result<Job, StartError> {
+        let slot = Arc::clone(&self.0.slots).acquire_owned().await.ok();
+        let cell = Arc::new(JobCell::new(id, options.take, options.manual_acknowledge));
+        cell.lock()
+            .attaches(options.is_lenient(), options.outcome_only);
+        let job = Job::new(Arc::clone(&cell), Arc::clone(&self.0.lease), slot);
+        let attach = options.to_message(id, self.0.window);
+        self.ask_for(job, cell, Request::Attach(Box::new(attach)))
+            .await
+    }
+
+    pub(crate) async fn query(&self, kind: QueryKind) -> Result<AnswerKind, QueryError> {
+        let (answer, answered) = oneshot::channel();
+        self.0.lease.0.query(NewQuery {
+            query: Query { kind },
+            resent: false,
+            answer,
+        });
+        match answered.await {
+            Ok(answer) => answer.map(|answer| answer.kind),
+            Err(_) => {
+                let reason = self.0.lease.0.lost().unwrap_or_else(Lost::closed_here);
+                Err(QueryError::Lost(reason))
             }
         }
     }

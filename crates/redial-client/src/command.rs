@@ -35,6 +35,18 @@ pub struct Command {
     reap: bool,
     manual: bool,
     input: Option<Bytes>,
+    detach: Option<Keep>,
+}
+
+/// How a detached job is kept; what is none is as the server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// Bytes of its output.
+    pub bytes: Option<u64>,
+    /// When there are more, the oldest go; else the command waits.
+    pub tail: bool,
+    /// So long after its end.
+    pub time: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,6 +95,7 @@ impl Command {
             reap: false,
             manual: false,
             input: None,
+            detach: None,
         }
     }
 
@@ -140,6 +153,12 @@ impl Command {
         self
     }
 
+    /// It is kept: its output goes to a file on the server, and it outlives connections.
+    pub fn detach(mut self, keep: Keep) -> Self {
+        self.detach = Some(keep);
+        self
+    }
+
     /// Output counts as taken only when [`crate::JobHandle::acknowledge`] says so, not
     /// already when its event is. For callers that write it somewhere first.
     pub fn manual_acknowledge(mut self, manual: bool) -> Self {
@@ -152,7 +171,7 @@ impl Command {
     }
 
     pub(crate) fn has_policy(&self) -> bool {
-        self.on_drop.is_some()
+        self.on_drop.is_some() || self.detach.is_some()
     }
 
     pub(crate) fn input_bytes(&self) -> Option<Bytes> {
@@ -181,10 +200,15 @@ impl Command {
                 OnDrop::KeepFor(time) => message::OnDrop::KeepFor(millis(time)),
             },
             reap: self.reap,
-            detach: false,
+            detach: self.detach.is_some(),
             stdout_credit: window,
             stderr_credit: window,
             resent: None,
+            keep: self.detach.map(|keep| message::Keep {
+                bytes: keep.bytes,
+                tail: keep.tail,
+                time_ms: keep.time.map(millis),
+            }),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong: what, where, and what to do about it.
 
+mod query;
+
 use std::io;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -15,6 +17,9 @@ use crate::network::{HostKeyError, LoginError, RouteError};
 use crate::outcome::Outcome;
 use crate::runtime_dir::RuntimeDirError;
 use crate::target::Target;
+
+pub use query::QueryError;
+use query::refusal;
 
 /// There is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -277,36 +282,6 @@ impl StartError {
     pub(crate) fn is_unsupported(&self) -> bool {
         matches!(self, StartError::Refused { code, .. } if *code == RefusedCode::Unsupported as u16)
     }
-}
-
-fn refusal(code: u16) -> &'static str {
-    const CODES: [(RefusedCode, &str); 11] = [
-        (RefusedCode::Malformed, "refused as malformed: "),
-        (
-            RefusedCode::Channels,
-            "refused, too much at once on this connection: ",
-        ),
-        (RefusedCode::Jobs, "refused, the server has too many jobs: "),
-        (
-            RefusedCode::LogPool,
-            "refused, the server has no room for its output: ",
-        ),
-        (RefusedCode::NoSuchJob, "no such job: "),
-        (
-            RefusedCode::OtherCommand,
-            "refused, this job is another command: ",
-        ),
-        (RefusedCode::Unknown, "unknown, it may have run: "),
-        (RefusedCode::NotAllowed, "not allowed: "),
-        (
-            RefusedCode::ShuttingDown,
-            "refused, the server is shutting down: ",
-        ),
-        (RefusedCode::Unsupported, "not supported by this server: "),
-        (RefusedCode::ServerFailure, "the server failed: "),
-    ];
-    let known = CODES.iter().find(|(known, _)| *known as u16 == code);
-    known.map_or("refused: ", |(_, text)| text)
 }
 
 /// A job whose outcome is not known, or not to be trusted.

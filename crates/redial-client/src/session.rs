@@ -1,7 +1,9 @@
 //! The client's part in a connection: moves what handles want into the connection, and
 //! what the server says into the jobs.
 
+mod asking;
 mod held;
+mod lines;
 mod running;
 
 use std::collections::{HashMap, VecDeque};
@@ -16,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Lost, StartError};
 use crate::job::{JobCell, Output};
-use crate::shared::{Leave, NewJob, Shared};
+use crate::shared::{Leave, NewJob, NewQuery, Request, Shared};
 pub(crate) use held::Held;
 use running::{Running, Sent, has_to_wait};
 
@@ -37,6 +39,9 @@ pub(crate) struct ClientSession {
     /// limit on jobs.
     waiting: VecDeque<NewJob>,
     running: HashMap<ChannelId, Running>,
+    /// Questions that wait, and those that wait for their answers.
+    questions: VecDeque<NewQuery>,
+    asked: HashMap<ChannelId, NewQuery>,
     /// Jobs with controls that the connection had no room for.
     again: Vec<Arc<JobCell>>,
     window: u64,
@@ -61,54 +66,12 @@ impl ClientSession {
             resuming: VecDeque::new(),
             waiting: VecDeque::new(),
             running: HashMap::new(),
+            questions: VecDeque::new(),
+            asked: HashMap::new(),
             again: Vec::new(),
             window,
             goodbye_said: false,
             suspended: false,
-        }
-    }
-
-    /// The line has ended, for this reason: what another line needs to go on.
-    pub(crate) fn suspend(mut self, lost: Lost) -> Held {
-        self.hold(lost)
-    }
-
-    fn hold(&mut self, lost: Lost) -> Held {
-        self.suspended = true;
-        let running = self.running.drain().map(|(_, running)| running);
-        let running = running.chain(self.resuming.drain(..)).collect();
-        let waiting = std::mem::take(&mut self.waiting);
-        Held::new(Arc::clone(&self.shared), running, waiting, lost)
-    }
-
-    /// Goes on with the jobs of a line that has dropped.
-    fn adopt(&mut self, held: Held) {
-        if let Some((shared, running, waiting)) = held.into_parts() {
-            self.shared = shared;
-            self.resuming = running.into();
-            self.waiting = waiting;
-        }
-    }
-
-    fn resume(&mut self, connection: &mut Connection) {
-        while let Some(mut running) = self.resuming.pop_front() {
-            {
-                let state = running.cell.lock();
-                if state.left || state.over {
-                    continue;
-                }
-            }
-            match running.ask_again(self.window, connection) {
-                Ok(channel) => {
-                    running.cell.lock().channel = Some(channel);
-                    self.running.insert(channel, running);
-                }
-                Err(error) if has_to_wait(&error) => {
-                    self.resuming.push_front(running);
-                    return;
-                }
-                Err(error) => running.lose(&Lost::because(error.to_string())),
-            }
         }
     }
 
@@ -139,7 +102,13 @@ impl ClientSession {
                 break;
             }
         }
-        let idle = self.running.is_empty() && self.waiting.is_empty() && self.resuming.is_empty();
+        self.questions.extend(notes.queries);
+        self.ask(connection);
+        let idle = self.running.is_empty()
+            && self.waiting.is_empty()
+            && self.resuming.is_empty()
+            && self.questions.is_empty()
+            && self.asked.is_empty();
         let leave = notes.leave == Leave::Now || (notes.leave == Leave::WhenIdle && idle);
         if leave && !self.goodbye_said {
             self.goodbye_said = true;
@@ -153,7 +122,11 @@ impl ClientSession {
         if job.cell.lock().left {
             return None;
         }
-        let channel = match connection.start(&job.start) {
+        let opened = match &job.request {
+            Request::Start(start) => connection.start(start),
+            Request::Attach(attach) => connection.attach(attach),
+        };
+        let channel = match opened {
             Ok(channel) => channel,
             Err(error) if has_to_wait(&error) => return Some(job),
             Err(error) => {
@@ -165,7 +138,7 @@ impl ClientSession {
             }
         };
         let sent = Sent::now(self.instance);
-        let running = Running::started(Arc::clone(&job.cell), job.answer, job.start, sent);
+        let running = Running::new(Arc::clone(&job.cell), job.answer, job.request, sent);
         self.running.insert(channel, running);
         job.cell.lock().channel = Some(channel);
         self.serve(&job.cell, connection);
@@ -187,7 +160,7 @@ impl ClientSession {
             self.running.remove(&channel);
             return;
         }
-        if state.over || running.resuming {
+        if state.over || running.is_waiting() {
             return;
         }
         running.send_stdin(&mut state, channel, connection);
@@ -213,7 +186,7 @@ impl ClientSession {
             return;
         };
         let resumed = running.resuming;
-        if let Err(lost) = running.attached(attached, channel, connection) {
+        if let Err(lost) = running.attached(attached, self.window, channel, connection) {
             running.cell.lock().channel = None;
             running.lose(&lost);
             connection.close(channel, false);
@@ -229,6 +202,9 @@ impl ClientSession {
     }
 
     fn refused(&mut self, channel: ChannelId, refused: Refused) {
+        if self.asked.contains_key(&channel) {
+            return self.answered(channel, Err(refused));
+        }
         let Some(mut running) = self.running.remove(&channel) else {
             return;
         };
@@ -274,9 +250,18 @@ impl ClientSession {
         }
     }
 
-    fn missed(&self, channel: ChannelId, stream: Stream, from: u64, to: u64) {
+    fn missed(
+        &mut self,
+        channel: ChannelId,
+        (stream, from, to): (Stream, u64, u64),
+        connection: &mut Connection,
+    ) {
         if let Some(stream) = Output::of(stream) {
-            self.tell(channel, |cell| cell.lock().miss(stream, from, to));
+            if let Some(running) = self.running.get_mut(&channel) {
+                // What is gone takes no room here.
+                running.grant(stream, to.saturating_add(self.window), channel, connection);
+            }
+            self.tell(channel, |cell| cell.miss(stream, from, to));
         }
     }
 
@@ -322,6 +307,7 @@ impl Session for ClientSession {
             }
             Event::Attached { channel, attached } => self.attached(channel, &attached, connection),
             Event::Refused { channel, refused } => self.refused(channel, refused),
+            Event::Answer { channel, answer } => self.answered(channel, Ok(answer)),
             Event::Acknowledged {
                 channel,
                 stream: Stream::Stdin,
@@ -346,7 +332,7 @@ impl Session for ClientSession {
                 stream,
                 from,
                 to,
-            } => self.missed(channel, stream, from, to),
+            } => self.missed(channel, (stream, from, to), connection),
             Event::Holder {
                 channel,
                 holder: false,

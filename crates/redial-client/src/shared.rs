@@ -6,10 +6,10 @@
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
-use redial_net::proto::message::{Authenticate, Start};
+use redial_net::proto::message::{Answer, Attach, Authenticate, Query, Start};
 use tokio::sync::oneshot;
 
-use crate::error::{Lost, StartError};
+use crate::error::{Lost, QueryError, StartError};
 use crate::job::JobCell;
 use crate::lock::lock;
 use crate::session::Held;
@@ -39,6 +39,8 @@ pub(crate) struct Notes {
     pub(crate) authenticate: Option<Box<Authenticate>>,
     /// Jobs to be started.
     pub(crate) starts: Vec<NewJob>,
+    /// Questions about jobs.
+    pub(crate) queries: Vec<NewQuery>,
     /// Whether to say goodbye.
     pub(crate) leave: Leave,
 }
@@ -54,11 +56,29 @@ pub(crate) enum Leave {
     Now,
 }
 
-/// A job to be started.
+/// A question about jobs.
+#[derive(Debug)]
+pub(crate) struct NewQuery {
+    pub(crate) query: Query,
+    /// It may have been answered on a line that has dropped.
+    pub(crate) resent: bool,
+    pub(crate) answer: oneshot::Sender<Result<Answer, QueryError>>,
+}
+
+/// How a job is asked for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// It is to be started.
+    Start(Box<Start>),
+    /// It is there.
+    Attach(Box<Attach>),
+}
+
+/// A job to be started, or attached to.
 #[derive(Debug)]
 pub(crate) struct NewJob {
     pub(crate) cell: Arc<JobCell>,
-    pub(crate) start: Box<Start>,
+    pub(crate) request: Request,
     pub(crate) answer: oneshot::Sender<Result<(), StartError>>,
 }
 
@@ -72,6 +92,11 @@ impl Shared {
     /// says that it was not sent.
     pub(crate) fn ask(&self, job: NewJob) {
         self.change(|notes| notes.starts.push(job));
+    }
+
+    /// Asks about jobs; dropped when the connection is over.
+    pub(crate) fn query(&self, query: NewQuery) {
+        self.change(|notes| notes.queries.push(query));
     }
 
     /// Hands over the jobs of a line that has dropped. If this one ends before it takes them, they

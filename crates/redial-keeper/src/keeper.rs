@@ -7,9 +7,9 @@
 //! writes pipes and shared memory.
 //!
 //! - `config`: settings, limits, errors. `poll`, `time`: events and clocks.
-//! - `turn`, `house`: the loop. `requests`: what the front may ask. `start`: at most once.
+//! - `set_up`, `turn`, `house`: the loop. `requests`: what the front may ask. `start`: at most once.
 //! - `job`: one job; `streams`: its bytes; `ending`, `finish`: its end; `records`:
-//!   ended jobs.
+//!   ended jobs. `kept`: those whose output goes to a file; `queries`: what is asked about jobs.
 //! - `front`, `listener`, `clients`, `shutdown`: the front's life, new connections,
 //!   who may do what, the end.
 //! - `network`, `strangers`, `penalties`: who comes from the network, within bounds. `admission`,
@@ -29,6 +29,7 @@ mod grant;
 mod ground;
 mod house;
 mod job;
+mod kept;
 mod listener;
 mod logins;
 mod naps;
@@ -37,15 +38,18 @@ mod penalties;
 mod permit;
 mod pipes;
 mod poll;
+mod queries;
 mod queue;
 mod records;
 mod report;
 mod requests;
+mod set_up;
 mod shutdown;
 mod standing;
 mod start;
 mod strangers;
 mod streams;
+mod terms;
 mod time;
 mod turn;
 mod workers;

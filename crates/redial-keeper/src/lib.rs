@@ -19,6 +19,7 @@ pub mod pool;
 pub mod signals;
 pub mod signer;
 pub mod spawn;
+pub mod spool;
 pub mod tree;
 pub mod wire;
 

@@ -34,6 +34,11 @@ pub(crate) fn ignore_sigpipe() -> io::Result<()> {
     dispose(libc::SIGPIPE, libc::SIG_IGN)
 }
 
+/// The same for a file that grows beyond RLIMIT_FSIZE.
+pub(crate) fn ignore_sigxfsz() -> io::Result<()> {
+    dispose(libc::SIGXFSZ, libc::SIG_IGN)
+}
+
 fn dispose(signal: i32, to: libc::sighandler_t) -> io::Result<()> {
     // SAFETY: `to` is one of the kernel's own dispositions, so no handler is installed.
     if unsafe { libc::signal(signal, to) } == libc::SIG_ERR {

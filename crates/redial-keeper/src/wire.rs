@@ -6,11 +6,13 @@
 //! or more messages, CBOR one behind the other, at most [`MAX_PACKET_BYTES`].
 //! The keeper treats whatever arrives here as hostile.
 
+mod jobs;
 mod link;
 mod packet;
 mod to_front;
 mod to_keeper;
 
+pub use jobs::{Ask, JobInfo, JobPhase, Reply};
 pub use link::{Link, MAX_PACKET_FDS, Received};
 pub use packet::{Outbox, WireError, decode_packet};
 pub use to_front::{
@@ -18,11 +20,12 @@ pub use to_front::{
     ToFront, Verdict,
 };
 pub use to_keeper::{
-    Command, Drop as DropPolicy, Login, MAX_COMMAND_ITEMS, Program, PtyRequest, Resent, ToKeeper,
+    Command, Drop as DropPolicy, Keep, Login, MAX_COMMAND_ITEMS, Program, PtyRequest, Resent,
+    ToKeeper,
 };
 
 /// Changes whenever a message does.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Longest packet, in bytes: well under the kernel's default socket buffer, so
 /// that one packet always fits an empty one.

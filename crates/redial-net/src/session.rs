@@ -40,7 +40,7 @@ pub trait Session {
 const MAX_PIECES: usize = 3;
 
 /// The bytes of one frame, which may lie in a few places.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Slices<'a> {
     parts: [&'a [u8]; MAX_PIECES],
     used: usize,

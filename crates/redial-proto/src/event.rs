@@ -8,8 +8,8 @@ use crate::id::{ChannelId, Stream};
 use crate::kind::Kind;
 use crate::limits::HEADER_BYTES;
 use crate::message::{
-    Attach, Attached, Authenticate, Authenticated, ClientHello, Control, Exit, Goodbye, Outcome,
-    Refused, ServerHello, Start,
+    Answer, Attach, Attached, Authenticate, Authenticated, ClientHello, Control, Exit, Goodbye,
+    Outcome, Query, Refused, ServerHello, Start,
 };
 
 /// What became of a piece of input.
@@ -44,6 +44,13 @@ pub enum Event<'a> {
         /// The request.
         attach: Attach,
     },
+    /// Server: answer with `answered` or `refused`.
+    Query {
+        /// The new channel.
+        channel: ChannelId,
+        /// The question.
+        query: Query,
+    },
     /// Server: a control; those with a number seen before are passed on as well.
     Control {
         /// Its channel.
@@ -75,6 +82,13 @@ pub enum Event<'a> {
         channel: ChannelId,
         /// Why.
         refused: Refused,
+    },
+    /// Client: the answer to a query; the channel is closed.
+    Answer {
+        /// The channel.
+        channel: ChannelId,
+        /// What it says.
+        answer: Answer,
     },
     /// Client: every control up to this number is applied.
     Applied {

@@ -107,6 +107,8 @@ kinds! {
     Control = 0x12, "control", Client, Open, Payload::Cbor;
     /// The client leaves the channel.
     Close = 0x13, "close", Client, Open, Payload::Cbor;
+    /// Asks about jobs.
+    Query = 0x14, "query", Client, New, Payload::Cbor;
     /// Bytes of a stream.
     Data = 0x20, "data", Both, Open, Payload::Data;
     /// The length of a stream.
@@ -131,6 +133,8 @@ kinds! {
     Ended = 0x34, "ended", Server, Open, Payload::Cbor;
     /// Whether the client is the holder.
     Holder = 0x35, "holder", Server, Open, Payload::Cbor;
+    /// Answers a query.
+    Answer = 0x36, "answer", Server, Open, Payload::Cbor;
 }
 
 impl Kind {

@@ -9,6 +9,8 @@ use redial_net::Slices;
 use redial_net::proto::Stream;
 use redial_net::proto::message::Control;
 
+use crate::source::Source;
+
 /// Bytes of a chunk (PROTOCOL.md section 7 has the same block).
 pub(crate) const CHUNK_BYTES: u64 = 65_536;
 
@@ -17,10 +19,16 @@ pub(crate) const CHUNK_BYTES: u64 = 65_536;
 pub(crate) struct Channel {
     pub(crate) job: JobId,
     chunks: [ChunkMap; 3],
+    /// Where its outputs come from.
+    pub(crate) source: Source,
     /// The client has not said that there is no stdin: it wants to hear of its end.
     pub(crate) has_stdin: bool,
     /// From where the client wants the outputs: stdout, stderr.
     pub(crate) wanted: [u64; 2],
+    /// Outputs are wanted from so many bytes before their end.
+    pub(crate) last: Option<u64>,
+    /// The client holds the job, or will when it is answered.
+    pub(crate) holds: bool,
     /// Outputs acknowledged by the client on this connection.
     pub(crate) acknowledged: [u64; 2],
     /// Another client holds the job now: what this one still says of it is nothing.
@@ -46,8 +54,11 @@ impl Channel {
         Channel {
             job,
             chunks: Default::default(),
+            source: Source::Pool,
             has_stdin: true,
             wanted: [0; 2],
+            last: None,
+            holds: true,
             acknowledged: [0; 2],
             is_taken: false,
             stdin_written: 0,
@@ -70,7 +81,15 @@ impl Channel {
 
     /// Forgets the chunks that end at or before `offset`: the keeper takes them back.
     pub(crate) fn release(&mut self, stream: Stream, offset: u64) {
-        self.chunks[stream.index()].release(offset);
+        match &mut self.source {
+            Source::Copies(buffers) if stream != Stream::Stdin => {
+                buffers.release(stream as u8, offset);
+            }
+            Source::File(file) if stream != Stream::Stdin => {
+                file.buffers.release(stream as u8, offset);
+            }
+            _ => self.chunks[stream.index()].release(offset),
+        }
     }
 
     /// Forgets where a stream lies: it is the keeper's to use for others.
@@ -80,6 +99,23 @@ impl Channel {
 
     /// The bytes of an output, as they lie in the pool; false when they do not.
     pub(crate) fn output<'a>(
+        &'a self,
+        stream: Stream,
+        offset: u64,
+        len: usize,
+        pool: &'a OutputView,
+        out: &mut Slices<'a>,
+    ) -> bool {
+        let buffers = match &self.source {
+            Source::Pool => return self.pooled(stream, offset, len, pool, out),
+            Source::Copies(buffers) => buffers,
+            Source::File(file) => &file.buffers,
+            Source::Nothing => return false,
+        };
+        buffers.slices(stream as u8, offset, len, out)
+    }
+
+    fn pooled<'a>(
         &self,
         stream: Stream,
         offset: u64,
@@ -116,13 +152,13 @@ impl Channel {
 
 /// Which pool slots hold a stream, by number of the chunk in the stream.
 #[derive(Debug, Default)]
-struct ChunkMap {
+pub(crate) struct ChunkMap {
     first: u64,
     slots: VecDeque<u32>,
 }
 
 impl ChunkMap {
-    fn add(&mut self, number: u64, slot: u32) {
+    pub(crate) fn add(&mut self, number: u64, slot: u32) {
         if self.slots.is_empty() {
             self.first = number;
         }
@@ -134,7 +170,7 @@ impl ChunkMap {
         }
     }
 
-    fn release(&mut self, offset: u64) {
+    pub(crate) fn release(&mut self, offset: u64) {
         while !self.slots.is_empty() && (self.first + 1) * CHUNK_BYTES <= offset {
             self.slots.pop_front();
             self.first += 1;
@@ -142,7 +178,7 @@ impl ChunkMap {
     }
 
     /// Slot and range within it for each part of `len` bytes at `offset`.
-    fn places(
+    pub(crate) fn places(
         &self,
         offset: u64,
         len: usize,

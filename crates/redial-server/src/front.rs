@@ -145,7 +145,7 @@ impl Front {
             (None, None) => None,
             _ => return Err(FrontError::NoWelcome),
         };
-        let mut hub = Hub::new(Rc::clone(&link), settings);
+        let mut hub = Hub::new(Rc::clone(&link), settings, Rc::clone(&pools.output));
         hub.tell(&ToKeeper::Ready(VERSION));
         hub.flush()?;
         let hub = Rc::new(RefCell::new(hub));
@@ -215,7 +215,7 @@ impl Front {
                     if let ToFront::Dismissed(who, _) = message {
                         network::leave_soon(who, Rc::clone(&self.hub));
                     }
-                    self.hub.borrow_mut().dispatch(message);
+                    self.hub.borrow_mut().dispatch(message, fds.next());
                 }
             }
         }

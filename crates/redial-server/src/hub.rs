@@ -1,68 +1,27 @@
 //! What the sessions of a front share: the link to the keeper, and who reads which job.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::Waker;
 
-use redial_keeper::outcome::{Exit, Outcome, RefusedCode};
+use redial_keeper::pool::OutputView;
+use redial_keeper::spool::SpoolState;
 use redial_keeper::wire::{
     Capability, Chunk, Dismissal, FrontSettings, JobId, Link, Outbox, Piece, Snapshot, ToFront,
-    ToKeeper, Verdict, WireError,
+    ToKeeper, WireError,
 };
 use redial_net::proto::ChannelId;
 use tokio::task::AbortHandle;
 
+use crate::notice::{Attachment, Mailbox, Notice, Request};
+use crate::readers::{Along, Reader, Way};
+
 /// Messages to the keeper that may wait before sessions stop reading from their
 /// clients: two starts of full length. Keeps a slow keeper from growing the front.
 const MAX_OUTBOX_BYTES: usize = 4 * 1024 * 1024;
-
-/// What the keeper says to one connection.
-#[derive(Debug)]
-pub(crate) enum Notice {
-    Attached(ChannelId, bool, Box<Snapshot>),
-    Refused(ChannelId, RefusedCode, String),
-    Output(ChannelId, Vec<Chunk>, Vec<Piece>),
-    OutputEnd(ChannelId, u8),
-    StdinChunk(ChannelId, Chunk),
-    StdinTaken(ChannelId, u64),
-    StdinClosed(ChannelId),
-    Applied(ChannelId, u64),
-    Exited(ChannelId, Exit),
-    Ended(ChannelId, Box<Outcome>),
-    HolderLost(ChannelId),
-    Verdict(Verdict),
-    Dismissed(Dismissal),
-    ShuttingDown,
-}
-
-/// Where a connection finds its notices.
-#[derive(Debug, Default)]
-pub(crate) struct Mailbox {
-    notices: VecDeque<Notice>,
-    waker: Option<Waker>,
-}
-
-impl Mailbox {
-    pub(crate) fn take(&mut self) -> Option<Notice> {
-        self.notices.pop_front()
-    }
-
-    pub(crate) fn register(&mut self, waker: &Waker) {
-        match &mut self.waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
-    }
-
-    fn put(&mut self, notice: Notice) {
-        self.notices.push_back(notice);
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
-        }
-    }
-}
 
 /// A connection from the network.
 #[derive(Debug)]
@@ -81,9 +40,9 @@ pub(crate) struct Hub {
     /// Connections from the network, and how to end them at once.
     callers: HashMap<Capability, Caller>,
     /// Who reads a job. The keeper tells about a job only while it is in here.
-    readers: HashMap<JobId, (Capability, ChannelId)>,
-    /// Starts and attaches the keeper has not answered yet.
-    requests: HashMap<u32, (Capability, ChannelId)>,
+    readers: HashMap<JobId, Vec<Reader>>,
+    requests: HashMap<u32, Request>,
+    output: Rc<OutputView>,
     last_request: u32,
     /// Sessions that wait until the outbox is empty, and the task that empties it.
     waiting: Vec<Waker>,
@@ -92,7 +51,7 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(link: Rc<Link>, settings: FrontSettings) -> Self {
+    pub(crate) fn new(link: Rc<Link>, settings: FrontSettings, output: Rc<OutputView>) -> Self {
         Hub {
             settings,
             link,
@@ -101,6 +60,7 @@ impl Hub {
             callers: HashMap::new(),
             readers: HashMap::new(),
             requests: HashMap::new(),
+            output,
             last_request: 0,
             waiting: Vec::new(),
             sender: None,
@@ -143,8 +103,12 @@ impl Hub {
     pub(crate) fn close(&mut self, capability: Capability) {
         self.mailboxes.remove(&capability);
         self.callers.remove(&capability);
-        self.readers.retain(|_, reader| reader.0 != capability);
-        self.requests.retain(|_, asker| asker.0 != capability);
+        self.readers.retain(|_, readers| {
+            readers.retain(|reader| reader.capability != capability);
+            !readers.is_empty()
+        });
+        self.requests
+            .retain(|_, request| request.capability != capability);
         self.tell(&ToKeeper::Closed(capability));
     }
 
@@ -160,21 +124,23 @@ impl Hub {
         known >= self.settings.connections as usize
     }
 
-    /// Numbers a start or attach of this channel, for the answer.
-    pub(crate) fn request(&mut self, capability: Capability, channel: ChannelId) -> u32 {
+    /// Numbers what a channel asks for, for the answer.
+    pub(crate) fn request(&mut self, request: Request) -> u32 {
         self.last_request = self.last_request.wrapping_add(1);
-        self.requests
-            .insert(self.last_request, (capability, channel));
+        self.requests.insert(self.last_request, request);
         self.last_request
     }
 
     /// The channel reads this job no more.
     pub(crate) fn forget(&mut self, capability: Capability, channel: ChannelId, job: &JobId) {
-        if self.readers.get(job) == Some(&(capability, channel)) {
-            self.readers.remove(job);
+        if let Some(readers) = self.readers.get_mut(job) {
+            readers.retain(|it| (it.capability, it.channel) != (capability, channel));
+            if readers.is_empty() {
+                self.readers.remove(job);
+            }
         }
         self.requests
-            .retain(|_, asker| *asker != (capability, channel));
+            .retain(|_, it| (it.capability, it.channel) != (capability, channel));
     }
 
     /// Queues a message to the keeper. Each fits a packet: starts are cut by their sender.
@@ -216,24 +182,29 @@ impl Hub {
     }
 
     /// Hands a message of the keeper to the connection it is for.
-    pub(crate) fn dispatch(&mut self, message: ToFront) {
+    pub(crate) fn dispatch(&mut self, message: ToFront, fd: Option<OwnedFd>) {
         match message {
             ToFront::Welcome(..) | ToFront::Connection(..) => {
                 tracing::error!("a keeper's message at the wrong time");
             }
             ToFront::Attached(request, job, new, snapshot) => {
-                self.attached(request, job.into(), new, snapshot);
+                self.attached(request, job.into(), new, *snapshot, fd);
             }
             ToFront::Refused(request, code, text) => {
-                if let Some((capability, channel)) = self.requests.remove(&request) {
-                    self.put(capability, Notice::Refused(channel, code, text));
+                if let Some(it) = self.requests.remove(&request) {
+                    self.put(it.capability, Notice::Refused(it.channel, code, text));
                 }
             }
-            ToFront::Output(job, chunks, pieces) => {
-                self.route(job.into(), |channel| {
-                    Notice::Output(channel, chunks, pieces)
-                });
+            ToFront::Answer(request, reply) => {
+                if let Some(it) = self.requests.remove(&request) {
+                    self.put(it.capability, Notice::Answer(it.channel, *reply));
+                }
             }
+            ToFront::Output(job, chunks, pieces) => self.output(job.into(), chunks, pieces),
+            ToFront::Spooled(job, state) => {
+                self.route(job.into(), |channel| Notice::Spooled(channel, state));
+            }
+            ToFront::Kept(job, state) => self.kept(job.into(), state, fd),
             ToFront::OutputEnd(job, stream, _) => {
                 self.route(job.into(), |channel| Notice::OutputEnd(channel, stream));
             }
@@ -251,9 +222,13 @@ impl Hub {
                 self.route(job.into(), |channel| Notice::Exited(channel, exit));
             }
             ToFront::Ended(job, outcome) => {
-                self.route(job.into(), |channel| Notice::Ended(channel, outcome));
+                self.route(job.into(), |channel| {
+                    Notice::Ended(channel, outcome.clone())
+                });
             }
-            ToFront::HolderLost(capability, job) => self.holder_lost(capability, job.into()),
+            ToFront::HolderLost(capability, job) => {
+                self.holder_lost(Some(capability), job.into());
+            }
             ToFront::Verdict(capability, verdict) => {
                 self.put(capability, Notice::Verdict(verdict));
             }
@@ -274,36 +249,119 @@ impl Hub {
         }
     }
 
-    fn attached(&mut self, request: u32, job: JobId, new: bool, snapshot: Box<Snapshot>) {
+    fn attached(
+        &mut self,
+        request: u32,
+        job: JobId,
+        new: bool,
+        snapshot: Snapshot,
+        log: Option<OwnedFd>,
+    ) {
         // The channel may have been closed while the answer was under way.
-        let Some((capability, channel)) = self.requests.remove(&request) else {
+        let Some(request) = self.requests.remove(&request) else {
             return;
         };
-        if let Some(&(before, its_channel)) = self.readers.get(&job) {
-            if !snapshot.holder {
-                let text = "another client reads this job; to read along comes later, to take it is possible";
-                let refused = Notice::Refused(channel, RefusedCode::Unsupported, text.to_owned());
-                return self.put(capability, refused);
+        let (capability, channel) = (request.capability, request.channel);
+        if snapshot.holder {
+            self.holder_lost(None, job);
+        }
+        let mut copies = None;
+        let way = if request.outcome_only {
+            Way::Outcome
+        } else if snapshot.spool.is_some() {
+            Way::File
+        } else if snapshot.holder || snapshot.pid == 0 {
+            Way::Holds
+        } else {
+            let wanted = request.wanted;
+            let (along, copied) = Along::new(&snapshot, wanted, request.last, &self.output);
+            copies = Some(copied);
+            Way::Along(along)
+        };
+        let reader = Reader {
+            capability,
+            channel,
+            way,
+            holds: snapshot.holder,
+        };
+        self.readers.entry(job).or_default().push(reader);
+        let attachment = Attachment {
+            new,
+            snapshot,
+            copies,
+            log,
+        };
+        self.put(capability, Notice::Attached(channel, Box::new(attachment)));
+    }
+
+    /// Its holder, of this connection if it is known, is told nothing more.
+    fn holder_lost(&mut self, capability: Option<Capability>, job: JobId) {
+        let Some(readers) = self.readers.get_mut(&job) else {
+            return;
+        };
+        let is_it = |it: &Reader| it.holds && capability.is_none_or(|who| who == it.capability);
+        if let Some(at) = readers.iter().position(is_it) {
+            let reader = readers.swap_remove(at);
+            self.put(reader.capability, Notice::HolderLost(reader.channel));
+        }
+    }
+
+    fn output(&mut self, job: JobId, chunks: Vec<Chunk>, pieces: Vec<Piece>) {
+        let Some(readers) = self.readers.get_mut(&job) else {
+            return;
+        };
+        let mut notices = Vec::with_capacity(readers.len());
+        for reader in readers.iter_mut() {
+            if let Way::Along(along) = &mut reader.way {
+                let copies = along.take(&chunks, &pieces, &self.output);
+                notices.push((reader.capability, Notice::Copied(reader.channel, copies)));
             }
-            self.put(before, Notice::HolderLost(its_channel));
         }
-        self.readers.insert(job, (capability, channel));
-        self.put(capability, Notice::Attached(channel, new, snapshot));
-    }
-
-    fn holder_lost(&mut self, capability: Capability, job: JobId) {
-        if let Some(&(reader, channel)) = self.readers.get(&job)
-            && reader == capability
-        {
-            self.readers.remove(&job);
-            self.put(capability, Notice::HolderLost(channel));
+        let holder = readers.iter().find(|it| matches!(it.way, Way::Holds));
+        if let Some(holder) = holder {
+            let notice = Notice::Output(holder.channel, chunks, pieces);
+            notices.push((holder.capability, notice));
+        }
+        for (capability, notice) in notices {
+            self.put(capability, notice);
         }
     }
 
-    fn route(&mut self, job: JobId, notice: impl FnOnce(ChannelId) -> Notice) {
-        if let Some(&(capability, channel)) = self.readers.get(&job) {
-            self.put(capability, notice(channel));
+    /// The outputs of a job go to a file from now on: those who read along go on there.
+    fn kept(&mut self, job: JobId, state: SpoolState, log: Option<OwnedFd>) {
+        let (Some(readers), Some(log)) = (self.readers.get_mut(&job), log) else {
+            return;
+        };
+        let mut notices = Vec::new();
+        for reader in readers.iter_mut() {
+            if matches!(reader.way, Way::Outcome) {
+                continue;
+            }
+            reader.way = Way::File;
+            match log.try_clone() {
+                Ok(log) => {
+                    let notice = Notice::Kept(reader.channel, log, state);
+                    notices.push((reader.capability, notice));
+                }
+                Err(error) => tracing::error!(%error, "a reader loses its job's output"),
+            }
         }
+        for (capability, notice) in notices {
+            self.put(capability, notice);
+        }
+    }
+
+    fn route(&mut self, job: JobId, notice: impl Fn(ChannelId) -> Notice) {
+        for reader in self.readers.get(&job).into_iter().flatten() {
+            if let Some(mailbox) = self.mailboxes.get(&reader.capability) {
+                mailbox.borrow_mut().put(notice(reader.channel));
+            }
+        }
+    }
+
+    /// What a session has asked for elsewhere has come.
+    pub(crate) fn deliver(&mut self, capability: Capability, notice: Notice) {
+        self.put(capability, notice);
     }
 
     fn put(&mut self, capability: Capability, notice: Notice) {

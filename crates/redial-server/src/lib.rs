@@ -10,7 +10,10 @@ mod channel;
 mod front;
 mod hub;
 mod network;
+mod notice;
+mod readers;
 mod session;
+mod source;
 mod translate;
 
 pub use front::{FrontError, front};

@@ -3,6 +3,8 @@
 
 mod answers;
 mod login;
+mod outputs;
+mod stdin;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,13 +15,15 @@ use bytes::Bytes;
 use redial_keeper::outcome::ControlKind;
 use redial_keeper::pool::{OutputView, StdinView};
 use redial_keeper::wire::{Capability, ToKeeper};
-use redial_net::proto::message::{Attach, Control, GoodbyeCode, RefusedCode, Start};
+use redial_net::proto::message::{Attach, Control, GoodbyeCode, Query, RefusedCode, Start};
 use redial_net::proto::{ChannelId, Connection, Event, Stream};
 use redial_net::{Session, Slices};
 
 use crate::channel::Channel;
 use crate::front::Pools;
-use crate::hub::{Hub, Mailbox};
+use crate::hub::Hub;
+use crate::notice::{Mailbox, Request};
+use crate::source::Source;
 use crate::translate;
 
 /// Piece of an encoded command, in bytes: a packet less what is around it.
@@ -106,7 +110,7 @@ impl FrontSession {
         let encoded = command.to_bytes();
         tracing::debug!(channel = channel.0, resent, "start");
         let mut hub = self.hub.borrow_mut();
-        let number = hub.request(self.capability, channel);
+        let number = hub.request(self.asked(channel, from));
         let mut pieces = encoded.chunks(COMMAND_PIECE_BYTES).peekable();
         while let Some(piece) = pieces.next() {
             let piece = piece.to_vec().into();
@@ -123,8 +127,14 @@ impl FrontSession {
     }
 
     fn attach(&mut self, channel: ChannelId, attach: Attach) {
+        let from = [attach.stdout_from, attach.stderr_from];
+        let outcome_only = attach.outcome_only == Some(true);
         let mut hub = self.hub.borrow_mut();
-        let number = hub.request(self.capability, channel);
+        let number = hub.request(Request {
+            last: attach.last,
+            outcome_only,
+            ..self.asked(channel, from)
+        });
         hub.tell(&ToKeeper::Attach(
             self.capability,
             number,
@@ -132,8 +142,30 @@ impl FrontSession {
             attach.take,
         ));
         drop(hub);
-        let from = [attach.stdout_from, attach.stderr_from];
-        self.open(channel, Channel::new(attach.job.into()), from);
+        let mut new = Channel::new(attach.job.into());
+        new.holds = attach.take;
+        new.last = attach.last;
+        if outcome_only {
+            new.source = Source::Nothing;
+        }
+        self.open(channel, new, from);
+    }
+
+    fn asked(&self, channel: ChannelId, wanted: [u64; 2]) -> Request {
+        Request {
+            capability: self.capability,
+            channel,
+            wanted,
+            last: None,
+            outcome_only: false,
+        }
+    }
+
+    fn query(&mut self, channel: ChannelId, query: Query) {
+        let mut hub = self.hub.borrow_mut();
+        let number = hub.request(self.asked(channel, [0, 0]));
+        let ask = Box::new(translate::ask(query.kind));
+        hub.tell(&ToKeeper::Query(self.capability, number, ask));
     }
 
     fn open(&mut self, channel: ChannelId, mut new: Channel, from: [u64; 2]) {
@@ -170,20 +202,6 @@ impl FrontSession {
         }
     }
 
-    fn end_stdin(&mut self, channel: ChannelId, offset: u64) {
-        // The end must not overtake the bytes before it.
-        self.tell_keeper();
-        let Some(state) = self.channels.get_mut(&channel) else {
-            return;
-        };
-        if state.attached {
-            let message = ToKeeper::StdinEnd(self.capability, state.job.into(), offset);
-            self.hub.borrow_mut().tell(&message);
-        } else {
-            state.early_eof = Some(offset);
-        }
-    }
-
     fn tell_control(&mut self, channel: ChannelId, control: Control) {
         if let Some(state) = self.channels.get_mut(&channel) {
             if let redial_net::proto::message::ControlKind::Stop(stream) = control.kind
@@ -196,21 +214,6 @@ impl FrontSession {
             let message = ToKeeper::Control(self.capability, job, control.number, kind);
             self.hub.borrow_mut().tell(&message);
         }
-    }
-
-    fn take_stdin(&mut self, channel: ChannelId, offset: u64, bytes: &[u8]) {
-        let Some(state) = self.channels.get_mut(&channel) else {
-            return;
-        };
-        if state.is_taken {
-            return;
-        }
-        if !state.take_stdin(offset, bytes, &self.stdin) {
-            // The connection checked it against the credit that was given by chunks.
-            tracing::error!(channel = channel.0, offset, "stdin without a chunk for it");
-            return;
-        }
-        self.touch(channel);
     }
 
     fn touch(&mut self, channel: ChannelId) {
@@ -231,6 +234,7 @@ impl FrontSession {
         state.acknowledged[place] = up_to;
         state.release(stream, up_to);
         self.touch(channel);
+        self.load(channel);
     }
 
     fn close(&mut self, channel: ChannelId, outcome_seen: bool) {
@@ -243,6 +247,7 @@ impl FrontSession {
             self.capability,
             state.job.into(),
             outcome_seen,
+            state.holds,
         ));
     }
 
@@ -256,7 +261,9 @@ impl FrontSession {
             state.dirty = false;
             let [stdout, stderr] = state.acknowledged;
             let job = state.job.into();
-            hub.tell(&ToKeeper::Acknowledge(self.capability, job, stdout, stderr));
+            if matches!(state.source, Source::Pool) && state.holds {
+                hub.tell(&ToKeeper::Acknowledge(self.capability, job, stdout, stderr));
+            }
             if state.stdin_told < state.stdin_written {
                 state.stdin_told = state.stdin_written;
                 hub.tell(&ToKeeper::Stdin(self.capability, job, state.stdin_written));
@@ -271,6 +278,7 @@ impl Session for FrontSession {
         match event {
             Event::Start { channel, start } => self.start(connection, channel, *start),
             Event::Attach { channel, attach } => self.attach(channel, attach),
+            Event::Query { channel, query } => self.query(channel, query),
             Event::Control { channel, control } => self.control(connection, channel, control),
             Event::Closed {
                 channel,

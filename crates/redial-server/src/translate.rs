@@ -32,11 +32,63 @@ pub(crate) fn command(start: protocol::Start) -> Option<wire::Command> {
         },
         reap: start.reap,
         detach: start.detach,
+        keep: start.keep.map(|keep| wire::Keep {
+            bytes: keep.bytes,
+            tail: keep.tail,
+            time_ms: keep.time_ms,
+        }),
         resent: start.resent.map(|resent| wire::Resent {
             ago_ms: resent.ago_ms,
             instance: resent.instance,
         }),
     })
+}
+
+pub(crate) fn ask(query: protocol::QueryKind) -> wire::Ask {
+    match query {
+        protocol::QueryKind::List(prefix, after) => wire::Ask::List(prefix, after),
+        protocol::QueryKind::Signal(job, request, signal) => {
+            wire::Ask::Signal(job, request, signal)
+        }
+        protocol::QueryKind::Cancel(job, request, grace_ms) => {
+            wire::Ask::Cancel(job, request, grace_ms)
+        }
+        protocol::QueryKind::Remove(job) => wire::Ask::Remove(job),
+    }
+}
+
+pub(crate) fn answer(reply: wire::Reply) -> protocol::Answer {
+    let kind = match reply {
+        wire::Reply::Jobs(jobs, more) => {
+            protocol::AnswerKind::Jobs(jobs.into_iter().map(entry).collect(), more)
+        }
+        wire::Reply::Done => protocol::AnswerKind::Done,
+    };
+    protocol::Answer { kind }
+}
+
+fn entry(job: wire::JobInfo) -> protocol::JobEntry {
+    protocol::JobEntry {
+        job: job.job,
+        state: match job.phase {
+            wire::JobPhase::Starting => protocol::JobState::Starting,
+            wire::JobPhase::Running => protocol::JobState::Running,
+            wire::JobPhase::Ended => protocol::JobState::Ended,
+        },
+        user: job.user,
+        command: job.command,
+        started_ms: job.started_ms,
+        pid: job.pid,
+        stdout: job.stdout,
+        stderr: job.stderr,
+        kept: job.kept,
+        held: job.held,
+        readers: job.readers,
+        outcome: job.outcome.map(outcome),
+        ended_ms: job.ended_ms,
+        expires_ms: job.expires_ms,
+        stalled: job.stalled,
+    }
 }
 
 pub(crate) fn control(kind: protocol::ControlKind) -> keeper::ControlKind {

@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod echo;
 mod frame;
+mod jobs;
 mod keys;
 mod network;
 mod redial;
@@ -31,6 +32,7 @@ pub(crate) use frame::{
     DecodeArgs, EncodeArgs, FrameArgs, FrameCommand, MessageArgs, PackArgs, ShapeArgs, TextArgs,
     UnpackArgs,
 };
+pub(crate) use jobs::{AttachArgs, KillArgs, LogsArgs, PsArgs, RmArgs, WaitArgs, WayArgs};
 pub(crate) use keys::{KeysArgs, KeysCommand, NewArgs, TrustArgs};
 pub(crate) use network::NetworkArgs;
 pub(crate) use redial::RedialArgs;
@@ -97,6 +99,18 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Type commands for a host at a prompt
     Repl(ReplArgs),
+    /// List the jobs on a host
+    Ps(PsArgs),
+    /// Show a job as it goes on, and end as it does
+    Attach(AttachArgs),
+    /// Print what a job has written
+    Logs(LogsArgs),
+    /// Wait until a job has ended
+    Wait(WaitArgs),
+    /// Send a signal to jobs
+    Kill(KillArgs),
+    /// Forget ended jobs
+    Rm(RmArgs),
     /// Serve commands on this machine
     Serve(ServeArgs),
     /// Your own keys, and the hosts you trust

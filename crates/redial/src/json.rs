@@ -26,6 +26,12 @@ pub(crate) enum Event {
     Stderr(Data),
     /// The line has dropped, and is dialled again.
     Dropped { reason: String },
+    /// Bytes of an output are gone on the server.
+    Missed {
+        stream: &'static str,
+        from: u64,
+        to: u64,
+    },
     /// It is there again.
     Back { after_ms: u64 },
     /// Its process is gone; output may still follow.
@@ -90,6 +96,21 @@ impl Event {
 
     pub(crate) fn exited(exit: Exit) -> Self {
         Event::Exited(exit.into())
+    }
+
+    pub(crate) fn missed(stream: Output, from: u64, to: u64) -> Self {
+        let stream = match stream {
+            Output::Stdout => "stdout",
+            Output::Stderr => "stderr",
+        };
+        Event::Missed { stream, from, to }
+    }
+
+    /// A line of what is no event.
+    pub(crate) fn line(content: &impl Serialize) -> Vec<u8> {
+        let mut line = serde_json::to_vec(content).unwrap_or_default();
+        line.push(b'\n');
+        line
     }
 
     /// Adds its line.

@@ -11,12 +11,13 @@ mod json;
 mod repl;
 mod report;
 mod settings;
+mod signal_name;
 mod sinks;
 mod size;
 mod stdin;
 mod stdio;
 
-use settings::{ReplSettings, RunSettings, ServeSettings, SettingsError};
+use settings::{JobName, ReplSettings, RunSettings, ServeSettings, SettingsError, Way};
 
 /// The only place that ends the process: a thread that reads our stdin may still hang
 /// there, and nothing it could read is wanted any more.
@@ -54,6 +55,34 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
                 }
             });
             Ok(commands::run(&settings?))
+        }
+        args::Command::Ps(args) => {
+            let way = Way::resolve(&args.host, &args.way, &file)?;
+            let form = match (args.quiet, args.json) {
+                (true, _) => commands::Form::Names,
+                (_, true) => commands::Form::Json,
+                _ => commands::Form::Table,
+            };
+            Ok(commands::ps(&way, form))
+        }
+        args::Command::Attach(args) => {
+            Ok(commands::run(&RunSettings::resolve_attach(&args, &file)?))
+        }
+        args::Command::Logs(args) => {
+            let name = JobName::resolve(&args.job, &args.way, &file)?;
+            Ok(commands::logs(&name, settings::wanted(&args)?))
+        }
+        args::Command::Wait(args) => {
+            let name = JobName::resolve(&args.job, &args.way, &file)?;
+            Ok(commands::wait(&name, args.json))
+        }
+        args::Command::Kill(args) => {
+            let names = JobName::resolve_all(&args.jobs, &args.way, &file)?;
+            Ok(commands::kill(&names, settings::blow(&args), args.json))
+        }
+        args::Command::Rm(args) => {
+            let names = JobName::resolve_all(&args.jobs, &args.way, &file)?;
+            Ok(commands::rm(&names, args.force, args.json))
         }
         args::Command::Serve(args) => Ok(commands::serve(ServeSettings::resolve(&args, &file)?)),
     }

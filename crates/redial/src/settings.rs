@@ -1,6 +1,7 @@
 //! Settings: flags beat environment variables, these beat the file, that beats defaults.
 
 mod file;
+mod jobs;
 mod keys;
 mod network;
 mod repl;
@@ -8,9 +9,10 @@ mod run;
 mod serve;
 
 pub(crate) use file::{File, load};
+pub(crate) use jobs::{JobName, Way, blow, wanted};
 pub(crate) use keys::{host_settings, target_settings};
 pub(crate) use repl::ReplSettings;
-pub(crate) use run::{RunSettings, Verbosity};
+pub(crate) use run::{Program, RunSettings, Verbosity};
 pub(crate) use serve::{HostKeyFile, Listen, Mode, ServeSettings, host_key_file};
 
 use std::env::VarError;

@@ -105,6 +105,7 @@ fn conversation() -> Vec<u8> {
         stdout_credit: 1 << 20,
         stderr_credit: 1 << 20,
         resent: None,
+        keep: None,
     };
     connection.start(&start).unwrap();
     let mut bytes = Vec::new();

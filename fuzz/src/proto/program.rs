@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use redial_proto::message::{
-    Attach, Attached, Authenticate, Authenticated, ByteArray, Cause, ControlKind, DigestMessage,
-    Exit, OnDrop, Outcome, RefusedCode, Start, Status,
+    Answer, AnswerKind, Attach, Attached, Authenticate, Authenticated, ByteArray, Cause,
+    ControlKind, DigestMessage, Exit, JobEntry, JobState, OnDrop, Outcome, Query, QueryKind,
+    RefusedCode, Start, Status,
 };
 use redial_proto::{ChannelId, Connection, Event, Side, Stream};
 
@@ -59,6 +60,12 @@ impl Program {
                 self.due.insert(channel, [None; 3]);
                 self.answer(connection, channel);
             }
+            Event::Query { channel, .. } => {
+                self.answer_query(connection, channel);
+            }
+            Event::Answer { channel, .. } => {
+                assert!(self.due.remove(&channel).is_some(), "answered twice");
+            }
             Event::Attached { channel, attached } => {
                 let due = self.due.get_mut(&channel).expect("a channel it opened");
                 *due = [None, Some(attached.stdout_from), Some(attached.stderr_from)];
@@ -105,6 +112,19 @@ impl Program {
         }
     }
 
+    fn answer_query(&mut self, connection: &mut Connection, channel: ChannelId) {
+        assert!(channel.0 > self.highest, "a number twice");
+        self.highest = channel.0;
+        let jobs = AnswerKind::Jobs(vec![job()], true);
+        let kind = [jobs, AnswerKind::Done]
+            .into_iter()
+            .nth(self.below(3) as usize);
+        match kind {
+            Some(kind) => connection.answered(channel, Answer { kind }),
+            None => connection.refused(channel, RefusedCode::NoSuchJob, "no"),
+        }
+    }
+
     fn moves(&mut self, channel: ChannelId, stream: Stream, from: u64, to: u64) {
         let due = self.due.get_mut(&channel).expect("an open channel");
         let due = &mut due[stream.index()];
@@ -119,8 +139,11 @@ impl Program {
 
     /// A client's requests.
     fn ask(&mut self, connection: &mut Connection) {
-        for turn in 0..3 {
+        for turn in 0..4 {
             let asked = match turn {
+                3 => connection.query(&Query {
+                    kind: QueryKind::Remove(ByteArray::from([3; 16])),
+                }),
                 2 => connection.attach(&Attach {
                     job: ByteArray::from([2; 16]),
                     take: true,
@@ -128,6 +151,8 @@ impl Program {
                     stderr_from: 0,
                     stdout_credit: 100_000,
                     stderr_credit: 100_000,
+                    outcome_only: None,
+                    last: Some(7),
                 }),
                 _ => connection.start(&start()),
             };
@@ -225,6 +250,7 @@ fn start() -> Start {
         stdout_credit: 1_000_000,
         stderr_credit: 1_000_000,
         resent: None,
+        keep: None,
     }
 }
 
@@ -245,5 +271,25 @@ fn outcome() -> Outcome {
         exact: false,
         duration_ms: 0,
         cpu_us: 0,
+    }
+}
+
+fn job() -> JobEntry {
+    JobEntry {
+        job: ByteArray::from([3; 16]),
+        state: JobState::Running,
+        user: "ada".into(),
+        command: "x".repeat(2_000),
+        started_ms: 1,
+        pid: 2,
+        stdout: 3,
+        stderr: 4,
+        kept: true,
+        held: false,
+        readers: 0,
+        outcome: None,
+        ended_ms: None,
+        expires_ms: None,
+        stalled: None,
     }
 }

@@ -71,6 +71,15 @@ impl JobCell {
         self.wake(state);
     }
 
+    /// It was attached to: its outputs follow from here, and stdin too, if it is ours to write.
+    pub(crate) fn begin(&self, outputs: [u64; 2], stdin: Option<u64>) {
+        let mut state = self.lock();
+        for (received, from) in state.outputs.iter_mut().zip(outputs) {
+            received.begin(from);
+        }
+        state.stdin.begin(stdin);
+    }
+
     /// How far it has come: bytes that have reached the other side.
     pub(crate) fn progress(&self) -> u64 {
         let state = self.lock();
@@ -89,6 +98,13 @@ impl JobCell {
             state.dropped_at = Some(Instant::now());
             state.queue.push(Ok(JobEvent::LineDropped { reason }));
         }
+        self.wake(state);
+    }
+
+    /// Bytes of an output are gone.
+    pub(crate) fn miss(&self, stream: Output, from: u64, to: u64) {
+        let mut state = self.lock();
+        state.miss(stream, from, to);
         self.wake(state);
     }
 

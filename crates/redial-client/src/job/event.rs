@@ -87,6 +87,15 @@ pub enum JobEvent {
         /// How long it was not.
         after: Duration,
     },
+    /// Bytes of an output are gone on the server, and will not come.
+    Missed {
+        /// Which output.
+        stream: Output,
+        /// Offset of the first.
+        from: u64,
+        /// Offset behind the last.
+        to: u64,
+    },
     /// Its process has exited; output may still follow.
     Exited(Exit),
     /// It is over: the last event.

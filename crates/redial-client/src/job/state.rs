@@ -72,6 +72,12 @@ pub(super) struct Received {
     pub(super) ended: bool,
     /// The first of the ranges that are gone.
     pub(super) missed: Option<(u64, u64)>,
+    /// Where it began, if not at its start.
+    pub(super) from: u64,
+    /// What had gone before it began is no loss.
+    pub(super) lenient: bool,
+    /// Nothing of it is wanted.
+    pub(super) unwanted: bool,
 }
 
 /// What the caller has written to stdin.
@@ -83,6 +89,8 @@ pub(crate) struct StdinDesk {
     digest: Option<Box<StreamDigest>>,
     pub(crate) written: u64,
     pub(crate) acknowledged: u64,
+    /// Another has written what comes before this.
+    from: u64,
     /// The caller may write.
     pub(crate) open: bool,
     /// The caller has said the end.
@@ -101,6 +109,15 @@ impl StdinDesk {
         self.finished = true;
     }
 
+    /// What is written follows from here; nothing can be if it is not ours.
+    pub(super) fn begin(&mut self, from: Option<u64>) {
+        self.open &= from.is_some();
+        let from = from.unwrap_or(0);
+        self.from = from;
+        self.written += from;
+        self.acknowledged = from;
+    }
+
     /// These bytes are handed over now.
     pub(crate) fn sum(&mut self, bytes: &[u8]) {
         self.digest.get_or_insert_default().update(bytes);
@@ -109,6 +126,10 @@ impl StdinDesk {
     /// How what the command was given differs from what was sent. Less is no difference
     /// unless the server calls it complete: a command need not read to the end.
     pub(super) fn difference(&self, said: &Digest) -> Option<String> {
+        if self.from > 0 || !self.open {
+            // Another has written of it, or all of it.
+            return None;
+        }
         let digest = self.digest.as_deref();
         let sent = digest.map_or(0, StreamDigest::bytes);
         if said.bytes > sent || (said.complete && said.bytes != sent) {
@@ -171,8 +192,21 @@ impl JobState {
     /// Bytes of this output are gone for good.
     pub(crate) fn miss(&mut self, stream: Output, from: u64, to: u64) {
         let received = &mut self.outputs[stream.index()];
-        received.missed.get_or_insert((from, to));
-        received.arrived = received.arrived.max(to);
+        let has_begun = received.digest.is_some();
+        if received.lenient && !has_begun {
+            received.begin(to);
+        } else {
+            received.missed.get_or_insert((from, to));
+            received.arrived = received.arrived.max(to);
+        }
+        self.queue.push(Ok(JobEvent::Missed { stream, from, to }));
+    }
+
+    /// It is attached to like this.
+    pub(crate) fn attaches(&mut self, lenient: bool, unwanted: bool) {
+        for received in &mut self.outputs {
+            (received.lenient, received.unwanted) = (lenient, unwanted);
+        }
     }
 
     /// It is reached over another line, if it was not.
@@ -226,8 +260,14 @@ impl JobState {
 }
 
 impl Received {
+    /// What follows begins here.
+    pub(super) fn begin(&mut self, from: u64) {
+        self.from = from;
+        (self.arrived, self.taken, self.reported) = (from, from, from);
+    }
+
     fn difference(&self, said: &Digest, outcome: &Outcome) -> Option<String> {
-        if self.stopped {
+        if self.stopped || self.unwanted {
             return None;
         }
         if let Some((from, to)) = self.missed {
@@ -240,6 +280,10 @@ impl Received {
                 "{} of {} bytes have arrived",
                 self.arrived, said.bytes
             ));
+        }
+        if self.from > 0 {
+            // The checksum is of all of it.
+            return None;
         }
         let checksum = self
             .digest

@@ -49,6 +49,15 @@ impl Block {
 }
 
 impl StdinQueue {
+    /// An empty one, whose next byte has this offset.
+    pub(crate) fn starting_at(offset: u64) -> Self {
+        Self {
+            start: offset,
+            end: offset,
+            ..Self::default()
+        }
+    }
+
     /// Offset behind the last byte.
     pub(crate) fn end(&self) -> u64 {
         self.end

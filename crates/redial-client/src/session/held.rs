@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use super::running::Running;
 use crate::error::Lost;
-use crate::shared::{Leave, NewJob, Notes, Shared};
+use crate::error::QueryError;
+use crate::shared::{Leave, NewJob, NewQuery, Notes, Shared};
 
 /// Jobs whose line has dropped, with all that another line needs to go on with them. Dropped
 /// itself, it is the end of them: nobody waits for ever.
@@ -17,8 +18,18 @@ pub(crate) struct Held {
     running: Vec<Running>,
     /// Never sent.
     waiting: VecDeque<NewJob>,
+    /// Not answered.
+    queries: Vec<NewQuery>,
     /// Why the line ended, or why there will be none.
     lost: Lost,
+}
+
+/// What another line takes over.
+pub(super) struct Parts {
+    pub(super) shared: Arc<Shared>,
+    pub(super) running: Vec<Running>,
+    pub(super) waiting: VecDeque<NewJob>,
+    pub(super) queries: Vec<NewQuery>,
 }
 
 impl Held {
@@ -26,12 +37,14 @@ impl Held {
         shared: Arc<Shared>,
         running: Vec<Running>,
         waiting: VecDeque<NewJob>,
+        queries: Vec<NewQuery>,
         lost: Lost,
     ) -> Self {
         Held {
             shared: Some(shared),
             running,
             waiting,
+            queries,
             lost,
         }
     }
@@ -43,12 +56,13 @@ impl Held {
     }
 
     /// All of it, for another line.
-    pub(super) fn into_parts(mut self) -> Option<(Arc<Shared>, Vec<Running>, VecDeque<NewJob>)> {
-        let (running, waiting) = (
-            std::mem::take(&mut self.running),
-            std::mem::take(&mut self.waiting),
-        );
-        self.shared.take().map(|shared| (shared, running, waiting))
+    pub(super) fn into_parts(mut self) -> Option<Parts> {
+        Some(Parts {
+            shared: self.shared.take()?,
+            running: std::mem::take(&mut self.running),
+            waiting: std::mem::take(&mut self.waiting),
+            queries: std::mem::take(&mut self.queries),
+        })
     }
 
     /// Why the line ended.
@@ -85,12 +99,14 @@ impl Held {
             cell.lock().noted = false;
         }
         self.waiting.extend(notes.starts);
+        self.queries.extend(notes.queries);
+        self.queries.retain(|query| !query.answer.is_closed());
         self.running.retain(|running| {
             let state = running.cell.lock();
             !state.left && !state.over
         });
         self.waiting.retain(|job| !job.cell.lock().left);
-        let idle = self.running.is_empty() && self.waiting.is_empty();
+        let idle = self.running.is_empty() && self.waiting.is_empty() && self.queries.is_empty();
         match notes.leave {
             Leave::Now => Poll::Ready(()),
             Leave::WhenIdle if idle => Poll::Ready(()),
@@ -104,9 +120,15 @@ impl Drop for Held {
         let Some(shared) = self.shared.take() else {
             return;
         };
-        let Notes { starts, .. } = shared.end(self.lost.clone());
+        let Notes {
+            starts, queries, ..
+        } = shared.end(self.lost.clone());
         for running in &mut self.running {
             running.lose(&self.lost);
+        }
+        for query in self.queries.drain(..).chain(queries) {
+            // Whoever asked may have gone.
+            let _ = query.answer.send(Err(QueryError::Lost(self.lost.clone())));
         }
         // Their answers are dropped: they were not sent.
         for job in self.waiting.drain(..).chain(starts) {

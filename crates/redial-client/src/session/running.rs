@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Lost, StartError};
 use crate::job::{JobCell, JobState, Output, StdinQueue};
+use crate::shared::Request;
 
 /// A job on this connection.
 #[derive(Debug)]
@@ -18,6 +19,10 @@ pub(super) struct Running {
     answer: Option<oneshot::Sender<Result<(), StartError>>>,
     /// Until it was answered: it may have to be sent again.
     start: Option<Box<Start>>,
+    /// How it was attached to, if another has started it.
+    attach: Option<Box<Attach>>,
+    /// Until that was answered.
+    attaching: bool,
     sent: Sent,
     pub(super) stdin: StdinQueue,
     stdin_ended: bool,
@@ -60,18 +65,30 @@ fn uptime() -> Duration {
 }
 
 impl Running {
-    /// A job whose start has just been sent.
-    pub(super) fn started(
+    /// A job that has just been asked for.
+    pub(super) fn new(
         cell: Arc<JobCell>,
         answer: oneshot::Sender<Result<(), StartError>>,
-        start: Box<Start>,
+        request: Request,
         sent: Sent,
     ) -> Self {
+        let (start, attach, granted) = match request {
+            Request::Start(start) => {
+                let granted = [start.stdout_credit, start.stderr_credit];
+                (Some(start), None, granted)
+            }
+            Request::Attach(attach) => {
+                let granted = [attach.stdout_credit, attach.stderr_credit];
+                (None, Some(attach), granted)
+            }
+        };
         Running {
             cell,
             answer: Some(answer),
-            granted: [start.stdout_credit, start.stderr_credit],
-            start: Some(start),
+            granted,
+            attaching: attach.is_some(),
+            start,
+            attach,
             sent,
             stdin: StdinQueue::default(),
             stdin_ended: false,
@@ -79,6 +96,11 @@ impl Running {
             resumed_at: None,
             taken_back: false,
         }
+    }
+
+    /// Whether the server is yet to say where its streams go on.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.resuming || self.attaching
     }
 
     /// Whether it was reached over another line moments ago; true once for each.
@@ -103,6 +125,11 @@ impl Running {
                 Output::BOTH.map(|output| state.report(output) + window),
             )
         };
+        if self.attaching
+            && let Some(attach) = &self.attach
+        {
+            return connection.attach(attach);
+        }
         let channel = match &mut self.start {
             Some(start) => {
                 start.resent = Some(Resent {
@@ -116,11 +143,13 @@ impl Running {
             }
             None => connection.attach(&Attach {
                 job: (*self.cell.id.as_bytes()).into(),
-                take: true,
+                take: self.attach.as_ref().is_none_or(|attach| attach.take),
                 stdout_from: from[0],
                 stderr_from: from[1],
                 stdout_credit: credit[0],
                 stderr_credit: credit[1],
+                outcome_only: self.attach.as_ref().and_then(|attach| attach.outcome_only),
+                last: None,
             })?,
         };
         self.granted = credit;
@@ -138,10 +167,23 @@ impl Running {
     pub(super) fn attached(
         &mut self,
         attached: &Attached,
+        window: u64,
         channel: ChannelId,
         connection: &mut Connection,
     ) -> Result<(), Lost> {
         let by_name = self.start.take().is_none();
+        if std::mem::take(&mut self.attaching) {
+            let stdin_from = attached.holder.then_some(attached.stdin_from);
+            self.stdin = StdinQueue::starting_at(attached.stdin_from);
+            let from = [attached.stdout_from, attached.stderr_from];
+            self.cell.begin(from, stdin_from);
+            self.granted = from.map(|from| from.saturating_add(window));
+            for output in Output::BOTH {
+                let up_to = self.granted[output.index()];
+                self.grant(output, up_to, channel, connection);
+            }
+            return Ok(());
+        }
         if !std::mem::take(&mut self.resuming) {
             return Ok(());
         }
@@ -225,6 +267,19 @@ impl Running {
             self.stdin_ended = true;
             to.eof(channel, Stream::Stdin);
         }
+    }
+
+    /// Gives credit up to here.
+    pub(super) fn grant(
+        &mut self,
+        output: Output,
+        up_to: u64,
+        channel: ChannelId,
+        to: &mut Connection,
+    ) {
+        let granted = &mut self.granted[output.index()];
+        *granted = up_to.max(*granted);
+        to.grant(channel, output.stream(), *granted);
     }
 
     /// Acknowledges, and gives credit in steps of at least a quarter of the window.

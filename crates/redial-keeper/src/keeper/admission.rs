@@ -59,7 +59,7 @@ impl Keeper<'_> {
         let Some(network) = &mut self.network else {
             return;
         };
-        let Ok(nonce) = super::turn::random::<32>() else {
+        let Ok(nonce) = super::set_up::random::<32>() else {
             tracing::error!("no random bytes for a connection");
             return;
         };

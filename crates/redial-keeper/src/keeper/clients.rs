@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use super::command::Refusal;
 use super::config::KeeperError;
 use super::grant::Client;
-use super::job::Job;
+use super::job::{Job, Leaves};
 use super::listener::Accepted;
 use super::poll::{Interest, Serial, Token};
 use super::requests::PendingCommand;
@@ -137,12 +137,17 @@ impl Keeper<'_> {
         self.clients.get(&who).cloned().ok_or_else(unknown)
     }
 
-    pub(super) fn leave(&mut self, serial: Serial, who: Capability, grace_ms: u64) {
+    pub(super) fn leave(&mut self, serial: Serial, who: Capability, leaves: Leaves, grace_ms: u64) {
+        let mut is_dropped = false;
         self.with_job(serial, |job, ground| {
-            if job.leave(who) {
+            is_dropped = job.leave(who, leaves);
+            if is_dropped {
                 job.let_drop(ground.now, grace_ms);
             }
         });
+        if is_dropped {
+            self.begin_to_keep(serial);
+        }
         self.let_go_if_abandoned(serial);
     }
 
@@ -177,7 +182,7 @@ impl Keeper<'_> {
             .map(|(serial, _)| *serial)
             .collect();
         for serial in serials {
-            self.leave(serial, who, 0);
+            self.leave(serial, who, Leaves::All, 0);
         }
     }
 
@@ -209,7 +214,7 @@ impl Keeper<'_> {
         for serial in serials {
             clients
                 .iter()
-                .for_each(|who| self.leave(serial, *who, grace_ms));
+                .for_each(|who| self.leave(serial, *who, Leaves::All, grace_ms));
         }
         if self.private && self.phase.is_serving() {
             self.end_after_front();

@@ -111,11 +111,11 @@ fn text_bytes(command: &Command) -> usize {
 
 fn check_supported(command: &Command, private: bool) -> Result<(), Refusal> {
     let unsupported = |text: &str| Err(Refusal::new(RefusedCode::Unsupported, text));
-    if command.detach {
-        return unsupported("--detach is not supported in this version");
-    }
     if command.pty.is_some() {
         return unsupported("terminals are not supported in this version");
+    }
+    if private && command.detach {
+        return unsupported("a private server ends with its connection: it cannot keep a job");
     }
     if private && command.on_drop != DropPolicy::Kill {
         return unsupported("a private server ends with its connection: only --on-drop kill");
@@ -138,6 +138,36 @@ pub(super) fn hash(command: &Command) -> u128 {
     // Writing to a `Vec` cannot fail.
     let _ = minicbor::encode((program, cwd, env, stdin, pty), &mut bytes);
     Hasher::oneshot(&bytes)
+}
+
+/// The command for people, of bounded length: as a shell would be given it.
+pub(super) fn label(command: &Command) -> String {
+    const MAX_CHARS: usize = 256;
+    let words: Vec<&[u8]> = match &command.program {
+        Program::Argv(argv) => argv.iter().map(|word| &word[..]).collect(),
+        Program::Shell(text) => vec![text],
+    };
+    let is_shell = matches!(command.program, Program::Shell(_));
+    let mut label = String::new();
+    for word in words {
+        if label.len() > MAX_CHARS {
+            break;
+        }
+        let shown = String::from_utf8_lossy(&word[..word.len().min(4 * MAX_CHARS)]);
+        let plain = |c: char| c.is_alphanumeric() || "-_./=:,@+%".contains(c);
+        if !label.is_empty() {
+            label.push(' ');
+        }
+        if is_shell || (!shown.is_empty() && shown.chars().all(plain)) {
+            label.push_str(&shown);
+        } else {
+            label.push_str(&format!("'{}'", shown.replace('\'', r"'\''")));
+        }
+    }
+    match label.char_indices().nth(MAX_CHARS) {
+        Some((at, _)) => format!("{}…", &label[..at]),
+        None => label,
+    }
 }
 
 /// The id as users see it, also in REDIAL_JOB and in logs: 26 characters of Crockford's

@@ -40,6 +40,15 @@ pub struct Limits {
     /// Milliseconds to dial again after a front has died, for jobs that are to be
     /// killed when their line drops. 30,000.
     pub front_grace_ms: u64,
+    /// Output of one kept job, in bytes, unless it says otherwise; one job that fills the disk.
+    /// 1 GiB.
+    pub keep_bytes: u64,
+    /// Output of all kept jobs, in bytes; all of them together. 8 GiB.
+    pub keep_quota_bytes: u64,
+    /// Milliseconds for which a kept job is kept after its end, unless it says otherwise. A week.
+    pub keep_ms: u64,
+    /// Kept jobs; records without end. 20,000.
+    pub kept_jobs: usize,
 }
 
 impl Default for Limits {
@@ -57,6 +66,10 @@ impl Default for Limits {
             ended_ms: 60 * 60 * 1_000,
             kill_after_ms: 5_000,
             front_grace_ms: 30_000,
+            keep_bytes: 1 << 30,
+            keep_quota_bytes: 8 << 30,
+            keep_ms: 7 * 86_400_000,
+            kept_jobs: 20_000,
         }
     }
 }
@@ -81,6 +94,8 @@ pub struct KeeperConfig {
     pub network: Option<NetworkConfig>,
     /// Serve one client on these two (its input, its output), and end with it.
     pub stdio: Option<(OwnedFd, OwnedFd)>,
+    /// Where jobs are kept; none where nothing can be (a private server).
+    pub keep_in: Option<PathBuf>,
     /// The front.
     pub front: FrontProgram,
     /// Readable when the server is to end, as [`crate::signals::termination`]; once

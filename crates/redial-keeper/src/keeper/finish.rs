@@ -8,7 +8,7 @@ use super::ending::{Left, Sweep};
 use super::ground::Ground;
 use super::job::Job;
 use super::streams::Output;
-use super::time::Millis;
+use super::time::{Millis, unix_ms};
 use super::workers::{Walk, Walked};
 use crate::outcome::{Cause, Digest, Outcome, Status};
 
@@ -78,6 +78,7 @@ impl Job {
             }
         }
         self.walk_on(ground);
+        self.spool_on(ground);
         self.mark(ground);
     }
 
@@ -101,7 +102,7 @@ impl Job {
     fn finish(&mut self, ground: &mut Ground) {
         let reaped = self.ending.reap(&mut ground.to_close);
         // Nobody will ever read it: there is no use in waiting for room.
-        if self.is_abandoned {
+        if self.is_abandoned || self.is_stuck(ground.now) {
             for output in &mut self.outputs {
                 output.drop_all(ground, &mut self.journal);
             }
@@ -113,7 +114,9 @@ impl Job {
             input.close(ground);
         }
         self.outcome = Some(Box::new(self.conclude()));
-        self.tell.ended = true;
+        self.ended_ms = Some(unix_ms());
+        // A kept job's end is told when it is written down.
+        self.tell.ended = self.spool.is_none() && !self.is_being_kept;
     }
 
     /// Whether both outputs have come to their end.

@@ -120,6 +120,19 @@ pub(super) struct Owner {
     key: Option<Arc<str>>,
 }
 
+impl Owner {
+    /// As it was written down.
+    pub(super) fn of(uid: u32, key: Option<&str>) -> Self {
+        let key = key.map(Arc::from);
+        Self { uid, key }
+    }
+
+    /// The fingerprint of a restricted key.
+    pub(super) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+}
+
 #[cfg(test)]
 impl Owner {
     /// A user, for tests.

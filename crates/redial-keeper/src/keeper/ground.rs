@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use super::config::Limits;
+use super::kept::{Disk, Room};
 use super::naps::Naps;
 use super::pipes::PipeRoom;
 use super::poll::{Poll, Serial};
@@ -28,6 +29,9 @@ pub(super) struct Ground {
     /// Outputs that are left alone for a moment, to be read in larger pieces.
     pub(super) naps: Naps,
     pub(super) pipes: PipeRoom,
+    /// Where jobs are kept, if there is a place for that.
+    pub(super) disk: Option<Disk>,
+    pub(super) room: Room,
     /// Done with, and closed once the news is out: it takes time that others wait for.
     pub(super) to_close: Vec<OwnedFd>,
 }
@@ -37,6 +41,7 @@ impl Ground {
         Ok(Self {
             output: Pool::create("redial-output", limits.output_pool_bytes)?,
             stdin: Pool::create("redial-stdin", limits.stdin_pool_bytes)?,
+            room: Room::new(limits.keep_quota_bytes),
             limits,
             poll: Poll::new()?,
             timers: Timers::new()?,
@@ -46,6 +51,7 @@ impl Ground {
             dirty: Vec::new(),
             naps: Naps::default(),
             pipes: PipeRoom::default(),
+            disk: None,
             to_close: Vec::new(),
         })
     }

@@ -22,6 +22,7 @@ impl Keeper<'_> {
             self.reap_orphans();
         }
         self.records.forget(now);
+        self.expire_kept();
         self.cool_pools();
         self.listen_if_possible();
         self.keep_network();
@@ -36,6 +37,7 @@ impl Keeper<'_> {
             self.orphans_at,
             self.cool_at,
             self.listen_at,
+            self.expire_at,
             self.network_due(),
             self.phase.due(),
         ];

@@ -1,74 +1,21 @@
 //! One job, from its process's start until its output is read.
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::ending::{Ending, Sweep};
-use super::grant::{Grant, Owner};
 use super::ground::Ground;
+use super::kept::Spool;
 use super::poll::{Interest, Serial, Token};
 use super::streams::{Input, Output};
+use super::terms::{Share, Terms};
 use super::time::Millis;
 use super::workers::{Started, Walk};
 use crate::log::{InputLog, Journal, OutputLog};
 use crate::outcome::{ControlKind, Exit, Outcome};
-use crate::pool::Pool;
 use crate::tree::Tree;
-use crate::wire::{Capability, DropPolicy, JobId};
-
-/// What a start asks for besides the command itself.
-#[derive(Debug, Clone)]
-pub(super) struct Terms {
-    pub(super) id: JobId,
-    pub(super) owner: Owner,
-    /// The key that it lives by.
-    pub(super) grant: Option<Arc<Grant>>,
-    pub(super) hash: u128,
-    pub(super) deadline_ms: Option<u64>,
-    pub(super) drain_ms: u32,
-    pub(super) on_drop: DropPolicy,
-    pub(super) reap: bool,
-}
-
-/// The first chunks of a job's streams, taken before it is started.
-#[derive(Debug)]
-pub(super) struct Share {
-    pub(super) stdin: Option<u32>,
-    pub(super) stdout: u32,
-    pub(super) stderr: u32,
-}
-
-impl Share {
-    /// All or nothing; else says what there is no room for.
-    pub(super) fn take(
-        output: &mut Pool,
-        input: &mut Pool,
-        stdin: bool,
-    ) -> Result<Self, &'static str> {
-        const OUTPUT: &str = "output";
-        if output.free() < 2 {
-            return Err(OUTPUT);
-        }
-        let stdin = if stdin {
-            Some(input.take_own().ok_or("stdin")?)
-        } else {
-            None
-        };
-        Ok(Self {
-            stdin,
-            stdout: output.take_own().ok_or(OUTPUT)?,
-            stderr: output.take_own().ok_or(OUTPUT)?,
-        })
-    }
-
-    pub(super) fn give_back(self, ground: &mut Ground) {
-        self.stdin
-            .into_iter()
-            .for_each(|slot| ground.stdin.give_back(slot));
-        ground.output.give_back(self.stdout);
-        ground.output.give_back(self.stderr);
-    }
-}
+use crate::wire::{Capability, DropPolicy, JobInfo, JobPhase};
 
 /// A job with a process, or with output that nobody has read yet.
 pub(super) struct Job {
@@ -91,6 +38,14 @@ pub(super) struct Job {
     pub(super) drop_at: Option<Millis>,
     /// It has struck: nobody will read this any more.
     pub(super) is_abandoned: bool,
+    /// Its output goes to a file.
+    pub(super) spool: Option<Spool>,
+    /// It soon will.
+    pub(super) is_being_kept: bool,
+    /// The last requests of who does not hold it.
+    pub(super) requests: VecDeque<[u8; 16]>,
+    /// When it got its outcome, in milliseconds of Unix time.
+    pub(super) ended_ms: Option<u64>,
     /// The front is to be told these anew.
     pub(super) tell: Tell,
     pub(super) is_dirty: bool,
@@ -98,6 +53,17 @@ pub(super) struct Job {
     due: Option<Millis>,
     /// Its pidfd is watched.
     pub(super) watches_exit: bool,
+}
+
+/// Who of a connection leaves a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaves {
+    /// One that reads along.
+    Reader,
+    /// The one that holds it.
+    Holder,
+    /// All: the connection is over.
+    All,
 }
 
 /// Facts that wait to be told.
@@ -113,7 +79,7 @@ impl Job {
     pub(super) fn new(
         ground: &mut Ground,
         serial: Serial,
-        terms: Terms,
+        mut terms: Terms,
         share: Share,
         started: Started,
     ) -> Self {
@@ -122,7 +88,9 @@ impl Job {
             tree,
             outputs: inodes,
             at,
+            account,
         } = started;
+        terms.user = String::from_utf8_lossy(&account.name).into_owned();
         let chunks = ground.stream_chunks();
         let log = |stream, slot| OutputLog::new(stream, slot, chunks);
         let [out, err] = process.writers;
@@ -163,6 +131,10 @@ impl Job {
             outcome: None,
             drop_at: None,
             is_abandoned: false,
+            spool: None,
+            is_being_kept: false,
+            requests: VecDeque::new(),
+            ended_ms: None,
             tell: Tell::default(),
             is_dirty: false,
             due: None,
@@ -195,9 +167,7 @@ impl Job {
 
     /// Somebody reads along; with `take` as the holder. Returns who held it before.
     pub(super) fn attach(&mut self, who: Capability, take: bool) -> Option<Capability> {
-        if !self.readers.contains(&who) {
-            self.readers.push(who);
-        }
+        self.readers.push(who);
         if !take {
             return None;
         }
@@ -207,6 +177,14 @@ impl Job {
 
     /// The front was told that outputs are acknowledged up to these offsets.
     pub(super) fn acknowledge(&mut self, ground: &mut Ground, offsets: [u64; 2]) {
+        // What goes to a file is free when it is there.
+        if self.spool.is_none() {
+            self.free(ground, offsets);
+        }
+    }
+
+    /// Output up to these offsets is where it belongs.
+    pub(super) fn free(&mut self, ground: &mut Ground, offsets: [u64; 2]) {
         for ((output, offset), stream) in self.outputs.iter_mut().zip(offsets).zip([1, 2]) {
             let freed = output.log.acknowledge(&mut ground.output, offset);
             self.journal.forget(stream, freed);
@@ -245,6 +223,11 @@ impl Job {
             return;
         }
         self.applied = number;
+        self.apply(ground, control, by);
+    }
+
+    /// Does it, numbered or not.
+    pub(super) fn apply(&mut self, ground: &mut Ground, control: ControlKind, by: String) {
         match control {
             ControlKind::Signal(signal) => self.signal(i32::from(signal)),
             // Without a terminal there is nothing to resize.
@@ -268,10 +251,17 @@ impl Job {
         }
     }
 
-    /// Who reads this job leaves. True if that was the holder.
-    pub(super) fn leave(&mut self, who: Capability) -> bool {
-        self.readers.retain(|reader| *reader != who);
-        if self.holder != Some(who) {
+    /// A channel of a connection that reads this job leaves, or all of them. True if that was the
+    /// holder.
+    pub(super) fn leave(&mut self, who: Capability, leaves: Leaves) -> bool {
+        match leaves {
+            Leaves::All => self.readers.retain(|reader| *reader != who),
+            Leaves::Holder | Leaves::Reader => {
+                let at = self.readers.iter().position(|reader| *reader == who);
+                at.map(|at| self.readers.swap_remove(at));
+            }
+        }
+        if self.holder != Some(who) || leaves == Leaves::Reader {
             return false;
         }
         self.holder = None;
@@ -286,6 +276,48 @@ impl Job {
             DropPolicy::KeepFor(ms) => Some(now.saturating_add(ms)),
             DropPolicy::Keep => None,
         };
+    }
+
+    /// Whether it outlives its line whatever happens.
+    pub(super) fn is_to_be_kept(&self) -> bool {
+        self.terms.detached || self.terms.on_drop == DropPolicy::Keep
+    }
+
+    /// Whether something of it is still to come that a server should not end without.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.outcome.is_none() || self.spool.is_some() || self.is_being_kept
+    }
+
+    /// Whether this holder's having seen the outcome is the end of it.
+    pub(super) fn is_done_for(&self, who: Capability) -> bool {
+        self.holder == Some(who) && self.outcome.is_some() && self.spool.is_none()
+    }
+
+    /// What a list says of it.
+    pub(super) fn info(&self, unix_ms: u64, now: Millis) -> JobInfo {
+        let is_over = self.outcome.is_some();
+        let in_file = self.spool.as_ref().map(|spool| spool.state.ends());
+        let bytes = self.outputs.each_ref().map(|output| output.log.end());
+        let [stdout, stderr] = in_file.unwrap_or(bytes);
+        let expires = self.drop_at.filter(|_| is_over);
+        JobInfo {
+            phase: if is_over {
+                JobPhase::Ended
+            } else {
+                JobPhase::Running
+            },
+            pid: self.pid.unsigned_abs(),
+            stdout,
+            stderr,
+            kept: self.spool.is_some(),
+            held: self.holder.is_some(),
+            readers: u32::try_from(self.readers.len()).unwrap_or(u32::MAX),
+            outcome: self.outcome.as_deref().cloned(),
+            ended_ms: self.ended_ms,
+            expires_ms: expires.map(|at| unix_ms.saturating_add(at.saturating_sub(now))),
+            stalled: self.spool.as_ref().and_then(Spool::stalled),
+            ..self.terms.info()
+        }
     }
 
     /// The exit, once it is known.
@@ -304,7 +336,8 @@ impl Job {
         } else {
             self.ending.due()
         };
-        let due = [ending, self.drop_at].into_iter().flatten().min();
+        let spool = self.spool.as_ref().and_then(Spool::due);
+        let due = [ending, self.drop_at, spool].into_iter().flatten().min();
         ground.timers.set(self.serial, self.due, due);
         self.due = due;
     }
@@ -345,23 +378,5 @@ impl Job {
             return;
         }
         self.ending.sweep(Sweep::new(now, grace_ms), cause);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pool::CHUNK_BYTES;
-
-    #[test]
-    fn a_share_is_all_or_nothing_and_says_what_there_is_no_room_for() {
-        let pool = |chunks| Pool::create("test", chunks * CHUNK_BYTES as u64).unwrap();
-        let (mut output, mut input) = (pool(5), pool(1));
-        Share::take(&mut output, &mut input, true).unwrap();
-        let refused = Share::take(&mut output, &mut input, true).unwrap_err();
-        assert_eq!((refused, output.free()), ("stdin", 3));
-        Share::take(&mut output, &mut input, false).unwrap();
-        let refused = Share::take(&mut output, &mut input, false).unwrap_err();
-        assert_eq!((refused, output.free()), ("output", 1));
     }
 }

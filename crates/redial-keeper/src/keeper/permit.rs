@@ -215,6 +215,7 @@ mod tests {
             reap: false,
             detach: false,
             resent: None,
+            keep: None,
         }
     }
 

@@ -6,6 +6,7 @@
 use super::front::Front;
 use super::ground::Ground;
 use super::job::Job;
+use super::kept::Spool;
 use crate::wire::{Capability, Chunk, Outbox, Piece, Snapshot, ToFront, WireError};
 
 impl Job {
@@ -35,7 +36,12 @@ impl Job {
     fn take_news(&mut self) -> Vec<ToFront> {
         let job = self.terms.id.into();
         let mut news = Vec::with_capacity(5);
-        if self.journal.has_news() {
+        if let Some(spool) = &mut self.spool {
+            if spool.told != spool.state {
+                spool.told = spool.state;
+                news.push(ToFront::Spooled(job, spool.state));
+            }
+        } else if self.journal.has_news() {
             let chunks = self
                 .outputs
                 .iter_mut()
@@ -51,8 +57,10 @@ impl Job {
         if let Some(exit) = self.exit().filter(|_| tell.exited) {
             news.push(ToFront::Exited(job, exit));
         }
+        let is_kept = self.spool.is_some();
         for (output, stream) in self.outputs.iter_mut().zip([1, 2]) {
-            if output.has_ended() && !output.end_told {
+            let is_told = !is_kept || output.log.oldest() == output.log.end();
+            if output.has_ended() && is_told && !output.end_told {
                 output.end_told = true;
                 news.push(ToFront::OutputEnd(job, stream, output.log.end()));
             }
@@ -88,17 +96,26 @@ impl Job {
     /// there already have to be told what is new before.
     pub(super) fn snapshot(&mut self, who: Capability) -> Snapshot {
         drop(self.take_news());
-        let pieces: Vec<Piece> = self.journal.pieces();
-        let mut chunks: Vec<Chunk> = self
-            .outputs
-            .iter()
-            .flat_map(|output| output.log.chunks())
-            .collect();
+        let pieces: Vec<Piece> = match self.spool {
+            Some(_) => Vec::new(),
+            None => self.journal.pieces(),
+        };
+        let outputs = self.outputs.iter().filter(|_| self.spool.is_none());
+        let mut chunks: Vec<Chunk> = outputs.flat_map(|output| output.log.chunks()).collect();
         chunks.extend(self.input.iter().flat_map(|input| input.log.chunks()));
-        let [stdout, stderr] = self
+        let mut outputs = self
             .outputs
             .each_ref()
             .map(|it| it.log.state(it.has_ended()));
+        let spool = self.spool.as_ref().map(|spool| spool.state);
+        for (index, output) in outputs.iter_mut().enumerate() {
+            if let Some(spool) = &spool {
+                let end = spool.ends()[index];
+                output.ended &= output.end == end;
+                (output.oldest, output.end) = (spool.oldest()[index], end);
+            }
+        }
+        let [stdout, stderr] = outputs;
         Snapshot {
             pid: self.pid.unsigned_abs(),
             exact: self.ending.is_exact(),
@@ -111,7 +128,16 @@ impl Job {
             pieces,
             stdin_closed: self.input.as_ref().is_none_or(|input| input.is_closed()),
             exit: self.exit(),
-            outcome: self.outcome.as_deref().cloned(),
+            // Of a kept job, when that is written down.
+            outcome: self
+                .outcome
+                .as_deref()
+                .filter(|_| {
+                    self.spool.as_ref().is_none_or(Spool::is_over)
+                        && !(self.is_being_kept && self.spool.is_none())
+                })
+                .cloned(),
+            spool,
         }
     }
 }

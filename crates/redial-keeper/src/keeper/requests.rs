@@ -6,6 +6,7 @@ use super::clients::Broken;
 use super::command::{Refusal, job_name};
 use super::config::KeeperError;
 use super::grant::Client;
+use super::job::Leaves;
 use super::poll::Serial;
 use super::report::tell;
 use super::start::Answer;
@@ -101,7 +102,9 @@ impl Keeper<'_> {
     fn handle(&mut self, message: ToKeeper) -> Result<(), Broken> {
         // Any client can ask for a lot at once, and so it is no fault of the front's.
         if self.front.out.len_bytes() > MAX_ANSWER_BYTES
-            && let ToKeeper::Start(_, number, _) | ToKeeper::Attach(_, number, ..) = message
+            && let ToKeeper::Start(_, number, _)
+            | ToKeeper::Attach(_, number, ..)
+            | ToKeeper::Query(_, number, _) = message
         {
             self.pending = PendingCommand::default();
             let text = "too much is asked for at once; try again";
@@ -147,9 +150,13 @@ impl Keeper<'_> {
             ToKeeper::Control(who, job, number, control) => {
                 self.on_control(who, &job, number, control);
             }
-            ToKeeper::Leave(who, job, seen) => self.on_leave(who, &job, seen),
+            ToKeeper::Leave(who, job, seen, held) => self.on_leave(who, &job, seen, held),
             ToKeeper::Closed(who) => self.on_closed(who),
             ToKeeper::Secured(who) => self.on_secured(who),
+            ToKeeper::Query(who, number, ask) => {
+                let result = self.query(who, number, *ask);
+                self.refuse_unless(number, result);
+            }
             ToKeeper::Login(who, login) => return self.on_login(who, *login),
         }
         Ok(())
@@ -189,8 +196,8 @@ impl Keeper<'_> {
     }
 
     fn refuse_unless(&mut self, number: u32, result: Result<(), Refusal>) {
-        if let Err(Refusal { code, text }) = result {
-            tell(&mut self.front.out, &ToFront::Refused(number, code, text));
+        if let Err(refusal) = result {
+            self.refuse(number, refusal);
         }
     }
 
@@ -215,6 +222,9 @@ impl Keeper<'_> {
             self.attach_to_job(serial, answer, false);
             return Ok(());
         }
+        if self.attach_to_kept(answer, id)? {
+            return Ok(());
+        }
         let record = self
             .records
             .find(id)
@@ -236,7 +246,20 @@ impl Keeper<'_> {
         let snapshot = Box::new(job.snapshot(answer.who));
         let attached = ToFront::Attached(answer.number, id, started, snapshot);
         // Who has stdin to send waits for this.
-        if started && job.input.is_none() {
+        if let Some(spool) = &job.spool {
+            // Without a descriptor there is nothing it could read from; that passes.
+            match spool.reader() {
+                Ok(reader) => drop(self.front.out.push_with(&attached, vec![reader])),
+                Err(error) => {
+                    let refused = ToFront::Refused(
+                        answer.number,
+                        RefusedCode::Failure,
+                        format!("its output cannot be opened: {error}"),
+                    );
+                    tell(&mut self.front.out, &refused);
+                }
+            }
+        } else if started && job.input.is_none() {
             self.front.patiently(|out| tell(out, &attached));
         } else {
             tell(&mut self.front.out, &attached);
@@ -314,11 +337,15 @@ impl Keeper<'_> {
         });
     }
 
-    fn on_leave(&mut self, who: Capability, id: &JobId, seen: bool) {
+    fn on_leave(&mut self, who: Capability, id: &JobId, seen: bool, held: bool) {
         let Ok(client) = self.client(who) else { return };
         let Some(&serial) = self.ids.get(id) else {
             if seen {
                 self.records.mark_read(self.ground.now, id, &client);
+            }
+            let kept = self.archive.find(id);
+            if seen && held && kept.is_some_and(|kept| client.reaches(&kept.record.owner())) {
+                self.kept_is_read(id);
             }
             return;
         };
@@ -327,11 +354,12 @@ impl Keeper<'_> {
         } else if self
             .jobs
             .get(&serial)
-            .is_some_and(|job| seen && job.holder == Some(who) && job.outcome.is_some())
+            .is_some_and(|job| seen && held && job.is_done_for(who))
         {
             self.let_go(serial, true);
         } else {
-            self.leave(serial, who, 0);
+            let leaves = if held { Leaves::Holder } else { Leaves::Reader };
+            self.leave(serial, who, leaves, 0);
         }
     }
 }

@@ -103,7 +103,7 @@ impl Keeper<'_> {
     }
 
     fn unfinished(&self) -> Vec<Serial> {
-        let unfinished = self.jobs.iter().filter(|(_, job)| job.outcome.is_none());
+        let unfinished = self.jobs.iter().filter(|(_, job)| job.is_unfinished());
         unfinished.map(|(serial, _)| *serial).collect()
     }
 

@@ -2,16 +2,20 @@
 
 use super::admission::revoked;
 use super::command::{self, Refusal, job_name};
+use super::grant::Client;
 use super::ground::Ground;
-use super::job::{Job, Share, Terms};
+use super::job::Job;
+use super::kept::{Log, Spool};
 use super::permit;
 use super::poll::Serial;
 use super::records::bare;
+use super::terms::{KeepTerms, Share, Terms};
+use super::time::unix_ms;
 use super::turn::Keeper;
 use super::workers::{Start, Started};
 use crate::outcome::{Cause, RefusedCode, Status};
 use crate::spawn::SpawnError;
-use crate::wire::{Capability, Command, JobId, Program};
+use crate::wire::{Capability, Command, DropPolicy, JobId, Program};
 
 /// Waiting answers for one start; more are sent by no client of ours.
 const MAX_ANSWERS: usize = 64;
@@ -40,6 +44,10 @@ pub(super) struct Starting {
     pub(super) grace_ms: u64,
     /// Its key was revoked meanwhile.
     pub(super) revoked: bool,
+    /// To be started when it is written down that it will be.
+    waiting: Option<Start>,
+    /// Where its output will go, if it is kept.
+    pub(super) log: Option<Log>,
 }
 
 impl Starting {
@@ -78,16 +86,7 @@ impl Keeper<'_> {
         // Of what was asked for: a line that forces another command may change meanwhile.
         let hash = command::hash(&command);
         permit::apply(&client, &mut command)?;
-        let terms = Terms {
-            id: *command.job,
-            owner: client.owner(),
-            grant: client.grant.clone(),
-            hash,
-            deadline_ms: command.deadline_ms,
-            drain_ms: command.drain_ms,
-            on_drop: command.on_drop,
-            reap: command.reap,
-        };
+        let terms = self.terms(&client, &command, hash);
         if let Some(same) = self.is_same_as_known(&terms) {
             if !same {
                 let text = "this job id was given to another command";
@@ -115,6 +114,9 @@ impl Keeper<'_> {
             return Err(Refusal::new(RefusedCode::Unknown, text));
         }
         self.check_room(bytes.len())?;
+        if terms.detached {
+            self.check_can_keep()?;
+        }
         let answer = Answer {
             who,
             number,
@@ -137,10 +139,16 @@ impl Keeper<'_> {
                 let known = job.or_else(|| self.starting.get(serial).map(|it| &it.terms))?;
                 (&known.owner, known.hash)
             }
-            None => {
-                let record = self.records.find(&terms.id)?;
-                (&record.owner, record.hash)
-            }
+            None => match self.archive.find(&terms.id) {
+                Some(kept) => {
+                    let hash = u128::from_be_bytes(*kept.record.hash);
+                    return Some((kept.record.owner(), hash) == (terms.owner.clone(), terms.hash));
+                }
+                None => {
+                    let record = self.records.find(&terms.id)?;
+                    (&record.owner, record.hash)
+                }
+            },
         };
         Some(known == (&terms.owner, terms.hash))
     }
@@ -186,13 +194,17 @@ impl Keeper<'_> {
             mark: mark.into_bytes(),
             command,
         };
-        if !self.ground.workers.start(start) {
-            share.give_back(&mut self.ground);
-            return Err(Refusal::new(
-                RefusedCode::Jobs,
-                "too many commands wait to be started",
-            ));
-        }
+        let waiting = match &self.ground.disk {
+            Some(disk) if terms.detached => {
+                disk.record(serial, terms.record());
+                Some(start)
+            }
+            _ if self.ground.workers.start(start) => None,
+            _ => {
+                share.give_back(&mut self.ground);
+                return Err(too_many_wait());
+            }
+        };
         self.overlook_children();
         self.next_serial += 1;
         self.waiting_bytes += bytes;
@@ -204,9 +216,87 @@ impl Keeper<'_> {
             bytes,
             grace_ms: 0,
             revoked: false,
+            waiting,
+            log: None,
         };
         self.starting.insert(serial, starting);
         Ok(())
+    }
+
+    fn terms(&self, client: &Client, command: &Command, hash: u128) -> Terms {
+        Terms {
+            id: *command.job,
+            owner: client.owner(),
+            grant: client.grant.clone(),
+            hash,
+            deadline_ms: command.deadline_ms,
+            drain_ms: command.drain_ms,
+            // Whoever asks to keep it does not want it ended with a line.
+            on_drop: match command.detach {
+                true => DropPolicy::Keep,
+                false => command.on_drop,
+            },
+            reap: command.reap,
+            user: format!("uid {}", client.uid),
+            command: command::label(command),
+            started_ms: unix_ms(),
+            detached: command.detach,
+            keep: self.keep_terms(command),
+        }
+    }
+
+    /// How it is kept, if it is.
+    fn keep_terms(&self, command: &Command) -> KeepTerms {
+        let (asked, limits) = (command.keep.unwrap_or_default(), &self.ground.limits);
+        KeepTerms {
+            bytes: asked.bytes.unwrap_or(limits.keep_bytes),
+            tail: asked.tail,
+            time_ms: asked.time_ms.unwrap_or(limits.keep_ms),
+        }
+    }
+
+    fn check_can_keep(&self) -> Result<(), Refusal> {
+        if let Some(reason) = &self.cannot_keep {
+            return Err(Refusal::new(RefusedCode::Unsupported, reason.clone()));
+        }
+        let max = self.ground.limits.kept_jobs;
+        if self.archive.len() + self.jobs.len() >= max {
+            let text = format!("{max} jobs are kept; that is the limit (remove some: redial rm)");
+            return Err(Refusal::new(RefusedCode::Jobs, text));
+        }
+        Ok(())
+    }
+
+    /// It is written down that the job starts: so now it does.
+    pub(super) fn start_recorded(&mut self, serial: Serial) {
+        let starting = self.starting.get_mut(&serial);
+        let Some(start) = starting.and_then(|starting| starting.waiting.take()) else {
+            return;
+        };
+        if !self.ground.workers.start(start) {
+            self.cannot_start(serial, too_many_wait());
+        }
+    }
+
+    /// It will not be started, and nothing of it is left.
+    pub(super) fn cannot_start(&mut self, serial: Serial, refusal: Refusal) {
+        let Some(starting) = self.starting.remove(&serial) else {
+            return;
+        };
+        self.waiting_bytes -= starting.bytes;
+        starting.share.give_back(&mut self.ground);
+        let id = starting.terms.id;
+        self.ids.remove(&id);
+        for answer in starting.answers {
+            self.refuse(answer.number, refusal.clone());
+        }
+        self.remove_files(&starting.log, &id);
+    }
+
+    fn remove_files(&self, log: &Option<Log>, id: &JobId) {
+        if let (Some(_), Some(disk)) = (log, &self.ground.disk) {
+            disk.remove(*id, None);
+        }
     }
 
     /// The process is there, or could not be started.
@@ -228,9 +318,11 @@ impl Keeper<'_> {
             answers,
             grace_ms,
             revoked: is_revoked,
+            log,
             ..
         } = starting;
-        let job = Job::new(&mut self.ground, serial, terms, share, started);
+        let mut job = Job::new(&mut self.ground, serial, terms, share, started);
+        job.spool = log.map(|log| Spool::new(log, [0, 0]));
         self.jobs.insert(serial, job);
         for answer in answers {
             self.attach_to_job(serial, answer, answer.is_start);
@@ -249,6 +341,13 @@ impl Keeper<'_> {
                 job.end_tree(ground.now, kill_after_ms, Cause::ServerEnded);
             }
         });
+        if self
+            .jobs
+            .get(&serial)
+            .is_some_and(|job| job.holder.is_none())
+        {
+            self.begin_to_keep(serial);
+        }
     }
 
     fn on_failure(&mut self, starting: Starting, error: SpawnError) {
@@ -256,10 +355,13 @@ impl Keeper<'_> {
             terms,
             share,
             answers,
+            log,
             ..
         } = starting;
         share.give_back(&mut self.ground);
         self.ids.remove(&terms.id);
+        // Whoever asked is told; there is nothing to be kept.
+        self.remove_files(&log, &terms.id);
         let SpawnError {
             stage,
             errno,
@@ -278,6 +380,10 @@ impl Keeper<'_> {
         self.records
             .add(self.ground.now, terms.id, whose, Box::new(outcome), false);
     }
+}
+
+fn too_many_wait() -> Refusal {
+    Refusal::new(RefusedCode::Jobs, "too many commands wait to be started")
 }
 
 /// For the log: arguments may be secrets, the program's name is not.

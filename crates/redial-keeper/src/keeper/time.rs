@@ -38,6 +38,12 @@ pub(super) fn wall_clock() -> redial_auth::authorized_keys::Now {
     }
 }
 
+/// Milliseconds of Unix time: for people, and for what is read after a reboot.
+pub(super) fn unix_ms() -> u64 {
+    let time = rustix::time::clock_gettime(ClockId::Realtime);
+    time.tv_sec.unsigned_abs() * 1_000 + time.tv_nsec.unsigned_abs() / 1_000_000
+}
+
 /// Which job is due when; one time for each. The keeper itself is number 0.
 #[derive(Debug)]
 pub(super) struct Timers {

@@ -5,23 +5,25 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use super::config::{KeeperConfig, KeeperError, Limits};
+use super::config::{KeeperConfig, KeeperError};
 use super::front::{Front, FrontHandle};
 use super::front_program::ProgramStarter;
 use super::grant::Client;
 use super::ground::Ground;
 use super::job::Job;
+use super::kept::Archive;
 use super::listener::{Listener, Reserve};
 use super::network::Network;
 use super::poll::{Interest, Serial, Token};
 use super::records::Records;
 use super::requests::PendingCommand;
+use super::set_up::{keep, open_network, random, set_up, set_up_process};
 use super::shutdown::Phase;
 use super::start::Starting;
 use super::time::{Millis, now};
-use super::workers::{Done, Workers};
+use super::workers::Done;
 use crate::signals;
-use crate::tree::{CgroupRoot, OrphanReaper, SpawnTickets, become_subreaper};
+use crate::tree::{OrphanReaper, SpawnTickets};
 use crate::wire::{Capability, JobId};
 
 /// Waits in the outbox at most, before jobs are told no more and requests wait.
@@ -36,6 +38,12 @@ pub(super) struct Keeper<'a> {
     /// Jobs that are starting, running or not read.
     pub(super) ids: HashMap<JobId, Serial>,
     pub(super) records: Records,
+    /// Kept jobs that have ended.
+    pub(super) archive: Archive,
+    /// Why no job can be kept.
+    pub(super) cannot_keep: Option<String>,
+    /// When it is looked again whose time is over.
+    pub(super) expire_at: Option<Millis>,
     pub(super) next_serial: Serial,
     pub(super) waiting_bytes: usize,
     pub(super) clients: HashMap<Capability, Client>,
@@ -112,6 +120,7 @@ impl<'a> Keeper<'a> {
             listen,
             network,
             stdio,
+            keep_in,
             front: _,
             shutdown,
         } = config;
@@ -122,16 +131,16 @@ impl<'a> Keeper<'a> {
         let children = set_up_process()?;
         let instance = random().map_err(KeeperError::setup("get random bytes"))?;
         let tickets = SpawnTickets::new();
-        let ground = set_up(limits, &instance, &tickets).map_err(KeeperError::setup("set up"))?;
-        let listeners = listen
-            .iter()
-            .map(|path| Listener::bind(path))
-            .collect::<Result<_, _>>()?;
-        let logins = |key: &_, reader: &_| ground.workers.logins(key, reader);
-        let connections = ground.limits.connections;
-        let network = network.map(|config| Network::new(config, connections, logins));
-        let network = network.transpose()?;
+        let mut ground =
+            set_up(limits, &instance, &tickets).map_err(KeeperError::setup("set up"))?;
+        let listeners = listen.iter().map(|path| Listener::bind(path));
+        let listeners = listeners.collect::<Result<_, _>>()?;
+        let network = open_network(network, &ground)?;
+        let (archive, cannot_keep) = keep(keep_in.as_deref(), &mut ground);
         let keeper = Self {
+            archive,
+            cannot_keep,
+            expire_at: None,
             records: Records::new(ground.limits.ended_records, ground.limits.ended_ms),
             ground,
             instance,
@@ -314,6 +323,7 @@ impl<'a> Keeper<'a> {
                 }
                 Done::LoggedIn(who, answer) => self.on_logged_in(who, answer),
                 Done::Rechecked(grants) => self.on_rechecked(grants),
+                Done::Disk(done) => self.on_disk(done),
             }
         }
     }
@@ -338,40 +348,5 @@ impl<'a> Keeper<'a> {
             self.front_is_lost("it takes no messages")?;
         }
         Ok(())
-    }
-}
-
-/// Before any thread: they inherit the mask. Gives what tells of children's ends.
-fn set_up_process() -> Result<OwnedFd, KeeperError> {
-    let children = signals::child_exits().map_err(KeeperError::setup("take SIGCHLD"))?;
-    signals::ignore_sigpipe().map_err(KeeperError::setup("ignore SIGPIPE"))?;
-    become_subreaper().map_err(KeeperError::setup("become a subreaper"))?;
-    if let Err(error) = crate::spawn::raise_descriptor_limit() {
-        tracing::warn!(%error, "the limit on open files stays as it is");
-    }
-    Ok(children)
-}
-
-fn set_up(
-    limits: Limits,
-    instance: &[u8; 16],
-    tickets: &std::sync::Arc<SpawnTickets>,
-) -> io::Result<Ground> {
-    let cgroups = CgroupRoot::discover(&super::command::hex(instance))
-        .inspect_err(|reason| tracing::info!(%reason, "no cgroups: ending a job is best effort"))
-        .ok();
-    let workers = Workers::new(limits.jobs as usize, tickets, cgroups)?;
-    Ground::new(limits, workers)
-}
-
-/// Random bytes of the kernel's.
-pub(super) fn random<const BYTES: usize>() -> io::Result<[u8; BYTES]> {
-    let mut bytes = [0; BYTES];
-    let flags = rustix::rand::GetRandomFlags::empty();
-    let len = rustix::io::retry_on_intr(|| rustix::rand::getrandom(&mut bytes, flags))?;
-    if len == bytes.len() {
-        Ok(bytes)
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
     }
 }

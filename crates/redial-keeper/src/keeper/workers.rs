@@ -11,6 +11,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::gate::Gate;
 use super::grant::Grant;
+use super::kept::DiskDone;
 use super::logins::{Answer, Logins};
 use super::poll::Serial;
 use super::queue::Queue;
@@ -39,6 +40,8 @@ pub(super) struct Started {
     /// The inodes of stdout and stderr.
     pub(super) outputs: Vec<u64>,
     pub(super) at: Millis,
+    /// As whom it runs.
+    pub(super) account: Arc<Account>,
 }
 
 /// What is to be found out about, or done to, a job's processes.
@@ -66,6 +69,7 @@ pub(super) enum Done {
     Walked(Serial, Walked),
     LoggedIn(Capability, Answer),
     Rechecked(Vec<(Arc<Grant>, Standing)>),
+    Disk(DiskDone),
 }
 
 enum Errand {
@@ -140,6 +144,11 @@ impl Workers {
         reader: &Arc<KeyReader>,
     ) -> io::Result<Logins> {
         Logins::new(host_key, reader, (&self.teller, &self.gate, &self.tickets))
+    }
+
+    /// For other threads that report here.
+    pub(super) fn teller(&self) -> &Teller {
+        &self.teller
     }
 
     /// Starts a process that is no job's, here and now, but while nobody walks: until
@@ -252,7 +261,7 @@ impl Starter {
     fn start(&mut self, start: Start) -> Result<Started, SpawnError> {
         let account = self.account()?;
         let (uid, mark) = (account.uid, start.mark);
-        let mut request = request(start.command, account, &mark);
+        let mut request = request(start.command, Arc::clone(&account), &mark);
         let mut cgroup = self.acquire();
         request.cgroup = cgroup.as_ref().map(JobCgroup::fd);
         let gate = Arc::clone(&self.gate);
@@ -292,6 +301,7 @@ impl Starter {
             tree,
             outputs,
             at: now(),
+            account,
         })
     }
 
@@ -382,7 +392,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn spawn_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub(super) fn spawn_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new()
         .name(format!("redial-{name}"))
         .spawn(work)

@@ -83,6 +83,16 @@ impl Journal {
         !self.news.is_empty()
     }
 
+    /// Whether all is acknowledged.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Pieces that are not acknowledged.
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// All that is not acknowledged, in order.
     pub(crate) fn pieces(&self) -> Vec<Piece> {
         self.pieces.iter().copied().collect()

@@ -132,7 +132,7 @@ impl OutputLog {
     }
 
     /// Where the bytes `from .. to` lie: slot, and range within its chunk.
-    fn ranges(&self, from: u64, to: u64) -> Vec<(u32, std::ops::Range<usize>)> {
+    pub(crate) fn ranges(&self, from: u64, to: u64) -> Vec<(u32, std::ops::Range<usize>)> {
         let mut ranges = Vec::with_capacity(MAX_READ_CHUNKS);
         let mut at = from;
         while at < to {
@@ -226,6 +226,11 @@ impl OutputLog {
             end: self.end,
             ended,
         }
+    }
+
+    /// Offset of the oldest byte that is not acknowledged.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.oldest
     }
 
     /// Offset behind the newest byte.

@@ -1,8 +1,8 @@
 //! Cgroups of keepers that died without removing theirs.
 //!
 //! A keeper holds a lock on its directory for as long as it lives, so a directory of
-//! that name whose lock is free is a dead keeper's. What still runs in one is left
-//! alone, for it may be somebody's work.
+//! that name whose lock is free is a dead keeper's. What still runs in one is ended, as it
+//! would have been with its keeper: its pipes are broken, and nobody can reach it any more.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,6 +16,9 @@ use super::cgroup::{DEPTH_MAX, children, remove};
 
 /// Another keeper may sweep our directory away before we have locked it.
 const TRIES: u32 = 20;
+/// How often, and how far apart, it is looked whether those who were killed are gone.
+const END_LOOKS: u32 = 200;
+const END_LOOK: Duration = Duration::from_millis(5);
 /// Bytes of an instance's name: 16, in hex.
 const NAME_BYTES: usize = 32;
 
@@ -39,7 +42,7 @@ pub(super) fn make_locked(path: &Path) -> io::Result<OwnedFd> {
     }
 }
 
-/// Removes the directories in `parent` of keepers that are dead, if nobody is in them.
+/// Ends what is left in the directories in `parent` of keepers that are dead, and removes them.
 pub(super) fn sweep(parent: &Path) {
     let names = children(parent).unwrap_or_default();
     for path in names
@@ -48,10 +51,26 @@ pub(super) fn sweep(parent: &Path) {
     {
         let Ok(_lock) = lock(path) else { continue };
         if !is_empty(path) {
-            tracing::info!(path = %path.display(), "processes of a dead server are left alone");
-        } else if let Err(error) = remove(path, DEPTH_MAX) {
+            tracing::warn!(path = %path.display(), "processes of a dead server's jobs are ended");
+            end(path);
+        }
+        if let Err(error) = remove(path, DEPTH_MAX) {
             tracing::info!(path = %path.display(), %error, "a dead server's cgroup stays");
         }
+    }
+}
+
+/// KILL to everybody in it, and waits until they are gone, but not for ever.
+fn end(path: &Path) {
+    if let Err(error) = std::fs::write(path.join("cgroup.kill"), "1") {
+        tracing::warn!(path = %path.display(), %error, "they cannot be ended");
+        return;
+    }
+    for _ in 0..END_LOOKS {
+        if is_empty(path) {
+            return;
+        }
+        std::thread::sleep(END_LOOK);
     }
 }
 
@@ -104,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_dead_keepers_left_goes_and_what_lives_stays() {
+    fn what_dead_keepers_left_is_ended_and_what_lives_stays() {
         let read = |path| std::fs::read(path).unwrap_or_default();
         let own = own_directory(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
         let parent = own.map(|own| own.join(format!("sweep-test-{}", std::process::id())));
@@ -129,12 +148,9 @@ mod tests {
         drop(below("d"));
         let is_there = |digit| path(digit).exists();
         let found = ["a", "b", "c", "d"].map(is_there);
-        sleep.kill().unwrap();
-        sleep.wait().unwrap();
-        assert_eq!(found, [true, false, true, false]);
+        assert!(sleep.wait().unwrap().code().is_none(), "killed");
+        assert_eq!(found, [true, false, false, false]);
         drop(live);
-        drop(below("d"));
-        assert!(!is_there("c"), "nobody is in it any more");
         std::fs::remove_dir(parent).unwrap();
     }
 }

@@ -165,6 +165,7 @@ fn a_command_of_too_many_items_is_given_up_not_collected() {
         reap: false,
         detach: false,
         resent: None,
+        keep: None,
     };
     let decoded = |items| {
         let bytes = minicbor::to_vec(command(items)).unwrap();

@@ -3,8 +3,9 @@
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
-use super::Capability;
+use super::{Capability, Reply};
 use crate::outcome::{Exit, Outcome, RefusedCode};
+use crate::spool::SpoolState;
 
 /// What the keeper tells the front. Facts about a job go to the front as long as
 /// one of its connections reads that job.
@@ -19,7 +20,8 @@ pub enum ToFront {
     #[n(1)]
     Connection(#[n(0)] Capability, #[n(1)] ConnectionKind),
     /// Answer to a start or attach: the front's number, the job, started by this
-    /// very request, and where the job stands.
+    /// very request, and where the job stands. Descriptor, where the snapshot has a spool: the file
+    /// to read its outputs from.
     #[n(2)]
     Attached(
         #[n(0)] u32,
@@ -70,6 +72,16 @@ pub enum ToFront {
     /// The connection is to go; its capability is void already.
     #[n(15)]
     Dismissed(#[n(0)] Capability, #[n(1)] Dismissal),
+    /// The job's file is written up to here.
+    #[n(16)]
+    Spooled(#[n(0)] ByteArray<16>, #[n(1)] SpoolState),
+    /// From now on the job's outputs are in a file, from what was not acknowledged on; no more
+    /// `Output` comes. Descriptor: the file.
+    #[n(17)]
+    Kept(#[n(0)] ByteArray<16>, #[n(1)] SpoolState),
+    /// Answer to a query: the front's number, what is answered.
+    #[n(18)]
+    Answer(#[n(0)] u32, #[n(1)] Box<Reply>),
 }
 
 /// What the keeper says to a [`super::Login`].
@@ -238,4 +250,7 @@ pub struct Snapshot {
     /// It is over.
     #[n(11)]
     pub outcome: Option<Outcome>,
+    /// Its outputs are in a file, not in chunks.
+    #[n(12)]
+    pub spool: Option<SpoolState>,
 }

@@ -3,7 +3,7 @@
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Decoder, Encode, decode};
 
-use super::Capability;
+use super::{Ask, Capability};
 use crate::outcome::ControlKind;
 
 /// A request of the front. None of them is trusted: ids are looked up, offsets
@@ -52,9 +52,14 @@ pub enum ToKeeper {
         #[n(2)] u64,
         #[n(3)] ControlKind,
     ),
-    /// This reader leaves; true: its client has seen the outcome.
+    /// This reader leaves; true: its client has seen the outcome; true: it is the holder.
     #[n(8)]
-    Leave(#[n(0)] Capability, #[n(1)] ByteArray<16>, #[n(2)] bool),
+    Leave(
+        #[n(0)] Capability,
+        #[n(1)] ByteArray<16>,
+        #[n(2)] bool,
+        #[n(3)] bool,
+    ),
     /// The connection is over and its capability void. Jobs it held go by their drop policy.
     #[n(9)]
     Closed(#[n(0)] Capability),
@@ -64,6 +69,9 @@ pub enum ToKeeper {
     /// It says who it is. Answered by `Verdict`; one at a time.
     #[n(11)]
     Login(#[n(0)] Capability, #[n(1)] Box<Login>),
+    /// Capability, number for the answer, question. Answered by `Answer` or `Refused`.
+    #[n(12)]
+    Query(#[n(0)] Capability, #[n(1)] u32, #[n(2)] Box<Ask>),
 }
 
 /// What a client says of itself (PROTOCOL.md, `authenticate` and section 9).
@@ -128,6 +136,24 @@ pub struct Command {
     /// Set when it was sent before.
     #[n(11)]
     pub resent: Option<Resent>,
+    /// How it is kept, if it is; what is not said is as the keeper's limits say.
+    #[n(12)]
+    pub keep: Option<Keep>,
+}
+
+/// How the output of a kept job is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Keep {
+    /// Bytes of its file.
+    #[n(0)]
+    pub bytes: Option<u64>,
+    /// The oldest go when it is full; else the command blocks.
+    #[n(1)]
+    pub tail: bool,
+    /// Milliseconds for which it is kept after its end.
+    #[n(2)]
+    pub time_ms: Option<u64>,
 }
 
 impl Command {

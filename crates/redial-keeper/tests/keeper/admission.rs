@@ -34,7 +34,7 @@ fn nobody_does_anything_before_a_login() {
         let attached = front.attach(who, job, true);
         assert_eq!(attached.unwrap_err(), RefusedCode::NotAllowed);
         front.control(who, job, 1, ControlKind::Cancel(0));
-        front.say(&ToKeeper::Leave(who, job.into(), true));
+        front.say(&ToKeeper::Leave(who, job.into(), true, true));
     }
     front.listen_for(100);
     assert!(front.seen(&job).outcome.is_none());

@@ -41,7 +41,7 @@ fn keep_for_lets_it_run_for_a_time_and_whoever_takes_it_has_it() {
     short.on_drop = DropPolicy::KeepFor(200);
     let id = front.start(other, short);
     front.attach(third, id, false).unwrap();
-    front.say(&ToKeeper::Leave(other, id.into(), false));
+    front.say(&ToKeeper::Leave(other, id.into(), false, true));
     front.until("its time is over", |front| {
         front.jobs[&id].outcome.is_some()
     });
@@ -60,14 +60,14 @@ fn output_nobody_has_read_waits_as_long_as_its_policy_says() {
     kept.on_drop = DropPolicy::Keep;
     let id = front.start(who, kept);
     front.until("it has ended", |front| front.jobs[&id].outcome.is_some());
-    front.say(&ToKeeper::Leave(who, id.into(), false));
+    front.say(&ToKeeper::Leave(who, id.into(), false, true));
     front.attach(other, id, true).unwrap();
     assert_eq!(front.seen(&id).bytes[0], b"still here\n");
     assert!(front.seen(&id).outcome.clone().unwrap().stdout.complete);
 
     let id = front.start(other, command(&["echo", "gone"]));
     front.until("it has ended", |front| front.jobs[&id].outcome.is_some());
-    front.say(&ToKeeper::Leave(other, id.into(), false));
+    front.say(&ToKeeper::Leave(other, id.into(), false, true));
     let (_, snapshot) = front.attach(other, id, true).unwrap();
     assert!(front.seen(&id).bytes[0].is_empty());
     let outcome = snapshot.outcome.unwrap();

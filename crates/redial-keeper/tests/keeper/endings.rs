@@ -210,7 +210,7 @@ fn a_start_that_fails_says_how_far_it_came() {
         assert_eq!(snapshot.outcome.unwrap().status, wanted);
         // It is remembered like any that ended.
         assert!(!front.start_as(who, &command).unwrap().0);
-        front.say(&ToKeeper::Leave(who, id.into(), true));
+        front.say(&ToKeeper::Leave(who, id.into(), true, true));
         let again = front
             .attach(who, id, false)
             .unwrap()
@@ -316,7 +316,7 @@ fn cancelling_a_job_does_not_touch_those_that_are_being_started() {
                 Status::Ended(Exit::Code(0))
             };
             assert_eq!(status, wanted);
-            front.say(&ToKeeper::Leave(who, id.into(), true));
+            front.say(&ToKeeper::Leave(who, id.into(), true, true));
         }
     }
 }

@@ -280,7 +280,7 @@ impl Front {
     pub(crate) fn run(&mut self, who: Capability, command: Command) -> (Vec<u8>, Vec<u8>, Outcome) {
         let id = self.start(who, command);
         let outcome = self.outcome(who, id);
-        self.say(&ToKeeper::Leave(who, id.into(), true));
+        self.say(&ToKeeper::Leave(who, id.into(), true, true));
         let [stdout, stderr] = self.jobs.remove(&id).unwrap().bytes;
         (stdout, stderr, outcome)
     }

@@ -28,6 +28,8 @@ const IGNORED_CHILDREN: &str = "REDIAL_TEST_IGNORED_CHILDREN";
 const SOCKET: &str = "REDIAL_TEST_SOCKET";
 /// Set when the network is listened on; its value, a file with what a reader of keys says.
 const NETWORK: &str = "REDIAL_TEST_NETWORK";
+/// Where jobs are kept, in a process that is a keeper that can.
+const STATE: &str = "REDIAL_TEST_STATE";
 
 /// Nothing here takes that long, unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -336,6 +338,7 @@ pub(crate) fn be_keeper() {
         listen: listen.into_iter().collect(),
         network: std::env::var_os(NETWORK).map(network),
         stdio: stdio.map(|(reader, writer)| (reader.into(), writer.into())),
+        keep_in: std::env::var_os(STATE).map(Into::into),
         front: FrontProgram {
             args: ["front_process", "--exact", "--nocapture"]
                 .map(Into::into)

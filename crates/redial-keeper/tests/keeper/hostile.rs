@@ -1,11 +1,11 @@
 //! Whatever a front says, the keeper lives on.
 
-use minicbor::bytes::ByteVec;
+use minicbor::bytes::{ByteArray, ByteVec};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use redial_keeper::outcome::ControlKind;
-use redial_keeper::wire::ToKeeper;
+use redial_keeper::wire::{Ask, ToKeeper};
 
 use crate::front::Front;
 use crate::harness::Keeper;
@@ -33,6 +33,25 @@ fn control() -> impl Strategy<Value = ControlKind> {
     ]
 }
 
+fn ask(job: impl Strategy<Value = ByteArray<16>> + Clone + 'static) -> impl Strategy<Value = Ask> {
+    let request = any::<[u8; 16]>();
+    prop_oneof![
+        (".{0,8}", proptest::collection::vec(any::<u8>(), 0..40))
+            .prop_map(|(prefix, after)| Ask::List(prefix, after.into())),
+        (job.clone(), request, any::<u8>()).prop_map(|(job, request, signal)| Ask::Signal(
+            job,
+            request.into(),
+            signal
+        )),
+        (job.clone(), request, 0..50_u32).prop_map(|(job, request, grace)| Ask::Cancel(
+            job,
+            request.into(),
+            grace
+        )),
+        job.prop_map(Ask::Remove),
+    ]
+}
+
 /// Messages about these jobs and capabilities, and others.
 fn message(who: u32, jobs: Vec<[u8; 16]>) -> impl Strategy<Value = ToKeeper> {
     let job = prop_oneof![
@@ -55,7 +74,9 @@ fn message(who: u32, jobs: Vec<[u8; 16]>) -> impl Strategy<Value = ToKeeper> {
         (w(), j(), number()).prop_map(|(w, j, at)| ToKeeper::Stdin(w, j, at)),
         (w(), j(), number()).prop_map(|(w, j, at)| ToKeeper::StdinEnd(w, j, at)),
         (w(), j(), number(), control()).prop_map(|(w, j, n, it)| ToKeeper::Control(w, j, n, it)),
-        (w(), j(), any::<bool>()).prop_map(|(w, j, seen)| ToKeeper::Leave(w, j, seen)),
+        (w(), j(), any::<(bool, bool)>())
+            .prop_map(|(w, j, (seen, held))| ToKeeper::Leave(w, j, seen, held)),
+        (w(), ask(j())).prop_map(|(w, ask)| ToKeeper::Query(w, 0, Box::new(ask))),
         // The own connection stays, for else all that follows would be refused.
         any::<u32>()
             .prop_filter("not ours", |w| *w > 100)
@@ -98,7 +119,7 @@ fn ten_thousand_messages_of_nonsense_change_nothing() {
             jobs.iter()
                 .for_each(|id| front.control(who, *id, u64::MAX, ControlKind::Cancel(0)));
             jobs.iter()
-                .for_each(|id| front.say(&ToKeeper::Leave(who, (*id).into(), false)));
+                .for_each(|id| front.say(&ToKeeper::Leave(who, (*id).into(), false, true)));
             jobs = some_jobs(&mut front, who);
         }
         let message = message(who, jobs.clone())

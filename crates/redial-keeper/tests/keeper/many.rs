@@ -54,7 +54,7 @@ fn finish(front: &mut crate::front::Front, who: u32, id: [u8; 16]) {
         front.jobs.get(&id).is_some_and(|job| job.outcome.is_some())
     });
     assert_eq!(code(front.jobs[&id].outcome.as_ref().unwrap()), Some(0));
-    front.say(&ToKeeper::Leave(who, id.into(), true));
+    front.say(&ToKeeper::Leave(who, id.into(), true, true));
     front.jobs.remove(&id);
 }
 
@@ -75,7 +75,7 @@ fn the_limit_on_jobs_and_the_pool_refuse_in_words_and_room_comes_back() {
         assert_eq!(front.start_as(who, &cat).unwrap_err(), refused, "{limits}");
         front.end_stdin(who, ids[0]);
         front.outcome(who, ids[0]);
-        front.say(&ToKeeper::Leave(who, ids[0].into(), true));
+        front.say(&ToKeeper::Leave(who, ids[0].into(), true, true));
         assert!(front.start_as(who, &cat).unwrap().0, "{limits}");
     }
 }

@@ -28,7 +28,7 @@ fn a_start_sent_many_times_runs_once() {
         let (started, snapshot) = front.start_as(who, &command).unwrap();
         assert!(!started);
         assert!(matches!(snapshot.outcome.unwrap().status, Status::Ended(_)));
-        front.say(&ToKeeper::Leave(who, id.into(), seen));
+        front.say(&ToKeeper::Leave(who, id.into(), seen, true));
     }
     assert_eq!(std::fs::read_to_string(file).unwrap(), "x\n");
 }

@@ -44,6 +44,7 @@ pub(crate) fn command(argv: &[&str]) -> Command {
         reap: false,
         detach: false,
         resent: None,
+        keep: None,
     }
 }
 
@@ -111,7 +112,7 @@ impl Front {
             ToFront::HolderLost(who, id) => self.lost.push((who, *id)),
             ToFront::ShuttingDown => self.shutting_down = true,
             ToFront::Attached(_, id, _, snapshot) => self.see_snapshot(*id, &snapshot),
-            ToFront::Refused(..) => {}
+            ToFront::Refused(..) | ToFront::Answer(..) => {}
             other => panic!("not expected now: {other:?}"),
         }
     }

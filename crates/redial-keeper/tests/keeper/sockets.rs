@@ -26,6 +26,7 @@ fn refusal(listen: std::path::PathBuf) -> KeeperError {
         listen: vec![listen],
         network: None,
         stdio: None,
+        keep_in: None,
         front: Default::default(),
         shutdown: shutdown.into(),
     };

@@ -179,6 +179,7 @@ pub(crate) fn start() -> Start {
         stdout_credit: WINDOW,
         stderr_credit: WINDOW,
         resent: None,
+        keep: None,
     }
 }
 

@@ -4,9 +4,9 @@ use alloc::string::String;
 
 use crate::limits;
 use crate::message::{
-    Applied, Attach, Attached, Authenticate, Authenticated, Cause, ClientHello, Close, Control,
-    ControlKind, Exited, Goodbye, Holder, LimitsMessage, Missed, Outcome, Refused, ServerHello,
-    Start, Status,
+    Answer, AnswerKind, Applied, Attach, Attached, Authenticate, Authenticated, Cause, ClientHello,
+    Close, Control, ControlKind, Exited, Goodbye, Holder, JobEntry, LimitsMessage, Missed, Outcome,
+    Query, QueryKind, Refused, ServerHello, Start, Status,
 };
 
 /// Says what is out of its range.
@@ -127,6 +127,36 @@ impl Check for Outcome {
             longest.unwrap_or(0) <= limits::HOLDER_NAME_MAX_BYTES,
             "name of a process too long",
         )
+    }
+}
+
+impl Check for Query {
+    fn check(&self) -> Result<(), &'static str> {
+        match &self.kind {
+            QueryKind::List(prefix, after) => {
+                text(prefix)?;
+                need(matches!(after.len(), 0 | 16), "not an id to list behind")
+            }
+            QueryKind::Signal(..) | QueryKind::Cancel(..) | QueryKind::Remove(_) => Ok(()),
+        }
+    }
+}
+
+impl Check for Answer {
+    fn check(&self) -> Result<(), &'static str> {
+        match &self.kind {
+            AnswerKind::Jobs(jobs, _) => jobs.iter().try_for_each(JobEntry::check),
+            AnswerKind::Done => Ok(()),
+        }
+    }
+}
+
+impl Check for JobEntry {
+    fn check(&self) -> Result<(), &'static str> {
+        text(&self.user)?;
+        text(&self.command)?;
+        self.stalled.as_deref().map_or(Ok(()), text)?;
+        self.outcome.as_ref().map_or(Ok(()), Outcome::check)
     }
 }
 

@@ -48,6 +48,19 @@ fn pty() -> impl Strategy<Value = Pty> {
     })
 }
 
+fn keep() -> impl Strategy<Value = Keep> {
+    let parts = (
+        prop::option::of(offset()),
+        any::<bool>(),
+        prop::option::of(offset()),
+    );
+    parts.prop_map(|(bytes, tail, time_ms)| Keep {
+        bytes,
+        tail,
+        time_ms,
+    })
+}
+
 fn resent() -> impl Strategy<Value = Resent> {
     (offset(), any::<[u8; 16]>(), offset(), offset()).prop_map(
         |(ago_ms, instance, stdout_from, stderr_from)| Resent {
@@ -78,6 +91,7 @@ fn start() -> impl Strategy<Value = Start> {
         offset(),
         offset(),
         prop::option::of(resent()),
+        prop::option::of(keep()),
     );
     (what, how).prop_map(|(what, how)| Start {
         job: what.0.into(),
@@ -95,6 +109,7 @@ fn start() -> impl Strategy<Value = Start> {
         stdout_credit: how.4,
         stderr_credit: how.5,
         resent: how.6,
+        keep: how.7,
     })
 }
 

@@ -55,6 +55,8 @@ pub(super) enum Request {
         stdout_from: u64,
         stderr_from: u64,
     },
+    /// About jobs: no stream belongs to it.
+    Query,
 }
 
 impl Request {
@@ -76,13 +78,13 @@ impl Request {
 
     /// Whether there can be a stdin to write.
     pub(super) fn has_stdin(&self) -> bool {
-        !matches!(self, Self::Start { stdin: false, .. })
+        !matches!(self, Self::Start { stdin: false, .. } | Self::Query)
     }
 
     /// The least offsets from which stdout and stderr may follow.
     pub(super) fn outputs_from(&self) -> (u64, u64) {
         match *self {
-            Self::Start { resent: None, .. } => (0, 0),
+            Self::Start { resent: None, .. } | Self::Query => (0, 0),
             Self::Start {
                 resent: Some(resent),
                 ..

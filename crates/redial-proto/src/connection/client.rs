@@ -16,7 +16,7 @@ use crate::id::{ChannelId, Stream};
 use crate::kind::Kind;
 use crate::limits;
 use crate::message::{
-    Applied, Attach, Attached, Close, Control, ControlKind, Exited, Holder, Missed, Start,
+    Applied, Attach, Attached, Close, Control, ControlKind, Exited, Holder, Missed, Query, Start,
 };
 
 impl Connection {
@@ -64,6 +64,20 @@ impl Connection {
         channel.sender.held = true;
         let id = self.open(channel, [attach.stdout_credit, attach.stderr_credit]);
         self.outbox.push(Kind::Attach, 0, id, encode(attach));
+        Ok(ChannelId(id))
+    }
+
+    /// Asks about jobs, on a new channel, which the answer closes.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn query(&mut self, query: &Query) -> Result<ChannelId, CommandError> {
+        self.check_request()?;
+        query.check().map_err(CommandError::Message)?;
+        let mut channel = Channel::new(Request::Query);
+        channel.sender.held = true;
+        let id = self.open(channel, [0, 0]);
+        self.outbox.push(Kind::Query, 0, id, encode(query));
         Ok(ChannelId(id))
     }
 
@@ -153,6 +167,14 @@ impl Connection {
                     attached,
                 }
             }
+            Kind::Answer => {
+                let answer = decode(payload)?;
+                self.channels.remove(&id);
+                Event::Answer {
+                    channel: channel_id,
+                    answer,
+                }
+            }
             Kind::Refused => {
                 let refused = decode(payload)?;
                 self.channels.remove(&id);
@@ -224,7 +246,11 @@ impl Connection {
 impl Channel {
     /// Whether the server may say this now.
     fn expect_kind(&self, kind: Kind) -> Result<(), Fault> {
-        let answer = matches!(kind, Kind::Attached | Kind::Refused);
+        let answer = matches!(kind, Kind::Attached | Kind::Refused | Kind::Answer);
+        let is_query = matches!(self.request, Request::Query);
+        if is_query != (kind == Kind::Answer) && !(is_query && kind == Kind::Refused) {
+            return Err(Fault::state("a query has an answer, and nothing else has"));
+        }
         match self.state {
             State::Opening if answer || kind == Kind::Ended => Ok(()),
             State::Opening => Err(Fault::state("attached is due first")),
@@ -250,7 +276,8 @@ fn on_attached(channel: &mut Channel, attached: &Attached) -> Result<(), Fault> 
         (Stream::Stderr, stderr, attached.stderr_from),
     ];
     for (stream, wanted, from) in outputs {
-        if from < wanted {
+        // The highest offset stands for the end, wherever that is.
+        if from < wanted && wanted != u64::MAX {
             let reason = format!("{stream} from {from}, wanted from {wanted}");
             return Err(Fault::new(ErrorCode::Offset, reason));
         }

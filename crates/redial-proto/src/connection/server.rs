@@ -15,8 +15,8 @@ use crate::id::{ChannelId, Stream};
 use crate::kind::Kind;
 use crate::limits;
 use crate::message::{
-    Attach, Attached, Cause, Close, Control, ControlKind, Exit, Outcome, Refused, RefusedCode,
-    Start, Status,
+    Answer, AnswerKind, Attach, Attached, Cause, Close, Control, ControlKind, Exit, Outcome, Query,
+    Refused, RefusedCode, Start, Status,
 };
 
 impl Connection {
@@ -57,6 +57,26 @@ impl Connection {
             self.channels.remove(&id);
             self.refuse(id, code, text);
         }
+    }
+
+    /// Answers a query, which closes its channel. Texts and lists beyond their limits are cut.
+    pub fn answered(&mut self, channel: ChannelId, mut answer: Answer) {
+        let ChannelId(id) = channel;
+        let is_query = self
+            .answerable(id)
+            .is_some_and(|channel| matches!(channel.request, Request::Query));
+        if !is_query {
+            return;
+        }
+        self.channels.remove(&id);
+        if let AnswerKind::Jobs(jobs, _) = &mut answer.kind {
+            for job in jobs {
+                job.user = cut(core::mem::take(&mut job.user), limits::TEXT_MAX_BYTES);
+                job.command = cut(core::mem::take(&mut job.command), limits::TEXT_MAX_BYTES);
+                job.outcome = job.outcome.take().map(in_limits);
+            }
+        }
+        self.outbox.push(Kind::Answer, 0, id, encode(&answer));
     }
 
     /// Every control up to this number is applied.
@@ -164,8 +184,10 @@ impl Connection {
             self.refuse(id, RefusedCode::Channels, "too many channels");
             return Ok(None);
         }
-        if kind == Kind::Attach {
-            return self.open_attach(id, payload).map(Some);
+        match kind {
+            Kind::Attach => return self.open_attach(id, payload).map(Some),
+            Kind::Query => return self.open_query(id, payload).map(Some),
+            _ => {}
         }
         let mut assembly = Assembly {
             channel: id,
@@ -243,6 +265,16 @@ impl Connection {
         Ok(Event::Attach {
             channel: ChannelId(id),
             attach,
+        })
+    }
+
+    fn open_query(&mut self, id: u32, payload: &[u8]) -> Result<Event<'static>, Fault> {
+        let query: Query = decode(payload)?;
+        let channel = Channel::new(Request::Query);
+        self.channels.insert(id, Box::new(channel));
+        Ok(Event::Query {
+            channel: ChannelId(id),
+            query,
         })
     }
 

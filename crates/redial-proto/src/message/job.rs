@@ -56,6 +56,24 @@ pub struct Start {
     /// Set when this start was sent before on another connection.
     #[n(14)]
     pub resent: Option<Resent>,
+    /// How output is kept, of a job that is kept; else as the server does by default.
+    #[n(15)]
+    pub keep: Option<Keep>,
+}
+
+/// How the output of a kept job is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Keep {
+    /// Bytes of its file; then the command blocks, or the oldest go.
+    #[n(0)]
+    pub bytes: Option<u64>,
+    /// The oldest go.
+    #[n(1)]
+    pub tail: bool,
+    /// Milliseconds for which it is kept after its end.
+    #[n(2)]
+    pub time_ms: Option<u64>,
 }
 
 /// What a start that is sent again says about the first time.
@@ -133,6 +151,13 @@ pub struct Attach {
     /// Credit for stderr, an absolute offset.
     #[n(5)]
     pub stderr_credit: u64,
+    /// Only the outcome is wanted, and nothing of the outputs.
+    #[n(6)]
+    pub outcome_only: Option<bool>,
+    /// Outputs are wanted from so many bytes before their end, both together in the order in which
+    /// they came, if that is behind the offsets given.
+    #[n(7)]
+    pub last: Option<u64>,
 }
 
 /// A numbered control, applied once and in order.

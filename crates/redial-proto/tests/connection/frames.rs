@@ -109,6 +109,7 @@ pub(crate) fn start() -> Start {
         stdout_credit: 1_000_000,
         stderr_credit: 1_000_000,
         resent: None,
+        keep: None,
     }
 }
 
@@ -120,6 +121,37 @@ pub(crate) fn attach() -> Attach {
         stderr_from: 0,
         stdout_credit: 1_000_000,
         stderr_credit: 1_000_000,
+        outcome_only: None,
+        last: None,
+    }
+}
+
+pub(crate) fn list() -> Query {
+    Query {
+        kind: QueryKind::List("k3".into(), vec![].into()),
+    }
+}
+
+pub(crate) fn jobs() -> Answer {
+    let job = JobEntry {
+        job: [1; 16].into(),
+        state: JobState::Ended,
+        user: "ada".into(),
+        command: "uname -a".into(),
+        started_ms: 1_700_000_000_000,
+        pid: 0,
+        stdout: 6,
+        stderr: 0,
+        kept: true,
+        held: false,
+        readers: 0,
+        outcome: Some(outcome()),
+        ended_ms: Some(1_700_000_001_000),
+        expires_ms: None,
+        stalled: None,
+    };
+    Answer {
+        kind: AnswerKind::Jobs(vec![job], true),
     }
 }
 
@@ -171,6 +203,8 @@ pub(crate) fn sample(kind: Kind, receiver: Side, channel: u32) -> Vec<u8> {
         Kind::Goodbye => message(kind, 0, &goodbye()),
         Kind::Start => message(kind, channel, &start()),
         Kind::Attach => message(kind, channel, &attach()),
+        Kind::Query => message(kind, channel, &list()),
+        Kind::Answer => message(kind, channel, &jobs()),
         Kind::Control => message(
             kind,
             channel,

@@ -4,63 +4,68 @@ use redial_proto::message::GoodbyeCode;
 use redial_proto::{ChannelId, Config, Connection, Kind, Side};
 
 use crate::frames::{
-    NOW, authenticate, client_hello, frame, hear, message, outcome, sample, server_hello, start,
+    NOW, authenticate, client_hello, frame, hear, list, message, outcome, sample, server_hello,
+    start,
 };
 
-/// What a server does with a frame about channel 1 (start and attach: about a channel above all
+/// What a server does with a frame about channel 1 (start, attach and query: about a channel above all
 /// used so far). `event`: taken, and told. `quiet`: taken or skipped, and nothing told. Else the
 /// code of the protocol error.
 const SERVER: &str = "
-              hello        authenticate deciding     ready        pieces       opening      open         ended        closed       leaving      left
- hello        event        state        state        state        state        state        state        state        state        state        state
- authenticate state        event        state        state        state        state        state        state        state        state        state
- authenticated kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- ping         state        state        state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
- pong         state        state        state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
- goodbye      state        state        state        event        event        event        event        event        event        event        state
- start        state        state        state        event        state        event        event        event        event        quiet        state
- attach       state        state        state        event        event        event        event        event        event        quiet        state
- control      state        state        state        channel      state        event        event        event        quiet        event        state
- close        state        state        state        channel      state        event        event        event        quiet        event        state
- data         state        state        state        channel      state        event        event        quiet        quiet        event        state
- eof          state        state        state        channel      state        event        event        quiet        quiet        event        state
- credit       state        state        state        channel      state        quiet        quiet        quiet        quiet        quiet        state
- acknowledge  state        state        state        channel      state        quiet        quiet        quiet        quiet        quiet        state
- stdin-closed kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- missed       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- attached     kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- refused      kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- applied      kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- exited       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- ended        kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- holder       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+              hello        authenticate deciding     ready        pieces       opening      open         ended        closed       asking       leaving      left
+ hello        event        state        state        state        state        state        state        state        state        state        state        state
+ authenticate state        event        state        state        state        state        state        state        state        state        state        state
+ authenticated kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ ping         state        state        state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
+ pong         state        state        state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
+ goodbye      state        state        state        event        event        event        event        event        event        event        event        state
+ start        state        state        state        event        state        event        event        event        event        event        quiet        state
+ attach       state        state        state        event        event        event        event        event        event        event        quiet        state
+ control      state        state        state        channel      state        event        event        event        quiet        event        event        state
+ close        state        state        state        channel      state        event        event        event        quiet        event        event        state
+ query        state        state        state        event        event        event        event        event        event        event        quiet        state
+ data         state        state        state        channel      state        event        event        quiet        quiet        credit       event        state
+ eof          state        state        state        channel      state        event        event        quiet        quiet        event        event        state
+ credit       state        state        state        channel      state        quiet        quiet        quiet        quiet        quiet        quiet        state
+ acknowledge  state        state        state        channel      state        quiet        quiet        quiet        quiet        quiet        quiet        state
+ stdin-closed kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ missed       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ attached     kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ refused      kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ applied      kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ exited       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ ended        kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ holder       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ answer       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
 ";
 
 /// The same for a client.
 const CLIENT: &str = "
-              hello        authenticate deciding     ready        opening      open         ended        closed       left
- hello        event        state        state        state        state        state        state        state        state
- authenticate kind         kind         kind         kind         kind         kind         kind         kind         state
- authenticated state        state        event        state        state        state        state        state        state
- ping         state        state        state        quiet        quiet        quiet        quiet        quiet        state
- pong         state        state        state        quiet        quiet        quiet        quiet        quiet        state
- goodbye      event        event        event        event        event        event        event        event        state
- start        kind         kind         kind         kind         kind         kind         kind         kind         state
- attach       kind         kind         kind         kind         kind         kind         kind         kind         state
- control      kind         kind         kind         kind         kind         kind         kind         kind         state
- close        kind         kind         kind         kind         kind         kind         kind         kind         state
- data         state        state        state        channel      state        event        state        quiet        state
- eof          state        state        state        channel      state        event        state        quiet        state
- credit       state        state        state        channel      state        quiet        state        quiet        state
- acknowledge  state        state        state        channel      state        quiet        state        quiet        state
- stdin-closed state        state        state        channel      state        event        state        quiet        state
- missed       state        state        state        channel      state        event        state        quiet        state
- attached     state        state        state        channel      event        state        state        quiet        state
- refused      state        state        state        channel      event        state        state        quiet        state
- applied      state        state        state        channel      state        event        state        quiet        state
- exited       state        state        state        channel      state        event        state        quiet        state
- ended        state        state        state        channel      event        event        state        quiet        state
- holder       state        state        state        channel      state        event        state        quiet        state
+              hello        authenticate deciding     ready        opening      open         ended        closed       asking       left
+ hello        event        state        state        state        state        state        state        state        state        state
+ authenticate kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ authenticated state        state        event        state        state        state        state        state        state        state
+ ping         state        state        state        quiet        quiet        quiet        quiet        quiet        quiet        state
+ pong         state        state        state        quiet        quiet        quiet        quiet        quiet        quiet        state
+ goodbye      event        event        event        event        event        event        event        event        event        state
+ start        kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ attach       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ control      kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ close        kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ query        kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ data         state        state        state        channel      state        event        state        quiet        state        state
+ eof          state        state        state        channel      state        event        state        quiet        state        state
+ credit       state        state        state        channel      state        quiet        state        quiet        state        state
+ acknowledge  state        state        state        channel      state        quiet        state        quiet        state        state
+ stdin-closed state        state        state        channel      state        event        state        quiet        state        state
+ missed       state        state        state        channel      state        event        state        quiet        state        state
+ attached     state        state        state        channel      event        state        state        quiet        state        state
+ refused      state        state        state        channel      event        state        state        quiet        event        state
+ applied      state        state        state        channel      state        event        state        quiet        state        state
+ exited       state        state        state        channel      state        event        state        quiet        state        state
+ ended        state        state        state        channel      event        event        state        quiet        state        state
+ holder       state        state        state        channel      state        event        state        quiet        state        state
+ answer       state        state        state        channel      state        state        state        quiet        event        state
 ";
 
 pub(crate) fn server_states() -> Vec<(&'static str, Connection)> {
@@ -89,6 +94,8 @@ pub(crate) fn server_states() -> Vec<(&'static str, Connection)> {
     ended.ended(ChannelId(1), outcome());
     let mut refused = new(&open, &request);
     refused.refused(ChannelId(1), redial_proto::message::RefusedCode::Jobs, "");
+    let question = message(Kind::Query, 1, &list());
+    let asked = [hello.clone(), question];
     let mut left = new(&open, &request);
     left.goodbye(GoodbyeCode::ShuttingDown, "");
     vec![
@@ -101,6 +108,7 @@ pub(crate) fn server_states() -> Vec<(&'static str, Connection)> {
         ("open", attached),
         ("ended", ended),
         ("closed", refused),
+        ("asking", new(&open, &asked)),
         ("leaving", left),
         (
             "left",
@@ -128,6 +136,8 @@ pub(crate) fn client_states() -> Vec<(&'static str, Connection)> {
     deciding.authenticate(&authenticate()).expect("asked for");
     let mut closed = new(false, true, &[Hello, Attached]);
     closed.close(ChannelId(1), false);
+    let mut asking = new(false, false, &[Hello]);
+    asking.query(&list()).expect("allowed");
     vec![
         ("hello", new(false, true, &[])),
         ("authenticate", new(true, false, &[])),
@@ -137,6 +147,7 @@ pub(crate) fn client_states() -> Vec<(&'static str, Connection)> {
         ("open", new(false, true, &[Hello, Attached])),
         ("ended", new(false, true, &[Hello, Attached, Ended])),
         ("closed", closed),
+        ("asking", asking),
         ("left", new(false, true, &[Hello, Goodbye])),
     ]
 }
@@ -153,7 +164,7 @@ fn table(receiver: Side, states: fn() -> Vec<(&'static str, Connection)>) -> Str
         table += &cell(kind.name());
         for (name, mut side) in states() {
             let channel = match kind {
-                Kind::Start | Kind::Attach => 2,
+                Kind::Start | Kind::Attach | Kind::Query => 2,
                 _ => 1,
             };
             let frame = sample(kind, receiver, channel);

@@ -5,6 +5,7 @@
 mod conversation;
 mod entries;
 mod invalid;
+mod requests;
 mod valid;
 
 use std::fmt::Write;

@@ -1,23 +1,31 @@
 //! What the keeper says about jobs, told to the client.
 
+use redial_keeper::spool::SpoolReader;
 use redial_keeper::wire::Snapshot;
 use redial_net::proto::message::Attached;
 use redial_net::proto::{ChannelId, Connection, Stream};
 
 use super::FrontSession;
-use crate::hub::Notice;
+use crate::notice::{Attachment, Notice};
 use crate::translate;
 
 impl FrontSession {
     pub(super) fn notice(&mut self, connection: &mut Connection, notice: Notice) {
         match notice {
-            Notice::Attached(channel, new, snapshot) => {
-                self.attached(connection, channel, new, *snapshot);
+            Notice::Attached(channel, attachment) => {
+                self.attached(connection, channel, *attachment);
             }
+            Notice::Answer(channel, reply) => {
+                connection.answered(channel, translate::answer(reply));
+            }
+            Notice::Copied(channel, copies) => self.copied(connection, channel, copies),
+            Notice::Spooled(channel, state) => self.spooled(channel, state),
+            Notice::Kept(channel, log, state) => self.kept(channel, log, state),
+            Notice::Loaded(channel, loaded) => self.loaded(connection, channel, loaded),
             Notice::Refused(channel, code, text) => {
-                if self.channels.remove(&channel).is_some() {
-                    connection.refused(channel, translate::refused(code), &text);
-                }
+                // A query's channel is not among them; one that was closed meanwhile hears nothing.
+                self.channels.remove(&channel);
+                connection.refused(channel, translate::refused(code), &text);
             }
             Notice::Output(channel, chunks, pieces) => {
                 let Some(state) = self.channels.get_mut(&channel) else {
@@ -31,9 +39,7 @@ impl FrontSession {
                 }
             }
             Notice::OutputEnd(channel, stream) => {
-                if let Ok(stream) = Stream::try_from(stream) {
-                    connection.eof(channel, stream);
-                }
+                self.output_ended(connection, channel, stream);
             }
             Notice::StdinChunk(channel, chunk) => {
                 let Some(state) = self.channels.get_mut(&channel) else {
@@ -51,10 +57,7 @@ impl FrontSession {
             Notice::Applied(channel, number) => connection.applied(channel, number),
             Notice::Exited(channel, exit) => connection.exited(channel, translate::exit(exit)),
             Notice::Ended(channel, outcome) => {
-                if let Some(state) = self.channels.get_mut(&channel) {
-                    state.ended = true;
-                    connection.ended(channel, translate::outcome(*outcome));
-                }
+                self.ended(connection, channel, translate::outcome(*outcome));
             }
             Notice::HolderLost(channel) => self.holder_lost(connection, channel),
             Notice::Verdict(verdict) => self.verdict(connection, verdict),
@@ -75,6 +78,7 @@ impl FrontSession {
             state.forget(stream);
         }
         state.is_taken = true;
+        state.holds = false;
         connection.holder(channel, false);
     }
 
@@ -83,13 +87,18 @@ impl FrontSession {
         &mut self,
         connection: &mut Connection,
         channel: ChannelId,
-        new: bool,
-        snapshot: Snapshot,
+        attachment: Attachment,
     ) {
+        let Attachment {
+            new,
+            snapshot,
+            copies,
+            log,
+        } = attachment;
         let Some(state) = self.channels.get_mut(&channel) else {
             return;
         };
-        let not_started = snapshot.pid == 0;
+        let not_started = snapshot.pid == 0 && snapshot.spool.is_none();
         if let (true, Some(outcome)) = (not_started, &snapshot.outcome) {
             state.ended = true;
             connection.ended(channel, translate::outcome(outcome.clone()));
@@ -102,10 +111,11 @@ impl FrontSession {
                 stdin_credit = stdin_credit.max(end);
             }
         }
+        state.holds = snapshot.holder;
         state.stdin_written = snapshot.stdin_arrived;
         state.stdin_told = snapshot.stdin_arrived;
-        let outputs = [snapshot.stdout, snapshot.stderr];
-        let from = [0, 1].map(|i| state.wanted[i].min(outputs[i].end));
+        let reader = log.map(SpoolReader::new);
+        let from = self.outputs_from(channel, &snapshot, reader.as_ref(), copies.as_deref());
         connection.attached(
             channel,
             Attached {
@@ -120,20 +130,25 @@ impl FrontSession {
                 stderr_from: from[1],
             },
         );
-        if snapshot.stdin_closed && state.has_stdin {
+        let has_stdin = self.channels.get(&channel).is_some_and(|it| it.has_stdin);
+        if snapshot.stdin_closed && has_stdin {
             connection.stdin_closed(channel);
         }
-        replay(connection, channel, &snapshot, from);
+        self.begin_outputs(connection, channel, (&snapshot, from), reader, copies);
         if let Some(outcome) = snapshot.outcome {
-            state.ended = true;
-            connection.ended(channel, translate::outcome(outcome));
+            self.ended(connection, channel, translate::outcome(outcome));
         }
         self.open_for_controls(channel);
     }
 }
 
 /// Makes ready the output that arrived before the attach, in its order.
-fn replay(connection: &mut Connection, channel: ChannelId, snapshot: &Snapshot, from: [u64; 2]) {
+pub(super) fn replay(
+    connection: &mut Connection,
+    channel: ChannelId,
+    snapshot: &Snapshot,
+    from: [u64; 2],
+) {
     let outputs = [snapshot.stdout, snapshot.stderr];
     let mut at = [outputs[0].oldest, outputs[1].oldest];
     for (i, stream) in [Stream::Stdout, Stream::Stderr].into_iter().enumerate() {
@@ -160,7 +175,7 @@ fn replay(connection: &mut Connection, channel: ChannelId, snapshot: &Snapshot, 
     }
 }
 
-fn data_ready(connection: &mut Connection, channel: ChannelId, stream: u8, len: u64) {
+pub(super) fn data_ready(connection: &mut Connection, channel: ChannelId, stream: u8, len: u64) {
     let Ok(stream) = Stream::try_from(stream) else {
         return;
     };

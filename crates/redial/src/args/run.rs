@@ -9,6 +9,7 @@ use super::network::{HOSTS, NetworkArgs};
 use super::redial::RedialArgs;
 use crate::charset::Charset;
 use crate::duration;
+use crate::size;
 
 const RUN_HELP: &str = "\
 Exit code: the command's own; 128+N if signal N ended it; 124 deadline; 125 redial itself
@@ -44,6 +45,7 @@ Examples:
   redial run local: --json -- sh -c 'echo out; exit 3' | jq -c 'select(.event == \"outcome\").code'
   redial run unix: --charset gbk -- cat notes-in-gbk.txt
   redial run ada@web1 -- df -h
+  redial run --detach web1 -- make all        # prints web1/k3f9…; redial logs -f web1/k3f9…
   redial run 'exec:ssh web1 redial serve --stdio' --deadline 30s -- apt-get update
   tar c . | redial run unix:/run/redial/redial.sock --cwd /srv -- tar x";
 
@@ -99,6 +101,20 @@ pub(crate) struct RunArgs {
     /// [default: kill for local: and unix:, keep:5m for others where the server can keep]
     #[arg(long, value_name = "POLICY")]
     pub(crate) on_drop: Option<String>,
+    /// Leave it running and print its name, HOST/JOB: its output is kept on the server (redial ps,
+    /// attach, logs, wait, kill, rm). It has no stdin
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// With --detach: keep so much of its output; then it waits [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, requires = "detach")]
+    pub(crate) keep_output: Option<u64>,
+    /// With --detach: when that is full, block the command, or drop the oldest (tail)
+    /// [default: block]
+    #[arg(long, value_name = "POLICY", value_parser = ["block", "tail"], requires = "detach")]
+    pub(crate) keep_output_policy: Option<String>,
+    /// With --detach: forget it so long after its end [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "detach")]
+    pub(crate) keep: Option<Duration>,
     /// Give up connecting after so long [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) connect_timeout: Option<Duration>,

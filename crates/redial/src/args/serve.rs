@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::duration;
+use crate::size;
 
 const SERVE_HELP: &str = "\
 Without --listen and --stdio it listens on the default socket: redial.sock in /run/redial as
@@ -58,7 +59,7 @@ pub(crate) struct ServeArgs {
     /// With --stdio: serve the one client directly, and end with it
     #[arg(long, requires = "stdio", conflicts_with = "listen")]
     pub(crate) private: bool,
-    /// Where the host key is [default: /var/lib/redial as root, else $XDG_STATE_HOME/redial or
+    /// Where the host key and kept jobs are [default: /var/lib/redial as root, else $XDG_STATE_HOME/redial or
     /// ~/.local/state/redial]
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
@@ -80,6 +81,9 @@ pub(crate) struct ServeArgs {
     /// Shared memory for all outputs, in MiB [default: 64]
     #[arg(long, value_name = "MIB", help_heading = "Limits")]
     pub(crate) log_pool: Option<u32>,
+    /// Output of all kept jobs together [default: 8GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Limits")]
+    pub(crate) keep_quota: Option<u64>,
     /// A client's handshake must be over after this [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = "Limits")]
     pub(crate) handshake_timeout: Option<Duration>,

@@ -1,5 +1,6 @@
 //! `redial run`: one command on one host.
 
+mod begin;
 mod fate;
 mod line;
 
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use redial_client::{
     Client, ConnectOptions, Job, JobError, JobEvent, JobHandle, JobId, Outcome, Output, StartError,
-    Target, new_job_id,
+    Target,
 };
 use tokio::task::JoinHandle;
 
@@ -22,7 +23,10 @@ use crate::report;
 use crate::settings::{RunSettings, SettingsError, Verbosity};
 use crate::sinks::{Replaced, Sinks};
 use crate::stdin;
+use begin::{detach, start};
 use fate::Fate;
+
+pub(crate) use line::print;
 
 /// From TERM to KILL at the second interrupt.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
@@ -69,6 +73,8 @@ enum Failure {
     Connect(#[from] redial_client::ConnectError),
     #[error("{0:#} {1}")]
     Start(Target, StartError),
+    #[error("{0}")]
+    Name(String),
     #[error("{0}: {1}")]
     Here(&'static str, io::Error),
     #[error("interrupted by signal {0}")]
@@ -92,6 +98,11 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
         (_, signal) = interrupts.next() => return Err(Failure::Interrupted(signal)),
     };
     let (job, step) = start(&client, settings, &mut interrupts).await?;
+    if settings.detach.is_some() {
+        let code = detach(settings, job).await;
+        client.close().await;
+        return Ok(code);
+    }
     let handle = job.handle();
     let replaced = Replaced::default();
     let sinks = Sinks::start(&handle, settings.form(), &replaced)
@@ -120,32 +131,6 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
         client.close().await;
     }
     Ok(code)
-}
-
-/// Starts the command. Once that is asked for, it may run: whoever interrupts is heard,
-/// and the last step is for the job when there is one. The third leaves before that.
-async fn start(
-    client: &Client,
-    settings: &RunSettings,
-    interrupts: &mut Interrupts,
-) -> Result<(Job, Option<Step>), Failure> {
-    let failed = |error| Failure::Start(settings.target.clone(), error);
-    let id = new_job_id().map_err(failed)?;
-    let started = client.start_as(id, settings.command());
-    tokio::pin!(started);
-    let mut last = None;
-    loop {
-        tokio::select! {
-            job = &mut started => return Ok((job.map_err(failed)?, last)),
-            (step, signal) = interrupts.next() => {
-                if step == Step::Leave {
-                    say_left(id, &settings.target, Fate::of(client, settings));
-                    return Err(Failure::Left(id, signal));
-                }
-                last = Some(step);
-            }
-        }
-    }
 }
 
 fn say_left(job: JobId, target: &Target, fate: Fate) {
@@ -236,6 +221,7 @@ impl Run<'_> {
             Some(Ok(JobEvent::Exited(exit))) if self.settings.json => {
                 self.sinks.say(Event::exited(exit));
             }
+            Some(Ok(JobEvent::Missed { stream, from, to })) => self.missed(stream, from, to),
             Some(Ok(JobEvent::Eof { .. } | JobEvent::Exited(_))) => {}
             None => self.sinks.finish(),
         }
@@ -280,6 +266,11 @@ impl Run<'_> {
     fn interrupted(&mut self, step: Step) -> bool {
         if self.ended.is_some() {
             // Only our own writing is left, and nobody reads that.
+            return true;
+        }
+        if !self.settings.holds() {
+            // It is another's: we only leave.
+            self.say_leaving();
             return true;
         }
         // A control that cannot be sent any more is one for a job that is over.

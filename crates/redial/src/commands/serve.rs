@@ -82,6 +82,7 @@ fn private(limits: Limits, front: FrontProgram) -> anyhow::Result<()> {
         listen: Vec::new(),
         network: None,
         stdio: Some((input, output)),
+        keep_in: None,
         front,
         shutdown: signals::termination().context("cannot hear signals")?,
     })
@@ -99,6 +100,7 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
         listen: listen.sockets.clone(),
         network: network.transpose()?,
         stdio: None,
+        keep_in: listen.keep_in.clone(),
         front,
         shutdown,
     })

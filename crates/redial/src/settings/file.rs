@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::SettingsError;
 use super::network::HostTable;
 use crate::args::LogFormat;
-use crate::duration;
+use crate::{duration, size};
 
 /// The whole file. A key that is not known is an error.
 #[derive(Debug, Default, Deserialize)]
@@ -46,6 +46,7 @@ pub(crate) struct ServeTable {
     pub(crate) max_jobs: Option<u32>,
     pub(crate) log_pool: Option<u32>,
     pub(crate) handshake_timeout: Option<Time>,
+    pub(crate) keep_quota: Option<Size>,
 }
 
 /// A time as on the command line, or a number of seconds.
@@ -55,6 +56,17 @@ pub(crate) struct Time(pub(crate) Duration);
 /// A time limit: a [`Time`], or `"none"`, which is 0.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limit(pub(crate) Duration);
+
+/// A size as on the command line, or a number of bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size(pub(crate) u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = written(from)?;
+        size::parse(&text).map(Size).map_err(de::Error::custom)
+    }
+}
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -83,7 +95,7 @@ fn written<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
         Ok(Written::Seconds(seconds)) => Ok(seconds.to_string()),
         Ok(Written::Text(text)) => Ok(text),
         Err(_) => Err(de::Error::custom(
-            "a time is \"30s\" or a number of seconds",
+            "a time is \"30s\" or a number of seconds, a size \"1GiB\" or a number of bytes",
         )),
     }
 }

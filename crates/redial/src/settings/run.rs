@@ -4,12 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
-use redial_client::{Command, NetworkOptions, OnDrop, Target};
+use redial_client::{Command, Keep, NetworkOptions, OnDrop, Place, Target};
 
 use super::file::{File, Limit, Time};
+use super::jobs::{JobName, Way, place};
 use super::network::network;
 use super::{SettingsError, from_env};
-use crate::args::{RedialArgs, RunArgs};
+use crate::args::{AttachArgs, RedialArgs, RunArgs};
 use crate::charset::Charset;
 use crate::duration;
 use crate::sinks::Form;
@@ -34,6 +35,8 @@ pub(crate) struct RunSettings {
     pub(crate) json: bool,
     pub(crate) charset: Option<Charset>,
     pub(crate) verbosity: Verbosity,
+    /// It is left running, and kept like this.
+    pub(crate) detach: Option<Keep>,
 }
 
 /// What to run.
@@ -43,6 +46,12 @@ pub(crate) enum Program {
     Argv(Vec<OsString>),
     /// By the remote login shell.
     Shell(OsString),
+    /// It runs already.
+    Job {
+        name: Box<JobName>,
+        take: bool,
+        from: Place,
+    },
 }
 
 /// How much to say.
@@ -86,7 +95,12 @@ impl RunSettings {
             connect_timeout,
             redial,
             network,
-            stdin: !args.no_stdin,
+            stdin: !args.no_stdin && !args.detach,
+            detach: args.detach.then(|| Keep {
+                bytes: args.keep_output,
+                tail: args.keep_output_policy.as_deref() == Some("tail"),
+                time: args.keep,
+            }),
             json: args.json,
             charset: args.charset,
             verbosity: match (args.quiet, args.verbose) {
@@ -95,6 +109,51 @@ impl RunSettings {
                 _ => Verbosity::Normal,
             },
         })
+    }
+
+    /// Settings of `redial attach`, from all sources.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunSettings::resolve`].
+    pub(crate) fn resolve_attach(args: &AttachArgs, file: &File) -> Result<Self, SettingsError> {
+        let name = JobName::resolve(&args.job, &args.way, file)?;
+        let Way {
+            target,
+            connect_timeout,
+            redial,
+            network,
+        } = name.way.clone();
+        Ok(RunSettings {
+            target,
+            program: Program::Job {
+                name: Box::new(name),
+                take: args.take,
+                from: place(&args.from)?,
+            },
+            cwd: None,
+            env: Vec::new(),
+            deadline: None,
+            drain: None,
+            on_drop: None,
+            connect_timeout,
+            redial,
+            network,
+            stdin: args.take && !args.no_stdin,
+            json: args.json,
+            charset: None,
+            verbosity: match (args.quiet, args.verbose) {
+                (true, _) => Verbosity::Quiet,
+                (_, true) => Verbosity::Verbose,
+                _ => Verbosity::Normal,
+            },
+            detach: None,
+        })
+    }
+
+    /// Whether the job is ours to write to and control.
+    pub(crate) fn holds(&self) -> bool {
+        !matches!(self.program, Program::Job { take: false, .. })
     }
 
     /// What becomes of the outputs.
@@ -106,11 +165,12 @@ impl RunSettings {
         }
     }
 
-    /// The request for the client.
-    pub(crate) fn command(&self) -> Command {
+    /// The request for the client; none for what runs already.
+    pub(crate) fn command(&self) -> Option<Command> {
         let mut command = match &self.program {
             Program::Argv(argv) => Command::new(argv),
             Program::Shell(text) => Command::shell(text),
+            Program::Job { .. } => return None,
         };
         if let Some(dir) = &self.cwd {
             command = command.cwd(dir);
@@ -127,7 +187,10 @@ impl RunSettings {
         if let Some(policy) = self.on_drop {
             command = command.on_drop(policy);
         }
-        command.stdin(self.stdin).manual_acknowledge(true)
+        if let Some(keep) = self.detach {
+            command = command.detach(keep);
+        }
+        Some(command.stdin(self.stdin).manual_acknowledge(true))
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct Listen {
     pub(crate) host_key: HostKeyFile,
     /// Empty: the usual ones.
     pub(crate) authorized_keys: Vec<PathBuf>,
+    /// Where jobs are kept; none where no place is known.
+    pub(crate) keep_in: Option<PathBuf>,
 }
 
 /// Which key says who we are.
@@ -134,6 +136,9 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
         network,
         host_key: host_key(args.host_key.as_deref(), args.state_dir.as_deref(), file)?,
         authorized_keys: authorized_keys.collect::<Result<_, _>>()?,
+        keep_in: state_dir(args.state_dir.as_deref(), file)
+            .ok()
+            .map(|dir| dir.join("jobs")),
     }))
 }
 
@@ -248,11 +253,15 @@ fn limits(args: &ServeArgs, file: &File) -> Result<Limits, SettingsError> {
         jobs,
         output_pool_bytes: u64::from(pool_mib) << 20,
         handshake_ms,
+        keep_quota_bytes: match args.keep_quota.or(file.keep_quota.map(|size| size.0)) {
+            Some(bytes) => bytes,
+            None => default.keep_quota_bytes,
+        },
         ..default
     })
 }
 
-/// Where the host key is, by what was asked for or by custom.
+/// Where the host key and kept jobs are, by what was asked for or by custom.
 fn state_dir(flag: Option<&Path>, file: &File) -> Result<PathBuf, SettingsError> {
     if let Some(dir) = asked_state_dir(flag, file)? {
         return std::path::absolute(dir).map_err(|error| error.to_string().into());

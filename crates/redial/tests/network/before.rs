@@ -34,6 +34,8 @@ fn message(kind: Kind, canary: &Path, key: &[u8]) -> Vec<u8> {
         Kind::Authenticated => map(&[uint(0)]),
         Kind::Goodbye => map(&[uint(0), text("")]),
         Kind::Start => start(&["touch", canary.to_str().unwrap()]),
+        Kind::Query => map(&[array(&[uint(3), array(&[job])])]),
+        Kind::Answer => map(&[array(&[uint(1), none])]),
         Kind::Attach => map(&[job, yes, uint(0), uint(0), uint(9), uint(9)]),
         Kind::Control => map(&[uint(1), done]),
         Kind::Close | Kind::Holder => map(&[yes]),

@@ -26,19 +26,31 @@ impl TestServer {
     /// A server that accepts, with more arguments.
     pub(crate) fn with(args: &[&str]) -> Self {
         let dir = dir_for_socket();
-        let mut listen = OsString::from("unix:");
-        listen.push(socket_in(dir.path()));
-        let mut command = Command::new(binary());
-        command.args(["serve", "--listen"]).arg(listen).args(args);
-        command
-            .env_remove("REDIAL_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        let child = command.spawn().expect("the program under test starts");
+        let child = serve(&dir, args);
         let server = TestServer { child, dir };
-        let accepts = eventually(|| UnixStream::connect(server.socket()).ok());
-        accepts.expect("the server accepts");
+        server.accepts();
         server
+    }
+
+    /// Another in its place, with the same directories, when it has ended.
+    pub(crate) fn begin_again(&mut self) {
+        self.child = serve(&self.dir, &[]);
+        self.accepts();
+    }
+
+    fn accepts(&self) {
+        let accepts = eventually(|| UnixStream::connect(self.socket()).ok());
+        accepts.expect("the server accepts");
+    }
+
+    /// Kills keeper and front at once, and leaves all else as it is.
+    pub(crate) fn kill_all(&mut self) {
+        let pid = |pid: u32| Pid::from_raw(pid.cast_signed()).expect("a process id");
+        // Stopped, it starts no other front.
+        kill_process(pid(self.pid()), Signal::STOP).unwrap();
+        kill_front(self.pid());
+        self.child.kill().unwrap();
+        wait(&mut self.child);
     }
 
     /// Its socket.
@@ -49,6 +61,11 @@ impl TestServer {
     /// `unix:` and its socket.
     pub(crate) fn target(&self) -> String {
         format!("unix:{}", self.socket().display())
+    }
+
+    /// Where it keeps its jobs.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.dir.path().join("jobs")
     }
 
     /// `exec:`, by way of the bridge.
@@ -88,6 +105,19 @@ impl Drop for TestServer {
             }
         }
     }
+}
+
+fn serve(dir: &TempDir, args: &[&str]) -> Child {
+    let mut listen = OsString::from("unix:");
+    listen.push(socket_in(dir.path()));
+    let mut command = Command::new(binary());
+    command.args(["serve", "--listen"]).arg(listen).args(args);
+    command
+        .env_remove("REDIAL_LOG")
+        .env("REDIAL_STATE_DIR", dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    command.spawn().expect("the program under test starts")
 }
 
 /// A directory where [`socket_in`] can be listened on.

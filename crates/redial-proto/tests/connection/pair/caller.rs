@@ -249,6 +249,7 @@ impl Progress {
             detach: false,
             stdout_credit: stdout + window,
             stderr_credit: stderr + window,
+            keep: None,
             resent: self.sent_before.then(|| Resent {
                 ago_ms: 5,
                 instance: ByteArray::from([7; 16]),

@@ -4,12 +4,15 @@ use redial_proto::message::*;
 use redial_proto::{Kind, Side};
 
 use super::entries::{Entry, client, server};
+use super::requests::{attaches, queries, starts};
 use crate::frames::*;
 
 pub(crate) fn entries() -> Vec<Entry> {
     let mut entries = connection();
     entries.extend(authentication());
-    entries.extend(requests());
+    entries.extend(starts());
+    entries.extend(attaches());
+    entries.extend(queries());
     entries.extend(controls());
     entries.extend(streams());
     entries.extend(answers());
@@ -104,65 +107,6 @@ fn authentication() -> Vec<Entry> {
             "unknown-optional ready",
             raw(0x7f, 1, 0, 0, 0, b"whatever"),
             "a kind that is not known, marked optional: skipped",
-        ),
-    ]
-}
-
-fn requests() -> Vec<Entry> {
-    let full = Start {
-        argv: None,
-        shell: Some(b"ls | wc".to_vec().into()),
-        cwd: Some(b"/tmp".to_vec().into()),
-        env: Some(vec![(b"A".to_vec().into(), b"b".to_vec().into())]),
-        pty: Some(Pty {
-            rows: 24,
-            columns: 80,
-            x_pixels: 0,
-            y_pixels: 0,
-            term: b"xterm".to_vec().into(),
-        }),
-        deadline_ms: Some(60_000),
-        on_drop: OnDrop::KeepFor(300_000),
-        reap: true,
-        resent: Some(Resent {
-            ago_ms: 1_500,
-            instance: [7; 16].into(),
-            stdout_from: 100,
-            stderr_from: 0,
-        }),
-        ..start()
-    };
-    let kept = Start {
-        on_drop: OnDrop::Keep,
-        detach: true,
-        ..start()
-    };
-    let bytes = cbor(&start());
-    vec![
-        client(
-            "start ready",
-            message(Kind::Start, 2, &start()),
-            "argv uname, -a; stdin; drain 2000 ms; killed when the line drops; credit 1000000 for stdout and stderr",
-        ),
-        client(
-            "start-full ready",
-            message(Kind::Start, 2, &full),
-            "shell text, directory, one variable, a terminal of 24 x 80, deadline 60000 ms, kept for 300000 ms, reaped; sent again after 1500 ms, stdout wanted from 100",
-        ),
-        client(
-            "start-kept ready",
-            message(Kind::Start, 2, &kept),
-            "detached, kept without a time",
-        ),
-        client(
-            "start-first-piece ready",
-            frame(Kind::Start, 2, 0, 2, &bytes[..20]),
-            "the first 20 bytes of start's payload; MORE is set",
-        ),
-        client(
-            "attach ready",
-            message(Kind::Attach, 2, &attach()),
-            "take; both outputs from 0, credit 1000000",
         ),
     ]
 }
@@ -286,6 +230,22 @@ fn answers() -> Vec<Entry> {
             "attached-again opening",
             message(Kind::Attached, 1, &again),
             "it ran already; controls up to 3 are applied; stdout from 100",
+        ),
+        server(
+            "answer asking",
+            message(Kind::Answer, 1, &jobs()),
+            "one ended job of ada's, kept, and more behind it",
+        ),
+        server(
+            "answer-done asking",
+            message(
+                Kind::Answer,
+                1,
+                &Answer {
+                    kind: AnswerKind::Done,
+                },
+            ),
+            "done",
         ),
         server(
             "refused opening",

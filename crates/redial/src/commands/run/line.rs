@@ -20,6 +20,7 @@ pub(super) fn failed(settings: &RunSettings, failure: &Failure) -> OutcomeLine {
         Failure::Connect(_) => (ErrorKind::Connect, None),
         Failure::Start(_, error) => (json::start_kind(error), None),
         Failure::Here(..) => (ErrorKind::Here, None),
+        Failure::Name(_) => (ErrorKind::Refused, None),
         Failure::Interrupted(_) => (ErrorKind::Interrupted, None),
         Failure::Left(job, _) => (ErrorKind::Left, Some(*job)),
     };
@@ -73,6 +74,16 @@ impl Run<'_> {
                 .say(line.interrupted(self.interrupts.last()).event());
         }
         self.sinks.finish();
+    }
+
+    /// Bytes are gone on the server.
+    pub(super) fn missed(&self, stream: Output, from: u64, to: u64) {
+        if self.settings.json {
+            self.sinks.say(Event::missed(stream, from, to));
+        }
+        if self.settings.verbosity > Verbosity::Quiet {
+            report::note(format_args!("bytes {from} to {to} of {stream} are gone"));
+        }
     }
 
     /// Another line is dialled.

@@ -1,0 +1,60 @@
+//! How much may be kept, of one job and of all.
+
+/// What is left of the quota for all kept output.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::keeper) struct Room {
+    quota: u64,
+    used: u64,
+}
+
+impl Room {
+    pub(in crate::keeper) fn new(quota: u64) -> Self {
+        Self { quota, used: 0 }
+    }
+
+    /// A file has grown or shrunk.
+    pub(in crate::keeper) fn change(&mut self, from: u64, to: u64) {
+        self.used = self.used.saturating_sub(from).saturating_add(to);
+    }
+
+    /// Bytes that may still be written by all together.
+    pub(in crate::keeper) fn left(&self) -> u64 {
+        self.quota.saturating_sub(self.used)
+    }
+}
+
+/// Most bytes of output that take no more than `room` bytes of a file in so many pieces: each has
+/// a head, and each block that is begun one of its own.
+pub(super) fn fits(room: u64, pieces: usize) -> u64 {
+    let heads = 4 * pieces as u64;
+    // Two blocks may be begun whatever there is, and one for each 64 KiB.
+    room.saturating_sub(heads + 128) / 65_536 * 65_472
+        + (room.saturating_sub(heads + 128) % 65_536).saturating_sub(64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::{OldestGo, SpoolWriter};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_fits_fits() {
+        for room in [0, 100, 200, 1_000, 65_536, 65_700, 200_000, 1_000_000] {
+            for start in [0_usize, 1, 60_000, 65_400, 65_499] {
+                let file = Arc::new(tempfile::tempfile().unwrap());
+                let mut writer = SpoolWriter::new(file, [0, 0]);
+                let before = vec![1; start];
+                let never = OldestGo::Never;
+                writer.append([(1, &before[..])], never).unwrap();
+                let used = writer.state().used();
+                let fits = usize::try_from(fits(room, 2)).unwrap();
+                let bytes = vec![1; fits];
+                let (one, other) = bytes.split_at(fits / 3);
+                writer.append([(1, one), (2, other)], never).unwrap();
+                let more = writer.state().used() - used;
+                assert!(more <= room, "{more} > {room} behind {start}");
+            }
+        }
+    }
+}

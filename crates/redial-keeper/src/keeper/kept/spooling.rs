@@ -1,0 +1,260 @@
+//! The part of a kept job that has to do with its file.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::super::ground::Ground;
+use super::super::job::Job;
+use super::super::time::{Millis, unix_ms};
+use super::disk::{Append, Place};
+use super::record::{End, Record};
+use super::room::fits;
+use super::store::Log;
+use crate::spool::{BLOCK_BYTES, OldestGo, SpoolState, SpoolWriter};
+
+/// Appended at once, at most.
+const MAX_APPEND_BYTES: u64 = 1024 * 1024;
+/// Pieces of one append, each of which has a head in the file.
+const MAX_APPEND_PIECES: usize = 4_096;
+/// After an error of the disk's, tried again after so long.
+const RETRY_MS: u64 = 1_000;
+
+/// Where a job's output goes.
+#[derive(Debug)]
+pub(in crate::keeper) struct Spool {
+    /// None while something is being appended.
+    writer: Option<Box<SpoolWriter>>,
+    file: Arc<File>,
+    reader: OwnedFd,
+    pub(in crate::keeper) state: SpoolState,
+    pub(in crate::keeper) told: SpoolState,
+    stalled: Option<Stall>,
+    end: Ended,
+}
+
+/// Why nothing more is appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stall {
+    /// It has as much as it may have.
+    Full,
+    /// All together have.
+    Quota,
+    /// The disk says no; tried again then.
+    Disk(String, Millis),
+}
+
+/// Whether its end is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    No,
+    Writing,
+    Again(Millis),
+    Written,
+}
+
+impl Spool {
+    /// Begins at the oldest bytes that the job's logs still have.
+    pub(in crate::keeper) fn new(log: Log, offsets: [u64; 2]) -> Self {
+        let writer = SpoolWriter::new(Arc::clone(&log.file), offsets);
+        Self {
+            state: writer.state(),
+            told: writer.state(),
+            writer: Some(Box::new(writer)),
+            file: log.file,
+            reader: log.reader,
+            stalled: None,
+            end: Ended::No,
+        }
+    }
+
+    /// For another reader.
+    pub(in crate::keeper) fn reader(&self) -> io::Result<OwnedFd> {
+        self.reader.try_clone()
+    }
+
+    /// When something is to be tried again.
+    pub(in crate::keeper) fn due(&self) -> Option<Millis> {
+        let retry = match &self.stalled {
+            Some(Stall::Disk(_, at)) => Some(*at),
+            _ => None,
+        };
+        let again = match self.end {
+            Ended::Again(at) => Some(at),
+            _ => None,
+        };
+        retry.into_iter().chain(again).min()
+    }
+
+    /// Why its output is read no further, for people.
+    pub(in crate::keeper) fn stalled(&self) -> Option<String> {
+        Some(match self.stalled.as_ref()? {
+            Stall::Full => "its file is full (--keep-output)".to_owned(),
+            Stall::Quota => "the quota for kept output is used up (--keep-quota)".to_owned(),
+            Stall::Disk(error, _) => format!("its file cannot be written: {error}"),
+        })
+    }
+
+    pub(in crate::keeper) fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
+    }
+
+    /// Its end is on the disk.
+    pub(in crate::keeper) fn is_over(&self) -> bool {
+        self.end == Ended::Written
+    }
+
+    /// There may be room again.
+    pub(in crate::keeper) fn try_again(&mut self) {
+        if self.stalled == Some(Stall::Quota) {
+            self.stalled = None;
+        }
+    }
+
+    /// It goes on in another program: what has not been written down is tried again there.
+    fn wake(&mut self, now: Millis) {
+        if matches!(&self.stalled, Some(Stall::Disk(_, at)) if *at <= now) {
+            self.stalled = None;
+        }
+        if matches!(self.end, Ended::Again(at) if at <= now) {
+            self.end = Ended::No;
+        }
+    }
+}
+
+impl Job {
+    /// Appends what has come in, or writes down how it ended.
+    pub(in crate::keeper) fn spool_on(&mut self, ground: &mut Ground) {
+        let Some(spool) = &mut self.spool else { return };
+        spool.wake(ground.now);
+        if spool.writer.is_none() {
+            return;
+        }
+        if self.journal.is_empty() {
+            return self.write_end_down(ground);
+        }
+        if spool.stalled.is_some() {
+            return;
+        }
+        let Some(disk) = &ground.disk else { return };
+        let (keep, used) = (self.terms.keep, spool.state.used());
+        let left = keep.bytes.saturating_sub(used).min(ground.room.left());
+        let (most, oldest_go) = if keep.tail {
+            // It may shrink itself, but not below what a reader can make something of.
+            let beyond = keep.bytes.min(used + ground.room.left());
+            let oldest_go = OldestGo::Beyond(beyond.max(BLOCK_BYTES));
+            (MAX_APPEND_BYTES, oldest_go)
+        } else {
+            let pieces = self.journal.len().min(MAX_APPEND_PIECES);
+            (fits(left, pieces).min(MAX_APPEND_BYTES), OldestGo::Never)
+        };
+        let places = self.places(most);
+        let Some(spool) = &mut self.spool else { return };
+        if places.is_empty() {
+            let quota = ground.room.left() < keep.bytes.saturating_sub(used);
+            let stall = if quota { Stall::Quota } else { Stall::Full };
+            spool.stalled = Some(stall);
+            return self.say_stalled();
+        }
+        if let Some(writer) = spool.writer.take() {
+            disk.append(Append {
+                serial: self.serial,
+                writer,
+                places,
+                oldest_go,
+            });
+        }
+    }
+
+    /// Where the next bytes lie, in the order in which they came. From now on they count as told:
+    /// what is written is acknowledged.
+    fn places(&mut self, most: u64) -> Vec<Place> {
+        for output in &mut self.outputs {
+            drop(output.log.take_new_chunks());
+        }
+        drop(self.journal.take_news());
+        let mut at = self.outputs.each_ref().map(|it| it.log.oldest());
+        let (mut places, mut left) = (Vec::new(), most);
+        for piece in self.journal.pieces().into_iter().take(MAX_APPEND_PIECES) {
+            let index = usize::from(piece.stream) - 1;
+            let len = piece.len.min(left);
+            let ranges = self.outputs[index].log.ranges(at[index], at[index] + len);
+            let place = |(slot, range)| (piece.stream, slot, range);
+            places.extend(ranges.into_iter().map(place));
+            at[index] += len;
+            left -= len;
+            if left == 0 {
+                break;
+            }
+        }
+        places
+    }
+
+    /// Something was appended, or could not be.
+    pub(in crate::keeper) fn appended(
+        &mut self,
+        ground: &mut Ground,
+        writer: Box<SpoolWriter>,
+        result: io::Result<()>,
+    ) {
+        let Some(spool) = &mut self.spool else { return };
+        let before = spool.state.used();
+        spool.state = writer.state();
+        spool.writer = Some(writer);
+        ground.room.change(before, spool.state.used());
+        let ends = spool.state.ends();
+        if let Err(error) = result {
+            let retry_at = ground.now + RETRY_MS;
+            spool.stalled = Some(Stall::Disk(error.to_string(), retry_at));
+            self.say_stalled();
+        }
+        self.free(ground, ends);
+    }
+
+    fn say_stalled(&self) {
+        let job = super::super::command::job_name(&self.terms.id);
+        if let Some(reason) = self.spool.as_ref().and_then(Spool::stalled) {
+            tracing::warn!(job, reason, "a job's output is not read for now");
+        }
+    }
+
+    /// Its file takes no more, and nobody writes it any more who could wait for that.
+    pub(in crate::keeper) fn is_stuck(&self, now: Millis) -> bool {
+        let is_over = self.ending.drain_until.is_some_and(|until| until <= now);
+        is_over && self.spool.as_ref().is_some_and(Spool::is_stalled)
+    }
+
+    fn write_end_down(&mut self, ground: &Ground) {
+        let (Some(spool), Some(outcome)) = (&mut self.spool, &self.outcome) else {
+            return;
+        };
+        let Some(disk) = &ground.disk else { return };
+        if spool.end != Ended::No {
+            return;
+        }
+        spool.end = Ended::Writing;
+        let end = End {
+            outcome: (**outcome).clone(),
+            at_ms: unix_ms(),
+            spool: spool.state,
+        };
+        let record = Record {
+            end: Some(end),
+            ..self.terms.record()
+        };
+        disk.finish(self.serial, record, Arc::clone(&spool.file));
+    }
+
+    /// Its end is written down, or could not be.
+    pub(in crate::keeper) fn end_written(&mut self, now: Millis, error: Option<&io::Error>) {
+        let Some(spool) = &mut self.spool else { return };
+        let Some(error) = error else {
+            spool.end = Ended::Written;
+            self.tell.ended = true;
+            return;
+        };
+        tracing::error!(%error, "a job's end cannot be written down; tried again");
+        spool.end = Ended::Again(now + RETRY_MS);
+    }
+}

@@ -1,0 +1,315 @@
+//! The directory of kept jobs: a record and a file of output each.
+//!
+//! A record is written beside, fsynced, renamed into place, and the directory fsynced: after that
+//! it survives a loss of power as far as the disk keeps its word.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, FlockOperation};
+
+use super::super::command::job_name;
+use super::super::records::bare;
+use super::super::time::unix_ms;
+use super::record::{End, MAX_BYTES, Record};
+use crate::outcome::Status;
+use crate::spool::{SpoolReader, SpoolState};
+use crate::wire::JobId;
+
+/// Space that is held back, for outcomes when the disk is full.
+const RESERVE_BYTES: u64 = 256 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::keeper) struct Store {
+    dir: PathBuf,
+    directory: File,
+    /// Held as long as we serve: two servers cannot keep jobs in one place.
+    _lock: File,
+    reserve: File,
+}
+
+/// A new file for output.
+#[derive(Debug)]
+pub(in crate::keeper) struct Log {
+    /// To write.
+    pub(in crate::keeper) file: Arc<File>,
+    /// To read, for others.
+    pub(in crate::keeper) reader: OwnedFd,
+}
+
+impl Store {
+    /// Makes the directory if it is not there, and takes it for this server alone.
+    ///
+    /// # Errors
+    /// It cannot be made, is not ours alone, or another server has it.
+    pub(in crate::keeper) fn open(dir: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let about = fs::metadata(dir)?;
+        let ours = about.uid() == rustix::process::geteuid().as_raw();
+        if !ours || about.permissions().mode() & 0o022 != 0 {
+            let text = "it must belong to this user and be writable by nobody else (chmod 0700)";
+            return Err(io::Error::other(text));
+        }
+        let lock = new_file(&dir.join("lock"))?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| io::Error::other("another server keeps its jobs there"))?;
+        let store = Self {
+            directory: File::open(dir)?,
+            reserve: new_file(&dir.join("reserve"))?,
+            _lock: lock,
+            dir: dir.to_owned(),
+        };
+        store.refill_reserve();
+        Ok(store)
+    }
+
+    fn refill_reserve(&self) {
+        // Without it, outcomes of jobs that end while the disk is full wait until it is not.
+        let _ = rustix::fs::fallocate(&self.reserve, FallocateFlags::empty(), 0, RESERVE_BYTES);
+    }
+
+    fn path(&self, id: &JobId, ending: &str) -> PathBuf {
+        self.dir.join(format!("{}.{ending}", job_name(id)))
+    }
+
+    /// Every job there is. Of what is no record, the log says that it was set aside.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub(in crate::keeper) fn load(&self) -> io::Result<Vec<Record>> {
+        let mut records = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            match path.extension().and_then(|ending| ending.to_str()) {
+                Some("job") => match self.read(&path) {
+                    Ok(Some(record)) => records.push(record),
+                    Ok(None) => set_aside(&path, "it is no record, or torn"),
+                    Err(error) => set_aside(&path, &error.to_string()),
+                },
+                // Never renamed into place, so never acknowledged.
+                Some("new") => drop(fs::remove_file(&path)),
+                _ => {}
+            }
+        }
+        self.remove_orphans(&records)?;
+        Ok(records)
+    }
+
+    /// Output without a record belongs to a job that was not started, or is forgotten.
+    fn remove_orphans(&self, records: &[Record]) -> io::Result<()> {
+        let known: std::collections::HashSet<_> = records
+            .iter()
+            .map(|record| self.path(&record.job, "log"))
+            .collect();
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            let is_log = path.extension().is_some_and(|ending| ending == "log");
+            let has_record = path.with_extension("aside").exists();
+            if is_log && !known.contains(&path) && !has_record {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Option<Record>> {
+        let mut options = OpenOptions::new();
+        let file = options
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path)?;
+        let mut bytes = Vec::new();
+        file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        let Some(mut record) = Record::from_bytes(&bytes) else {
+            return Ok(None);
+        };
+        if self.path(&record.job, "job") != path {
+            return Ok(None);
+        }
+        if record.end.is_none() {
+            self.end_unknown(&mut record)?;
+        }
+        Ok(Some(record))
+    }
+
+    /// It ran when its server died or the machine stopped: nobody can know how it ended.
+    fn end_unknown(&self, record: &mut Record) -> io::Result<()> {
+        let spool = match File::open(self.path(&record.job, "log")) {
+            Ok(log) => SpoolReader::find_state(&log)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => SpoolState::default(),
+            Err(error) => return Err(error),
+        };
+        let mut outcome = bare(Status::Unknown);
+        [outcome.stdout.bytes, outcome.stderr.bytes] = spool.ends();
+        record.end = Some(End {
+            outcome,
+            at_ms: unix_ms(),
+            spool,
+        });
+        let job = job_name(&record.job);
+        tracing::warn!(job, "it ran when its server ended; its outcome is unknown");
+        self.write(record)
+    }
+
+    /// A file for the output of a new job.
+    ///
+    /// # Errors
+    /// It cannot be made, or is there already.
+    pub(super) fn create_log(&self, id: &JobId) -> io::Result<Log> {
+        let path = self.path(id, "log");
+        let mut options = OpenOptions::new();
+        let file = options
+            .create_new(true)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)?;
+        Ok(Log {
+            file: Arc::new(file),
+            reader: File::open(&path)?.into(),
+        })
+    }
+
+    /// The output of a job, to read.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be opened.
+    pub(super) fn open_log(&self, id: &JobId) -> io::Result<OwnedFd> {
+        File::open(self.path(id, "log")).map(OwnedFd::from)
+    }
+
+    /// Writes a record; when this returns, it is there after a loss of power too.
+    ///
+    /// # Errors
+    /// It cannot be written; what was there before still is.
+    pub(super) fn write(&self, record: &Record) -> io::Result<()> {
+        let first = self.try_to_write(record);
+        match first {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull && record.end.is_some() => {
+                // What is held back is for this.
+                self.reserve.set_len(0)?;
+                self.try_to_write(record)
+            }
+            result => result,
+        }
+    }
+
+    fn try_to_write(&self, record: &Record) -> io::Result<()> {
+        let (path, new) = (self.path(&record.job, "job"), self.path(&record.job, "new"));
+        let written = (|| {
+            let mut file = new_file(&new)?;
+            file.set_len(0)?;
+            file.write_all(&record.to_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, &path)
+        })();
+        if written.is_err() {
+            // Half a file helps nobody, and takes space.
+            let _ = fs::remove_file(&new);
+        }
+        written?;
+        self.directory.sync_all()
+    }
+
+    /// Forgets a job: the record first, so that nothing half gone is found.
+    pub(super) fn remove(&self, id: &JobId) -> io::Result<()> {
+        for ending in ["job", "log"] {
+            match fs::remove_file(self.path(id, ending)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        self.refill_reserve();
+        Ok(())
+    }
+}
+
+fn new_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    options.custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
+/// Out of the way, and there for whoever wants to look.
+fn set_aside(path: &Path, reason: &str) {
+    let aside = path.with_extension("aside");
+    let shown = path.display();
+    match fs::rename(path, &aside) {
+        Ok(()) => tracing::warn!(%shown, reason, "set aside"),
+        Err(error) => tracing::error!(%shown, reason, %error, "cannot be set aside"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::tests::record;
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("jobs")).unwrap();
+        (dir, store)
+    }
+
+    #[test]
+    fn what_was_written_is_there_when_it_is_opened_again() {
+        let (dir, store) = store();
+        for number in 0..20 {
+            store.create_log(&[number; 16]).unwrap();
+            store.write(&record(number, true)).unwrap();
+        }
+        store.remove(&[3; 16]).unwrap();
+        drop(store);
+        let store = Store::open(&dir.path().join("jobs")).unwrap();
+        let mut records = store.load().unwrap();
+        records.sort_by_key(|record| record.job);
+        let expected: Vec<Record> = (0..20)
+            .filter(|number| *number != 3)
+            .map(|number| record(number, true))
+            .collect();
+        assert_eq!(records, expected);
+    }
+
+    #[test]
+    fn what_had_not_ended_is_unknown_and_stays_so() {
+        let (_dir, store) = store();
+        store.write(&record(1, false)).unwrap();
+        let first = store.load().unwrap();
+        let end = first[0].end.as_ref().unwrap();
+        assert_eq!(end.outcome.status, Status::Unknown);
+        assert_eq!(store.load().unwrap(), first);
+    }
+
+    #[test]
+    fn torn_and_foreign_files_are_set_aside_and_their_output_stays() {
+        let (_dir, store) = store();
+        store.write(&record(1, true)).unwrap();
+        for (number, bytes) in [(2, &b"redial job 1\n"[..]), (3, b"hello")] {
+            fs::write(store.path(&[number; 16], "job"), bytes).unwrap();
+            store.create_log(&[number; 16]).unwrap();
+        }
+        // A record under another job's name.
+        fs::copy(store.path(&[1; 16], "job"), store.path(&[4; 16], "job")).unwrap();
+        store.create_log(&[5; 16]).unwrap();
+        assert_eq!(store.load().unwrap().len(), 1);
+        for number in [2, 3] {
+            assert!(store.path(&[number; 16], "aside").exists());
+            assert!(store.path(&[number; 16], "log").exists());
+        }
+        assert!(store.path(&[4; 16], "aside").exists());
+        assert!(!store.path(&[5; 16], "log").exists(), "nobody's");
+        assert_eq!(store.load().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn one_directory_is_one_servers() {
+        let (dir, _store) = store();
+        let error = Store::open(&dir.path().join("jobs")).unwrap_err();
+        assert!(error.to_string().contains("another server"), "{error}");
+    }
+}

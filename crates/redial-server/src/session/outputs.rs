@@ -1,0 +1,283 @@
+//! Outputs that do not come from the pool: copies, for who reads along, and files of kept jobs.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use redial_keeper::spool::{SpoolReader, SpoolState};
+use redial_keeper::wire::Snapshot;
+use redial_net::proto::message::Outcome;
+use redial_net::proto::{ChannelId, Connection, Stream};
+
+use super::FrontSession;
+use super::answers::{data_ready, replay};
+use crate::notice::Notice;
+use crate::source::{Buffers, Copy, FileSource, Loaded, MAX_COPIED_BYTES, Source, load};
+
+const OUTPUTS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
+
+impl FrontSession {
+    /// From where an attached channel's outputs follow.
+    pub(super) fn outputs_from(
+        &self,
+        channel: ChannelId,
+        snapshot: &Snapshot,
+        reader: Option<&SpoolReader>,
+        copies: Option<&[Copy]>,
+    ) -> [u64; 2] {
+        let ends = [snapshot.stdout.end, snapshot.stderr.end];
+        let Some(state) = self.channels.get(&channel) else {
+            return ends;
+        };
+        let mut from = state.wanted;
+        match (reader, &snapshot.spool, state.last) {
+            // A few small reads, and only where they are asked for.
+            (Some(reader), Some(spool), Some(last)) => {
+                let found = reader.before_end(last, spool).unwrap_or(ends);
+                from = [0, 1].map(|index| from[index].max(found[index]));
+            }
+            (None, _, Some(_)) => {
+                for (index, from) in from.iter_mut().enumerate() {
+                    let mut of_it = copies.into_iter().flatten();
+                    let first = of_it.find(|copy| usize::from(copy.stream) == index + 1);
+                    *from = first.map_or(ends[index], |copy| copy.offset).max(*from);
+                }
+            }
+            _ => {}
+        }
+        [0, 1].map(|index| from[index].min(ends[index]))
+    }
+
+    /// Makes ready what there is already.
+    pub(super) fn begin_outputs(
+        &mut self,
+        connection: &mut Connection,
+        channel: ChannelId,
+        (snapshot, from): (&Snapshot, [u64; 2]),
+        reader: Option<SpoolReader>,
+        copies: Option<Vec<Copy>>,
+    ) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        if matches!(state.source, Source::Nothing) {
+            if let Some(exit) = snapshot.exit {
+                connection.exited(channel, crate::translate::exit(exit));
+            }
+            return;
+        }
+        let (Some(spool), Some(mut reader)) = (snapshot.spool, reader) else {
+            if copies.is_some() {
+                state.source = Source::Copies(Buffers::new(from));
+            }
+            // The same in the order in which it came; copies are bytes of their own.
+            replay(connection, channel, snapshot, from);
+            for copy in copies.into_iter().flatten() {
+                self.keep_copy(channel, &copy);
+            }
+            return;
+        };
+        let mut at = from;
+        for (index, stream) in OUTPUTS.into_iter().enumerate() {
+            let oldest = spool.oldest()[index];
+            if from[index] < oldest {
+                connection.missed(channel, stream, from[index], oldest);
+                at[index] = oldest;
+            }
+        }
+        reader.want(at);
+        let mut file = FileSource::new(reader, spool, at);
+        file.ended = [snapshot.stdout.ended, snapshot.stderr.ended];
+        state.source = Source::File(Box::new(file));
+        if let Some(exit) = snapshot.exit {
+            connection.exited(channel, crate::translate::exit(exit));
+        }
+        self.load(channel);
+        self.say_ends(connection, channel);
+    }
+
+    fn keep_copy(&mut self, channel: ChannelId, copy: &Copy) {
+        if let Some(state) = self.channels.get_mut(&channel)
+            && let Source::Copies(buffers) = &mut state.source
+        {
+            buffers.add(copy);
+        }
+    }
+
+    /// More has come for one that reads along. Whoever does not take it loses it, and is told.
+    pub(super) fn copied(
+        &mut self,
+        connection: &mut Connection,
+        channel: ChannelId,
+        copies: Vec<Copy>,
+    ) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        let Source::Copies(buffers) = &mut state.source else {
+            return;
+        };
+        let more: usize = copies.iter().map(|copy| copy.bytes.len()).sum();
+        if buffers.len() + more > MAX_COPIED_BYTES {
+            for copy in &copies {
+                buffers.add(copy);
+            }
+            buffers.clear();
+            for (stream, end) in OUTPUTS.into_iter().zip(buffers.ends()) {
+                connection.missed(channel, stream, 0, end);
+            }
+            return;
+        }
+        for copy in copies {
+            data_ready(connection, channel, copy.stream, copy.bytes.len() as u64);
+            self.keep_copy(channel, &copy);
+        }
+    }
+
+    /// The file is written further.
+    pub(super) fn spooled(&mut self, channel: ChannelId, spool: SpoolState) {
+        if let Some(state) = self.channels.get_mut(&channel)
+            && let Source::File(file) = &mut state.source
+        {
+            file.grown(spool);
+            self.load(channel);
+        }
+    }
+
+    /// What was given as copies is in a file from now on.
+    pub(super) fn kept(&mut self, channel: ChannelId, log: OwnedFd, spool: SpoolState) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        if let Source::Copies(buffers) = &mut state.source {
+            let buffers = std::mem::take(buffers);
+            let at = buffers.ends();
+            let mut reader = SpoolReader::new(log);
+            reader.want(at);
+            let mut file = FileSource::new(reader, spool, at);
+            file.buffers = buffers;
+            state.source = Source::File(Box::new(file));
+        }
+    }
+
+    /// Reads more of a file, if there is more and room for it.
+    pub(super) fn load(&mut self, channel: ChannelId) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        let Source::File(file) = &mut state.source else {
+            return;
+        };
+        let Some((reader, spool)) = file.begin_to_load() else {
+            return;
+        };
+        let (hub, capability) = (Rc::clone(&self.hub), self.capability);
+        // A file may be on a disk that makes us wait: others do not.
+        tokio::task::spawn_local(async move {
+            if let Ok(loaded) = tokio::task::spawn_blocking(move || load(reader, spool)).await {
+                let notice = Notice::Loaded(channel, loaded);
+                hub.borrow_mut().deliver(capability, notice);
+            }
+        });
+    }
+
+    pub(super) fn loaded(
+        &mut self,
+        connection: &mut Connection,
+        channel: ChannelId,
+        Loaded { reader, copies }: Loaded,
+    ) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        let Source::File(file) = &mut state.source else {
+            return;
+        };
+        let found_nothing = copies.as_ref().map_or(true, Vec::is_empty);
+        let copies = copies.unwrap_or_else(|error| {
+            tracing::error!(channel = channel.0, %error, "a job's file cannot be read");
+            Vec::new()
+        });
+        file.loaded(reader, &copies);
+        for copy in &copies {
+            let index = usize::from(copy.stream) - 1;
+            if copy.offset > file.at[index] {
+                connection.missed(channel, OUTPUTS[index], file.at[index], copy.offset);
+            }
+            file.at[index] = copy.offset + copy.bytes.len() as u64;
+            data_ready(connection, channel, copy.stream, copy.bytes.len() as u64);
+        }
+        if found_nothing {
+            // There should be more, and there is not: it went, or cannot be read.
+            for (index, stream) in OUTPUTS.into_iter().enumerate() {
+                let end = file.ends()[index];
+                if file.at[index] < end {
+                    connection.missed(channel, stream, file.at[index], end);
+                    file.at[index] = end;
+                }
+            }
+        }
+        self.load(channel);
+        self.say_ends(connection, channel);
+    }
+
+    /// An output has ended: said behind its last byte.
+    pub(super) fn output_ended(
+        &mut self,
+        connection: &mut Connection,
+        channel: ChannelId,
+        stream: u8,
+    ) {
+        let (Some(state), Ok(stream)) = (self.channels.get_mut(&channel), Stream::try_from(stream))
+        else {
+            return;
+        };
+        match (&mut state.source, stream.index().checked_sub(1)) {
+            (Source::Nothing, _) => {}
+            (Source::File(file), Some(index)) => {
+                file.ended[index] = true;
+                self.say_ends(connection, channel);
+            }
+            _ => connection.eof(channel, stream),
+        }
+    }
+
+    /// The outcome: the last word, behind the last byte.
+    pub(super) fn ended(
+        &mut self,
+        connection: &mut Connection,
+        channel: ChannelId,
+        outcome: Outcome,
+    ) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        if let Source::File(file) = &mut state.source {
+            file.outcome = Some(outcome);
+            return self.say_ends(connection, channel);
+        }
+        state.ended = true;
+        connection.ended(channel, outcome);
+    }
+
+    /// Says what may only be said behind the last byte of a file.
+    fn say_ends(&mut self, connection: &mut Connection, channel: ChannelId) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        let Source::File(file) = &mut state.source else {
+            return;
+        };
+        for (index, stream) in OUTPUTS.into_iter().enumerate() {
+            let is_there = file.ended[index] && file.at[index] == file.ends()[index];
+            if is_there && !std::mem::replace(&mut file.end_said[index], true) {
+                connection.eof(channel, stream);
+            }
+        }
+        if file.at == file.ends()
+            && let Some(outcome) = file.outcome.take()
+        {
+            state.ended = true;
+            connection.ended(channel, outcome);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Where a channel's outputs come from: the pool, for who holds the job; copies, for who reads
+//! along; a file, of a kept job.
+
+use std::collections::VecDeque;
+use std::io;
+
+use redial_keeper::spool::{SpoolReader, SpoolState};
+use redial_net::Slices;
+use redial_net::proto::message::Outcome;
+
+/// Output that waits here for one channel, at most: what one stream's log holds, twice.
+pub(crate) const MAX_COPIED_BYTES: usize = 4 * 1024 * 1024;
+/// Of a file, so much is read ahead of what the client has acknowledged.
+const MAX_LOADED_BYTES: usize = 1024 * 1024;
+/// Read from a file in one go.
+const LOAD_BYTES: usize = 256 * 1024;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) enum Source {
+    /// The chunks that the keeper has told of.
+    #[default]
+    Pool,
+    /// What came while this channel read along.
+    Copies(Buffers),
+    /// The file of a kept job.
+    File(Box<FileSource>),
+    /// Nothing of them is wanted.
+    Nothing,
+}
+
+/// Bytes of one output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Copy {
+    /// 1 stdout, 2 stderr.
+    pub(crate) stream: u8,
+    pub(crate) offset: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The two outputs, from what is not acknowledged on.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers([Buffer; 2]);
+
+#[derive(Debug, Default)]
+struct Buffer {
+    start: u64,
+    bytes: VecDeque<u8>,
+}
+
+impl Buffers {
+    /// From these offsets on.
+    pub(crate) fn new(from: [u64; 2]) -> Self {
+        Self(from.map(|start| Buffer {
+            start,
+            bytes: VecDeque::new(),
+        }))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|buffer| buffer.bytes.len()).sum()
+    }
+
+    /// Adds what follows; what was there is given up when there is a gap.
+    pub(crate) fn add(&mut self, copy: &Copy) {
+        let Some(buffer) = self.of(copy.stream) else {
+            return;
+        };
+        if buffer.start + buffer.bytes.len() as u64 != copy.offset {
+            buffer.bytes.clear();
+            buffer.start = copy.offset;
+        }
+        buffer.bytes.extend(&copy.bytes);
+    }
+
+    /// Acknowledged up to here.
+    pub(crate) fn release(&mut self, stream: u8, up_to: u64) {
+        let Some(buffer) = self.of(stream) else {
+            return;
+        };
+        let len = usize::try_from(up_to.saturating_sub(buffer.start)).unwrap_or(usize::MAX);
+        let len = len.min(buffer.bytes.len());
+        buffer.bytes.drain(..len);
+        buffer.start += len as u64;
+    }
+
+    /// All of it goes.
+    pub(crate) fn clear(&mut self) {
+        for buffer in &mut self.0 {
+            buffer.start += buffer.bytes.len() as u64;
+            buffer.bytes = VecDeque::new();
+        }
+    }
+
+    /// Behind the last bytes.
+    pub(crate) fn ends(&self) -> [u64; 2] {
+        self.0
+            .each_ref()
+            .map(|buffer| buffer.start + buffer.bytes.len() as u64)
+    }
+
+    fn of(&mut self, stream: u8) -> Option<&mut Buffer> {
+        self.0.get_mut(usize::from(stream).checked_sub(1)?)
+    }
+
+    /// Bytes of an output; false when they are not here.
+    pub(crate) fn slices<'a>(
+        &'a self,
+        stream: u8,
+        offset: u64,
+        len: usize,
+        out: &mut Slices<'a>,
+    ) -> bool {
+        let index = usize::from(stream).checked_sub(1);
+        let Some(buffer) = index.and_then(|index| self.0.get(index)) else {
+            return false;
+        };
+        let Some(from) = offset.checked_sub(buffer.start) else {
+            return false;
+        };
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let Some(to) = from.checked_add(len).filter(|to| *to <= buffer.bytes.len()) else {
+            return false;
+        };
+        let (first, second) = buffer.bytes.as_slices();
+        let middle = first.len();
+        let in_first = &first[from.min(middle)..to.min(middle)];
+        let in_second = &second[from.max(middle) - middle..to.max(middle) - middle];
+        let mut parts = [in_first, in_second].into_iter();
+        parts.all(|part| part.is_empty() || out.push(part))
+    }
+}
+
+/// What a read of a file has brought.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) reader: SpoolReader,
+    pub(crate) copies: io::Result<Vec<Copy>>,
+}
+
+/// A kept job's file, and how far a channel has come in it.
+#[derive(Debug)]
+pub(crate) struct FileSource {
+    /// None while it is read from.
+    reader: Option<SpoolReader>,
+    state: SpoolState,
+    pub(crate) buffers: Buffers,
+    /// Made ready up to here.
+    pub(crate) at: [u64; 2],
+    /// No more comes of these.
+    pub(crate) ended: [bool; 2],
+    /// Their end was said.
+    pub(crate) end_said: [bool; 2],
+    /// Said when all the rest is.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl FileSource {
+    /// Reads on from these offsets.
+    pub(crate) fn new(reader: SpoolReader, state: SpoolState, at: [u64; 2]) -> Self {
+        Self {
+            reader: Some(reader),
+            state,
+            buffers: Buffers::new(at),
+            at,
+            ended: [false; 2],
+            end_said: [false; 2],
+            outcome: None,
+        }
+    }
+
+    /// The file is written further.
+    pub(crate) fn grown(&mut self, state: SpoolState) {
+        self.state = state;
+    }
+
+    /// The reader, if there is something to be read and room for it.
+    pub(crate) fn begin_to_load(&mut self) -> Option<(SpoolReader, SpoolState)> {
+        let is_behind = self.at != self.state.ends();
+        if !is_behind || self.buffers.len() >= MAX_LOADED_BYTES {
+            return None;
+        }
+        Some((self.reader.take()?, self.state))
+    }
+
+    /// What was read is here.
+    pub(crate) fn loaded(&mut self, reader: SpoolReader, copies: &[Copy]) {
+        self.reader = Some(reader);
+        for copy in copies {
+            self.buffers.add(copy);
+        }
+    }
+
+    /// Where it is written to.
+    pub(crate) fn ends(&self) -> [u64; 2] {
+        self.state.ends()
+    }
+}
+
+/// Reads some of a file; on a thread that may wait for the disk.
+pub(crate) fn load(mut reader: SpoolReader, state: SpoolState) -> Loaded {
+    let mut copies = Vec::new();
+    let mut bytes = 0;
+    let result = loop {
+        match reader.next(&state) {
+            Ok(found) if found.is_empty() => break Ok(()),
+            Ok(found) => {
+                bytes += found.iter().map(|it| it.bytes.len()).sum::<usize>();
+                copies.extend(found.into_iter().map(|it| Copy {
+                    stream: it.stream,
+                    offset: it.offset,
+                    bytes: it.bytes,
+                }));
+                if bytes >= LOAD_BYTES {
+                    break Ok(());
+                }
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    Loaded {
+        reader,
+        copies: result.map(|()| copies),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copy(stream: u8, offset: u64, bytes: &[u8]) -> Copy {
+        Copy {
+            stream,
+            offset,
+            bytes: bytes.to_vec(),
+        }
+    }
+
+    #[test]
+    fn buffered_bytes_are_found_by_their_offsets_until_they_are_acknowledged() {
+        let mut buffers = Buffers::default();
+        buffers.add(&copy(1, 100, b"hello "));
+        buffers.add(&copy(1, 106, b"world"));
+        buffers.add(&copy(2, 0, b"x"));
+        let found = |buffers: &Buffers, stream, offset, len| {
+            let mut out = Slices::default();
+            buffers.slices(stream, offset, len, &mut out)
+        };
+        assert!(found(&buffers, 1, 100, 11) && found(&buffers, 2, 0, 1));
+        assert!(!found(&buffers, 1, 99, 2) && !found(&buffers, 1, 105, 7));
+        buffers.release(1, 105);
+        assert!(!found(&buffers, 1, 104, 1) && found(&buffers, 1, 105, 6));
+        assert_eq!(buffers.len(), 7);
+        buffers.add(&copy(1, 500, b"behind a gap"));
+        assert!(!found(&buffers, 1, 105, 1) && found(&buffers, 1, 500, 12));
+        buffers.clear();
+        assert_eq!(buffers.len(), 0);
+    }
+}

@@ -1,0 +1,133 @@
+//! Readers of a job: any number that read along, one that holds it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+
+use crate::support::server::TestServer;
+use crate::support::{Redial, finish, wait};
+use crate::{BOTH, detached, printed, redial, until};
+
+#[test]
+fn logs_come_in_the_order_in_which_they_were_written() {
+    let server = TestServer::start();
+    let slowly = "for i in 1 2 3; do echo out $i; sleep 0.05; echo err $i >&2; sleep 0.05; done";
+    let job = detached(&server, &["-c", slowly]);
+    assert_eq!(redial(&["wait", &job]).code, 0);
+    let lines = printed(&["logs", "--json", &job]);
+    let order: Vec<String> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|it| it["text"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(order.concat(), "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n");
+}
+
+#[test]
+fn one_output_or_the_last_lines_or_an_offset_can_be_asked_for() {
+    let server = TestServer::start();
+    let job = detached(&server, &["-c", BOTH]);
+    assert_eq!(redial(&["wait", &job]).code, 3);
+    let of = |arguments: &[&str]| {
+        let ran = redial(&[&["logs"], arguments, &[&*job]].concat());
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+        (String::from_utf8(ran.stdout).unwrap(), ran.stderr)
+    };
+    let (out, err) = (
+        "out 1\nout 2\nout 3\nout 4\n",
+        "err 1\nerr 2\nerr 3\nerr 4\n",
+    );
+    assert_eq!(of(&["--stdout"]), (out.into(), String::new()));
+    assert_eq!(of(&["--stderr"]), (String::new(), err.into()));
+    assert_eq!(
+        of(&["--from", "12,18"]),
+        (out[12..].into(), err[18..].into())
+    );
+    assert_eq!(of(&["--stdout", "--tail", "2"]).0, &out[12..]);
+    let (tail_out, tail_err) = of(&["--tail", "3"]);
+    assert_eq!(tail_out.lines().count() + tail_err.lines().count(), 3);
+    assert_eq!(of(&["--tail", "0"]), (String::new(), String::new()));
+    assert_eq!(of(&["--tail", "99"]), (out.into(), err.into()));
+}
+
+#[test]
+fn the_last_lines_are_found_however_long_they_are() {
+    let server = TestServer::start();
+    let long = "head -c 300000 /dev/zero | tr '\\0' x";
+    let text = format!("seq 1 1000; for i in 1 2 3; do {long}; echo; done; echo end");
+    let job = detached(&server, &["-c", &text]);
+    assert_eq!(redial(&["wait", &job]).code, 0);
+    let tail = printed(&["logs", "--tail", "3", &job]);
+    let lines: Vec<usize> = tail.lines().map(str::len).collect();
+    assert_eq!(lines, [300_000, 300_000, 3]);
+}
+
+#[test]
+fn several_read_along_and_hold_nothing_back() {
+    let server = TestServer::start();
+    let mut holder = server
+        .run()
+        .args([
+            "-c",
+            "echo up; while read line; do echo got $line; done; exit 6",
+        ])
+        .spawn();
+    let mut stdin = holder.stdin.take().unwrap();
+    let mut seen = BufReader::new(holder.stdout.take().unwrap());
+    let mut line = String::new();
+    seen.read_line(&mut line).unwrap();
+    let name = printed(&["ps", "-q", &server.target()]);
+    let along = |from| Redial::bare(["attach", "--from", from, name.trim_end()]).spawn();
+    let began = std::time::Instant::now();
+    let readers = [along("now"), along("now"), along("start")];
+    until(&server, "read", |job| job["readers"] == 4);
+    writeln!(stdin, "hello").unwrap();
+    drop(stdin);
+    let mut rest = String::new();
+    seen.read_to_string(&mut rest).unwrap();
+    assert_eq!((wait(&mut holder), &*rest), (6, "got hello\n"));
+    for reader in readers {
+        let ran = finish(reader, began);
+        let text = String::from_utf8(ran.stdout).unwrap();
+        assert!(text.ends_with("got hello\n"), "{text}");
+        // What its holder has acknowledged, whoever came later is told of.
+        assert!(ran.code == 6 && (ran.stderr.is_empty() || ran.stderr.contains("are gone")));
+    }
+}
+
+#[test]
+fn a_job_is_taken_with_its_stdin_and_whoever_held_it_is_told() {
+    let server = TestServer::start();
+    let mut former = server.run().args(["-c", "echo up; cat; exit 8"]).spawn();
+    let mut stdin = former.stdin.take().unwrap();
+    stdin.write_all(b"one\n").unwrap();
+    let mut seen = BufReader::new(former.stdout.take().unwrap());
+    let mut lines = String::new();
+    while lines != "up\none\n" {
+        assert_ne!(seen.read_line(&mut lines).unwrap(), 0);
+    }
+    let name = printed(&["ps", "-q", &server.target()]);
+    let taken = Redial::bare(["attach", "--take", name.trim_end()]);
+    let taken = taken.input("two\n").ran();
+    assert_eq!((taken.code, &*taken.stderr), (8, ""));
+    assert_eq!(taken.stdout, b"two\n");
+    assert_eq!(wait(&mut former), 125);
+    let said = crate::support::said(&mut former);
+    assert!(said.contains("another client took this job"), "{said}");
+    drop(stdin);
+}
+
+#[test]
+fn whoever_reads_along_and_leaves_leaves_the_job_alone() {
+    let server = TestServer::start();
+    let job = detached(&server, &["-c", "echo up; sleep 600"]);
+    let mut reader = Redial::bare(["attach", "--from", "start", &job]).spawn();
+    let mut seen = BufReader::new(reader.stdout.take().unwrap());
+    let mut line = String::new();
+    seen.read_line(&mut line).unwrap();
+    let pid = rustix::process::Pid::from_child(&reader);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(wait(&mut reader), 130);
+    until(&server, "running", |job| {
+        job["state"] == "running" && job["readers"] == 0
+    });
+    assert_eq!(redial(&["rm", "-f", &job]).code, 0);
+}
