@@ -58,6 +58,6 @@ pub use jobs::{AttachOptions, JobInfo, Place};
 pub use network::{HostOverrides, Interaction, NetworkOptions, NewHost};
 pub use options::ConnectOptions;
 pub use outcome::{Cause, Digest, Exit, Holder, Outcome, Status};
-pub use redial_net::proto::JobId;
+pub use redial_net::proto::{JobId, StreamDigest};
 pub use runtime_dir::{RuntimeDirError, default_socket, runtime_dir};
 pub use target::{DEFAULT_PORT, HostError, HostTarget, Target, TargetError};

@@ -25,7 +25,7 @@ pub(crate) use classic::{
     ClassicArgs, ClassicCallArgs, ClassicCommand, ClassicPutArgs, ClassicReceiveArgs,
     ClassicServeArgs, FramingArg, ReplyArg, WireArgs,
 };
-pub(crate) use demo::{DemoArgs, DemoCommand, Language, StickyArgs};
+pub(crate) use demo::{DemoArgs, DemoCommand, DropArgs, DropJobArgs, Language, StickyArgs};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use echo::{EchoArgs, EchoCallArgs, EchoCommand, EchoServeArgs};
 pub(crate) use frame::{
@@ -119,7 +119,7 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Remote commands as the socket lesson has them, on this machine
     Classic(ClassicArgs),
-    /// See on real sockets what networks do to messages
+    /// See on real sockets what networks do to messages, and to a line that drops
     Demo(DemoArgs),
     /// The telephone: a server that answers in upper case, and its client
     Echo(EchoArgs),

@@ -1,4 +1,4 @@
-//! What a beginner does wrong with `redial echo` and `redial classic`, and what is said of it.
+//! What a beginner does wrong with `redial echo`, `redial classic` and `redial demo`, and what is said of it.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
@@ -132,6 +132,7 @@ fn a_full_disk_is_told_as_a_failure_to_write() {
     for args in [
         &["echo", "call", &server.address, "hello"][..],
         &["demo", "sticky"],
+        &["demo", "drop", "--size", "4MB"],
     ] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let mut command = Command::new(binary());

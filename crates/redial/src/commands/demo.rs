@@ -1,6 +1,7 @@
-//! `redial demo`: plays the scenes, draws them or says them as JSON.
+//! `redial demo`: plays the scenes of `sticky`, draws them or says them as JSON; and `drop`.
 
 mod boxes;
+mod drop;
 mod json;
 mod story;
 mod words;
@@ -19,27 +20,24 @@ use boxes::Paint;
 
 /// Shows it; the result is our exit code.
 pub(crate) fn demo(args: &DemoArgs) -> u8 {
-    let DemoCommand::Sticky(args) = &args.what;
-    match sticky(args) {
-        Ok(()) => 0,
+    let (name, done) = match &args.what {
+        DemoCommand::Sticky(args) => ("sticky", sticky(args).map(|()| 0)),
+        DemoCommand::Drop(args) => ("drop", drop::drop(args)),
+        DemoCommand::DropJob(args) => ("drop-job", drop::job(args)),
+    };
+    match done {
+        Ok(code) => code,
         Err(error) if nobody_reads(&error) => exit_code::NOBODY_READS,
         Err(error) => {
-            report::error(format_args!("demo sticky: {error:#}"));
+            report::error(format_args!("demo {name}: {error:#}"));
             exit_code::FAILED
         }
     }
 }
 
 fn sticky(args: &StickyArgs) -> anyhow::Result<()> {
-    let environment = |name: &str| std::env::var_os(name);
-    let language = args.lang.unwrap_or_else(|| language(environment));
-    let coloured = io::stdout().is_terminal() && !is_set(environment("NO_COLOR"));
-    let paint = if coloured {
-        Paint::Colour
-    } else {
-        Paint::Plain
-    };
-    let words = words::of(language);
+    let words = words::of(chosen(args.lang));
+    let paint = paint();
     if !args.json {
         print(&story::opening(words))?;
     }
@@ -52,6 +50,20 @@ fn sticky(args: &StickyArgs) -> anyhow::Result<()> {
         print(&text)?;
     }
     Ok(())
+}
+
+/// The language that was asked for, else that of the environment.
+fn chosen(asked: Option<Language>) -> Language {
+    asked.unwrap_or_else(|| language(|name| std::env::var_os(name)))
+}
+
+fn paint() -> Paint {
+    let coloured = io::stdout().is_terminal() && !is_set(std::env::var_os("NO_COLOR"));
+    if coloured {
+        Paint::Colour
+    } else {
+        Paint::Plain
+    }
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

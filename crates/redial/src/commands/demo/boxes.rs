@@ -14,7 +14,7 @@ const BODY_COLUMNS: usize = 68;
 const BEGINNING_COLUMNS: usize = 6;
 
 /// Whether colours are used.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Paint {
     Plain,
     Colour,
@@ -206,7 +206,7 @@ fn next(data: &[u8], at: usize, is_header: impl Fn(usize) -> bool) -> (Tone, Str
 }
 
 /// A number with a comma before each three digits.
-pub(super) fn grouped(number: usize) -> String {
+pub(super) fn grouped(number: impl ToString) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
