@@ -5,6 +5,7 @@ mod bench;
 mod dispositions;
 mod ordinary;
 mod packages;
+mod picture;
 mod processes;
 mod report;
 mod stage;
@@ -25,6 +26,8 @@ cargo xtask CHORE
                      --write to keep them there
   torture [ARGS]     very many commands, then a look for what is left behind;
                      --count N for fewer than 200,000
+  picture [--redraw] a run of `redial demo drop`, recorded and drawn as
+                     docs/demo-drop.svg; --redraw: from the last recording
   help               this text
 
 What `test` does, step by step, and what a test must keep to: CONTRIBUTING.md.";
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
         ("test", []) => Ok(test::run(&root())),
         ("bench", arguments) => bench::run(&root(), &[], arguments),
         ("torture", arguments) => bench::run(&root(), &["torture"], arguments),
+        ("picture", []) => picture::record(&root()).and_then(|()| picture::redraw(&root())),
+        ("picture", [flag]) if flag == "--redraw" => picture::redraw(&root()),
         _ => {
             eprintln!("xtask: no chore `{}`\n\n{HELP}", arguments.join(" "));
             return ExitCode::from(2);

@@ -154,6 +154,36 @@ fn into_a_pipe_it_writes_a_line_per_event_and_nothing_that_steers_a_terminal() {
     assert!(text.ends_with("\n  Every byte arrived once, in its place. Nothing was lost.\n"));
 }
 
+/// What is left of a line without what differs from run to run.
+fn words_of(line: &str) -> String {
+    let has_digit = |word: &&str| word.contains(|c: char| c.is_ascii_digit());
+    let words = line.split_whitespace().filter(|word| !has_digit(word));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_picture_in_the_readme_has_the_words_of_this_version() {
+    let picture = include_str!("../../../docs/demo-drop.svg");
+    let drawn: Vec<String> = picture
+        .split("<text ")
+        .skip(1)
+        .map(|row| {
+            // Text is what stands behind the end of a tag.
+            let row = row.split("</text>").next().unwrap();
+            let parts = row.split('<').filter_map(|part| part.split_once('>'));
+            words_of(&parts.map(|(_, text)| text).collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    let place = Place::new();
+    // A seed in whose checksum there are digits.
+    let text = place.ran(place.demo(&SMALL).args(["--seed", "7"]));
+    for line in text.lines() {
+        let words = words_of(line);
+        let is_drawn = words.is_empty() || drawn.contains(&words);
+        assert!(is_drawn, "{line:?}: run `cargo xtask picture`");
+    }
+}
+
 #[test]
 fn it_speaks_chinese_where_the_environment_does_or_when_asked() {
     let place = Place::new();
