@@ -13,12 +13,15 @@ use super::start::Answer;
 use super::turn::{Keeper, MAX_OUTBOX_BYTES};
 use crate::outcome::{ControlKind, Outcome, RefusedCode};
 use crate::wire::{
-    Capability, ConnectionKind, FrontSettings, JobId, MAX_COMMAND_BYTES, Snapshot, StreamState,
-    ToFront, ToKeeper, VERSION, decode_packet,
+    Capability, ConnectionKind, FrontSettings, JobId, MAX_COMMAND_BYTES, Outbox, Snapshot,
+    StreamState, ToFront, ToKeeper, VERSION, decode_packet,
 };
 
 /// Packets taken in one turn: the jobs want to be served as well.
 const MAX_PACKETS: usize = 64;
+
+/// Turns in which a front that has died is heard out: more than a socket holds.
+const LAST_TURNS: usize = 64;
 
 /// The command whose pieces are coming in.
 #[derive(Debug, Default)]
@@ -90,6 +93,17 @@ impl Keeper<'_> {
         }
         self.buffer = buffer;
         result
+    }
+
+    /// Its last words first: it may have acknowledged by them that stdin has arrived. Its end is
+    /// behind them, or it gets one now.
+    pub(super) fn front_has_died(&mut self, reason: Broken) -> Result<(), KeeperError> {
+        for _ in 0..LAST_TURNS {
+            // Answers would hold the words up, and nobody hears them.
+            self.front.out = Outbox::new();
+            self.on_front_packets()?;
+        }
+        self.front_is_lost(reason)
     }
 
     fn handle_packet(&mut self, packet: &[u8]) -> Result<(), Broken> {

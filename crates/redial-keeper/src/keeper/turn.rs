@@ -263,7 +263,7 @@ impl<'a> Keeper<'a> {
             }
             Token::Workers => self.on_workers(),
             Token::Front => self.on_front_packets()?,
-            Token::FrontProcess => self.front_is_lost("its process has ended")?,
+            Token::FrontProcess => self.front_has_died("its process has ended")?,
             Token::Listener(number) => self.on_connections(number),
             Token::Caller(number) => self.on_callers(number),
             Token::Exit(serial) => self.with_job(serial, Job::on_exit),
@@ -343,9 +343,7 @@ impl<'a> Keeper<'a> {
             self.let_go_if_abandoned(serial);
         }
         if !self.front.flush(&self.ground.poll, self.ground.now) {
-            // Its last words first; its end is behind them, or it gets one now.
-            self.on_front_packets()?;
-            self.front_is_lost("it takes no messages")?;
+            self.front_has_died("it takes no messages")?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -79,7 +80,8 @@ impl Link {
         Ok(())
     }
 
-    /// Takes one packet; `buffer` should hold [`super::MAX_PACKET_BYTES`].
+    /// Takes one packet; `buffer` should hold [`super::MAX_PACKET_BYTES`]. What the other end had
+    /// sent arrives, also when that has died since.
     ///
     /// # Errors
     /// `WouldBlock` when there is none, `InvalidData` when the packet is more than fits.
@@ -87,10 +89,18 @@ impl Link {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_PACKET_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut slices = [IoSliceMut::new(buffer)];
-        let message = rustix::io::retry_on_intr(|| {
-            let flags = RecvFlags::CMSG_CLOEXEC;
-            rustix::net::recvmsg(&self.socket, &mut slices, &mut control, flags)
-        })?;
+        let mut receive = || {
+            rustix::io::retry_on_intr(|| {
+                let flags = RecvFlags::CMSG_CLOEXEC;
+                rustix::net::recvmsg(&self.socket, &mut slices, &mut control, flags)
+            })
+        };
+        let message = match receive() {
+            // The other end has died and not read all of ours. That is said once, and before the
+            // packets that it had sent; they are still there.
+            Err(Errno::CONNRESET) => receive()?,
+            received => received?,
+        };
         let mut fds = Vec::new();
         for part in control.drain() {
             if let RecvAncillaryMessage::ScmRights(rights) = part {

@@ -127,6 +127,18 @@ fn the_end_of_the_other_side_is_an_empty_packet() {
 }
 
 #[test]
+fn what_was_sent_before_the_other_side_died_arrives_also_if_it_had_not_read_all() {
+    let (one, other) = Link::pair().unwrap();
+    one.send(b"not read", &[]).unwrap();
+    for packet in [b"first", b"last!"] {
+        other.send(packet, &[]).unwrap();
+    }
+    drop(other);
+    let packets = [0; 3].map(|_| received(&one).0);
+    assert_eq!(packets, [&b"first"[..], b"last!", b""]);
+}
+
+#[test]
 fn what_is_no_packet_socket_is_no_link() {
     let (reader, _writer) = io::pipe().unwrap();
     assert!(Link::from_fd(OwnedFd::from(reader)).is_err());

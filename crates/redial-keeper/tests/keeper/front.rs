@@ -326,6 +326,17 @@ impl Front {
         }
     }
 
+    /// Until there is something to hear, which is not heard yet.
+    pub(crate) fn until_spoken_to(&self) {
+        let mut fds = [rustix::event::PollFd::new(
+            &self.link,
+            rustix::event::PollFlags::IN,
+        )];
+        let patience = i64::try_from(PATIENCE.as_millis()).unwrap();
+        let ready = rustix::event::poll(&mut fds, Some(&millis(patience)));
+        assert_eq!(ready, Ok(1), "the keeper says nothing");
+    }
+
     /// As the death of a front looks.
     pub(crate) fn die(self) {
         drop(self);

@@ -2,8 +2,9 @@
 
 use redial_keeper::outcome::{Cause, Exit, Status};
 use redial_keeper::wire::{DropPolicy, ToKeeper};
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Keeper, is_alive, wait_until};
+use crate::harness::{Keeper, is_alive, processes, wait_until};
 use crate::seen::{code, command, shell};
 
 #[test]
@@ -47,6 +48,39 @@ fn a_new_front_finds_every_job_as_it_was() {
     assert_eq!((code(&outcome), outcome.cause), (Some(6), Cause::Itself));
     next.attach(who, ended, true).unwrap();
     assert_eq!(next.seen(&ended).bytes[0], b"ended\n");
+}
+
+/// The client may have been told that this stdin has arrived.
+#[test]
+fn what_a_front_had_said_before_it_died_counts_also_if_it_had_not_heard_all() {
+    let (keeper, mut front) = Keeper::start("");
+    let _line = keeper.dial();
+    let who = front.connection();
+    let mut reads = shell("cat > /dev/null");
+    reads.stdin = true;
+    let id = front.start(who, reads);
+    front.say(&ToKeeper::Attach(who, 1_000, id.into(), true));
+    front.until_spoken_to();
+    let mut next = keeper.supply_front();
+    let signal = |signal| {
+        let pid = Pid::from_raw(keeper.pid().cast_signed()).unwrap();
+        kill_process(pid, signal).unwrap();
+    };
+    signal(Signal::STOP);
+    wait_until("the keeper stands still", || {
+        let stopped = |(pid, _, state): &(i32, i32, char)| {
+            (*pid, *state) == (keeper.pid().cast_signed(), 'T')
+        };
+        processes().iter().any(stopped)
+    });
+    front.write_stdin(who, id, b"abc");
+    front.die();
+    signal(Signal::CONT);
+    next.begin();
+    let _new_line = keeper.dial();
+    let who = next.connection();
+    let (_, snapshot) = next.attach(who, id, true).unwrap();
+    assert_eq!(snapshot.stdin_arrived, 3);
 }
 
 #[test]
