@@ -18,7 +18,9 @@ mod expiry;
 mod options;
 mod source;
 
+use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 pub use expiry::{Expiry, Now};
 pub use options::{Demand, Grant, OptionError, Options, Presence, Variable};
@@ -39,6 +41,8 @@ pub struct KeyLine {
     pub options: Options,
     /// What stands behind the key, cut to 256 bytes. Written by users: escape it before showing it.
     pub comment: String,
+    /// The line, to be read again: from its options on, or its key if it has none.
+    pub text: Vec<u8>,
 }
 
 /// Why a line grants nothing.
@@ -133,9 +137,14 @@ impl<'a> Entry<'a> {
     fn completed(self) -> Result<KeyLine, Problem> {
         let comment = self.comment.trim_ascii();
         let comment = &comment[..comment.len().min(256)];
+        let key = self.named.key()?;
+        let plain = || format!("{} {}", key.to_text(), String::from_utf8_lossy(comment));
         Ok(KeyLine {
             number: self.number,
-            key: self.named.key()?,
+            text: self
+                .options
+                .map_or_else(|| plain().into_bytes(), <[u8]>::to_vec),
+            key,
             options: self
                 .options
                 .map_or(Ok(Options::default()), Options::parse)?,

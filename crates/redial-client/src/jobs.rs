@@ -218,6 +218,21 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Replaces the server's program, in place and with all its jobs, by the one that lies where it
+    /// was started from. The line drops with that; when this returns, another is there.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError`]: the new program was not taken, and the old one stays.
+    pub async fn upgrade(&self) -> Result<(), QueryError> {
+        let request = request()?;
+        self.query(QueryKind::Upgrade(request.into()))
+            .await
+            .map(drop)
+    }
+}
+
 /// Names a request, so that it is done once however often it is sent.
 fn request() -> Result<JobId, QueryError> {
     new_job_id().map_err(|error: StartError| QueryError::Random(error.to_string()))

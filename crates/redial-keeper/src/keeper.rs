@@ -10,7 +10,7 @@
 //! - `set_up`, `turn`, `house`: the loop. `requests`: what the front may ask. `start`: at most once.
 //! - `job`: one job; `streams`: its bytes; `ending`, `finish`: its end; `records`:
 //!   ended jobs. `kept`: those whose output goes to a file; `queries`: what is asked about jobs.
-//! - `front`, `listener`, `clients`, `shutdown`: the front's life, new connections,
+//! - `upgrade`: another program in this one's place. `front`, `listener`, `clients`, `shutdown`: the front's life, new connections,
 //!   who may do what, the end.
 //! - `network`, `strangers`, `penalties`: who comes from the network, within bounds. `admission`,
 //!   `logins`, `grant`, `permit`: who gets in, by which key, and what that key lets it do.
@@ -52,8 +52,10 @@ mod streams;
 mod terms;
 mod time;
 mod turn;
+mod upgrade;
 mod workers;
 
-pub use config::{FrontProgram, KeeperConfig, KeeperError, Limits, NetworkConfig};
+pub use config::{FrontProgram, KeeperConfig, KeeperError, Limits, NetworkConfig, UpgradeConfig};
 pub use front::FrontHandle;
 pub use turn::{run, run_with};
+pub use upgrade::check_state;

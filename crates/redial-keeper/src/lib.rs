@@ -20,6 +20,7 @@ pub mod signals;
 pub mod signer;
 pub mod spawn;
 pub mod spool;
+mod state;
 pub mod tree;
 pub mod wire;
 

@@ -19,6 +19,16 @@ pub fn termination() -> io::Result<OwnedFd> {
     blocked(&[libc::SIGTERM, libc::SIGINT])
 }
 
+/// A signalfd(2) that is readable once SIGHUP has arrived; call it after [`termination`], before
+/// any other thread runs.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn hangup() -> io::Result<OwnedFd> {
+    dispose(libc::SIGHUP, libc::SIG_DFL)?;
+    blocked(&[libc::SIGHUP])
+}
+
 /// A signalfd(2) for SIGCHLD, which is blocked in this thread and those it starts.
 ///
 /// Who started us may have left it ignored, and then the kernel reaps our children

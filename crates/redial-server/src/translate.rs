@@ -54,6 +54,7 @@ pub(crate) fn ask(query: protocol::QueryKind) -> wire::Ask {
             wire::Ask::Cancel(job, request, grace_ms)
         }
         protocol::QueryKind::Remove(job) => wire::Ask::Remove(job),
+        protocol::QueryKind::Upgrade(request) => wire::Ask::Upgrade(request),
     }
 }
 

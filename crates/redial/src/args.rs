@@ -32,7 +32,9 @@ pub(crate) use frame::{
     DecodeArgs, EncodeArgs, FrameArgs, FrameCommand, MessageArgs, PackArgs, ShapeArgs, TextArgs,
     UnpackArgs,
 };
-pub(crate) use jobs::{AttachArgs, KillArgs, LogsArgs, PsArgs, RmArgs, WaitArgs, WayArgs};
+pub(crate) use jobs::{
+    AttachArgs, KillArgs, LogsArgs, PsArgs, RmArgs, UpgradeArgs, WaitArgs, WayArgs,
+};
 pub(crate) use keys::{KeysArgs, KeysCommand, NewArgs, TrustArgs};
 pub(crate) use network::NetworkArgs;
 pub(crate) use redial::RedialArgs;
@@ -113,6 +115,8 @@ pub(crate) enum Command {
     Rm(RmArgs),
     /// Serve commands on this machine
     Serve(ServeArgs),
+    /// Replace a server's program in place
+    Upgrade(UpgradeArgs),
     /// Your own keys, and the hosts you trust
     Keys(KeysArgs),
     /// What works between here and a host, and what does not, step by step

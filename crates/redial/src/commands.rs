@@ -19,7 +19,7 @@ pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;
 pub(crate) use echo::echo;
 pub(crate) use frame::frame;
-pub(crate) use jobs::{Blow, Form, Wanted, kill, logs, ps, rm, wait};
+pub(crate) use jobs::{Blow, Form, Wanted, kill, logs, ps, rm, upgrade, wait};
 pub(crate) use keys::keys;
 pub(crate) use repl::repl;
 pub(crate) use run::{print, refused, run};

@@ -84,6 +84,10 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
             let names = JobName::resolve_all(&args.jobs, &args.way, &file)?;
             Ok(commands::rm(&names, args.force, args.json))
         }
+        args::Command::Upgrade(args) => {
+            let way = Way::resolve(&args.host, &args.way, &file)?;
+            Ok(commands::upgrade(&way))
+        }
         args::Command::Serve(args) => Ok(commands::serve(ServeSettings::resolve(&args, &file)?)),
     }
 }

@@ -41,18 +41,13 @@ impl Program {
     pub(super) fn on_event(&mut self, connection: &mut Connection, event: Event<'_>) {
         self.trace.push(format!("{event:?}"));
         match event {
-            Event::ServerHello(_) => {
+            Event::ServerHello(_) | Event::Authenticated(_) => {
                 let _ = connection.authenticate(&user());
                 self.ask(connection);
             }
-            Event::Authenticated(_) => self.ask(connection),
             Event::Authenticate(_) => {
                 let result = self.below(3) as u8;
-                connection.authenticated(Authenticated {
-                    result,
-                    acceptable: None,
-                    reason: None,
-                });
+                connection.authenticated(answer_with(result));
             }
             Event::Start { channel, .. } | Event::Attach { channel, .. } => {
                 assert!(channel.0 > self.highest, "a number twice");
@@ -67,8 +62,8 @@ impl Program {
                 assert!(self.due.remove(&channel).is_some(), "answered twice");
             }
             Event::Attached { channel, attached } => {
-                let due = self.due.get_mut(&channel).expect("a channel it opened");
-                *due = [None, Some(attached.stdout_from), Some(attached.stderr_from)];
+                let due = [None, Some(attached.stdout_from), Some(attached.stderr_from)];
+                *self.due.get_mut(&channel).expect("a channel it opened") = due;
             }
             Event::Data {
                 channel,
@@ -271,6 +266,14 @@ fn outcome() -> Outcome {
         exact: false,
         duration_ms: 0,
         cpu_us: 0,
+    }
+}
+
+fn answer_with(result: u8) -> Authenticated {
+    Authenticated {
+        result,
+        acceptable: None,
+        reason: None,
     }
 }
 

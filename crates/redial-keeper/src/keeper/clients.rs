@@ -192,7 +192,7 @@ impl Keeper<'_> {
         if !self.front.is_there() {
             return Ok(());
         }
-        if self.phase.is_serving() {
+        if self.phase.is_serving() && !self.is_settling() {
             tracing::error!(reason, "the front is lost");
         }
         self.front.lose();

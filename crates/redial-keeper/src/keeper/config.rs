@@ -96,11 +96,22 @@ pub struct KeeperConfig {
     pub stdio: Option<(OwnedFd, OwnedFd)>,
     /// Where jobs are kept; none where nothing can be (a private server).
     pub keep_in: Option<PathBuf>,
+    /// How the program is replaced in place, if it can be.
+    pub upgrade: Option<UpgradeConfig>,
     /// The front.
     pub front: FrontProgram,
     /// Readable when the server is to end, as [`crate::signals::termination`]; once
     /// more, and everything is killed.
     pub shutdown: OwnedFd,
+}
+
+/// How this program is replaced by the one that lies in its place now.
+#[derive(Debug)]
+pub struct UpgradeConfig {
+    /// Readable when that is to be done, as [`crate::signals::hangup`].
+    pub hangup: OwnedFd,
+    /// All arguments, the program's name first: the new one gets the same.
+    pub args: Vec<OsString>,
 }
 
 /// How the network is served. There is no way to serve it without keys.

@@ -3,6 +3,8 @@
 //! A tree that is to be ended gets TERM, later KILL, and is looked at until it is
 //! empty. What takes a walk through /proc is queued, one walk at a time.
 
+mod handed;
+
 use std::collections::VecDeque;
 use std::io;
 use std::mem;

@@ -35,6 +35,8 @@ impl ProgramStarter {
         command
             .arg0("redial")
             .args(&self.program.args)
+            // What was handed over to us is none of its business.
+            .env_remove(super::upgrade::STATE_VARIABLE)
             .envs(self.program.env.iter().map(|(name, value)| (name, value)))
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())

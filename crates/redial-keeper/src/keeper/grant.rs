@@ -8,6 +8,7 @@ use redial_auth::authorized_keys::KeyLine;
 use super::command::Refusal;
 use super::time::wall_clock;
 use crate::outcome::{ControlKind, RefusedCode};
+use crate::state::GrantState;
 
 /// Of a key's comment, which its owner wrote, in names for people.
 const SHOWN_COMMENT_CHARS: usize = 64;
@@ -29,6 +30,23 @@ impl Grant {
             source,
             fingerprint,
         }
+    }
+
+    /// For another program.
+    pub(super) fn save(&self) -> GrantState {
+        GrantState {
+            line: self.line.text.clone().into(),
+            source: self.source.to_string(),
+        }
+    }
+
+    /// As it was saved.
+    pub(super) fn restore(state: &GrantState) -> Option<Self> {
+        let mut lines = redial_auth::authorized_keys::lines(&state.line);
+        let (line, None) = (lines.next()?.ok()?, lines.next()) else {
+            return None;
+        };
+        Some(Self::new(line, state.source.parse().ok()?))
     }
 
     /// For people: the key and its comment.
@@ -179,6 +197,20 @@ pub(super) mod tests {
             assert!(!restricted.reaches(&owner));
         }
         assert!(!Client::local(8).reaches(&own.owner()));
+    }
+
+    #[test]
+    fn a_line_is_handed_over_with_all_that_it_says() {
+        for options in ["", "restrict", "from=\"192.0.2.0/24\",command=\"x y\""] {
+            let grant = client(1, options).grant.unwrap();
+            let restored = Grant::restore(&grant.save()).unwrap();
+            assert_eq!(restored.line.options, grant.line.options, "{options}");
+            assert_eq!(restored.line.key, grant.line.key);
+            assert_eq!(
+                (restored.source, restored.name()),
+                (grant.source, grant.name())
+            );
+        }
     }
 
     #[test]

@@ -37,10 +37,22 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    pub(super) fn new(limits: Limits, workers: Workers) -> io::Result<Self> {
+    /// With the pools of another program, or new ones.
+    pub(super) fn new(
+        limits: Limits,
+        workers: Workers,
+        pools: Option<(Pool, Pool)>,
+    ) -> io::Result<Self> {
+        let (output, stdin) = match pools {
+            Some(pools) => pools,
+            None => (
+                Pool::create("redial-output", limits.output_pool_bytes)?,
+                Pool::create("redial-stdin", limits.stdin_pool_bytes)?,
+            ),
+        };
         Ok(Self {
-            output: Pool::create("redial-output", limits.output_pool_bytes)?,
-            stdin: Pool::create("redial-stdin", limits.stdin_pool_bytes)?,
+            output,
+            stdin,
             room: Room::new(limits.keep_quota_bytes),
             limits,
             poll: Poll::new()?,

@@ -15,7 +15,7 @@ impl Keeper<'_> {
     /// What is nobody's in particular.
     pub(super) fn keep_house(&mut self) -> Result<(), KeeperError> {
         let now = self.ground.now;
-        if self.front.start_at().is_some_and(|at| at <= now) && self.phase.wants_front() {
+        if self.front.start_at().is_some_and(|at| at <= now) && self.wants_front() {
             self.start_front()?;
         }
         if self.orphans_hidden || self.orphans_at.is_some_and(|at| at <= now) {
@@ -26,18 +26,24 @@ impl Keeper<'_> {
         self.cool_pools();
         self.listen_if_possible();
         self.keep_network();
+        self.advance_upgrade();
         self.advance_phase();
         Ok(())
+    }
+
+    fn wants_front(&self) -> bool {
+        self.phase.wants_front() && !self.is_settling()
     }
 
     /// Sees to it that the house is kept again in time.
     pub(super) fn set_house_timer(&mut self) {
         let due = [
-            self.front.start_at().filter(|_| self.phase.wants_front()),
+            self.front.start_at().filter(|_| self.wants_front()),
+            self.upgrade_due(),
             self.orphans_at,
             self.cool_at,
             self.listen_at,
-            self.expire_at,
+            self.keeping.expire_at,
             self.network_due(),
             self.phase.due(),
         ];

@@ -1,5 +1,7 @@
 //! One job, from its process's start until its output is read.
 
+mod handed;
+
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ mod room;
 mod spooling;
 mod store;
 
-pub(super) use archive::{Archive, Kept};
+pub(super) use archive::{Keeping, Kept};
 pub(super) use disk::{Disk, DiskDone};
 pub(super) use keeping::open;
 pub(super) use record::Record;

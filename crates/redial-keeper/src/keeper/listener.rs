@@ -1,8 +1,10 @@
 //! Unix sockets: made so that only their owner gets in, accepted without reading.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,8 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
 use super::config::KeeperError;
+use super::upgrade::Inherited;
+use crate::state::SocketState;
 
 /// A socket that is listened on; removed when dropped.
 #[derive(Debug)]
@@ -19,7 +23,7 @@ pub(super) struct Listener {
     socket: UnixListener,
     path: PathBuf,
     /// Held as long as we serve: says that the socket is not a dead server's.
-    _lock: File,
+    lock: File,
 }
 
 /// Who connected, as the kernel says (unix(7), SO_PEERCRED).
@@ -82,12 +86,31 @@ impl Listener {
         let listener = Self {
             socket,
             path: path.to_owned(),
-            _lock: lock,
+            lock,
         };
         // The directory keeps others out until this is done.
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
         listener.socket.set_nonblocking(true).map_err(failed)?;
         Ok(listener)
+    }
+
+    /// For another program.
+    pub(super) fn save(&self) -> SocketState {
+        SocketState {
+            path: self.path.as_os_str().as_bytes().to_vec().into(),
+            socket: self.socket.as_raw_fd(),
+            lock: self.lock.as_raw_fd(),
+        }
+    }
+
+    /// As it was saved; none if it is not there any more.
+    pub(super) fn restore(state: &SocketState, fds: &mut Inherited) -> Option<Self> {
+        let (socket, lock) = (fds.take(Some(state.socket))?, fds.take(Some(state.lock))?);
+        Some(Self {
+            socket: socket.into(),
+            path: PathBuf::from(OsString::from_vec(state.path.to_vec())),
+            lock: lock.into(),
+        })
     }
 
     /// Where it is.

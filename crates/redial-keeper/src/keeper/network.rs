@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use redial_auth::HostKey;
@@ -17,7 +17,9 @@ use super::logins::Logins;
 use super::penalties::Penalties;
 use super::strangers::Strangers;
 use super::time::Millis;
+use super::upgrade::Inherited;
 use crate::login::{Found, KeyReader};
+use crate::state::CallerState;
 
 /// As many as the system lets wait to be accepted (listen(2) cuts it to somaxconn).
 const BACKLOG: i32 = 4_096;
@@ -45,6 +47,8 @@ pub(super) struct Network {
 pub(super) struct TcpListener {
     socket: OwnedFd,
     pub(super) address: SocketAddr,
+    /// As it was asked for: its port may be any.
+    asked: SocketAddr,
 }
 
 /// What one accept came to.
@@ -64,12 +68,13 @@ impl Network {
         config: NetworkConfig,
         connections: u32,
         logins: impl FnOnce(&Arc<HostKey>, &Arc<KeyReader>) -> io::Result<Logins>,
+        mut inherited: impl FnMut(SocketAddr) -> Option<TcpListener>,
     ) -> Result<Self, KeeperError> {
         let (host_key, reader) = (Arc::new(config.host_key), Arc::new(config.key_reader));
         check_keys(&reader)?;
         let logins = logins(&host_key, &reader).map_err(KeeperError::setup("start threads"))?;
-        let listeners: Result<Vec<_>, _> =
-            config.listen.into_iter().map(TcpListener::bind).collect();
+        let bind = |address| inherited(address).map_or_else(|| TcpListener::bind(address), Ok);
+        let listeners: Result<Vec<_>, _> = config.listen.into_iter().map(bind).collect();
         Ok(Self {
             host_key,
             listeners: listeners?,
@@ -136,8 +141,38 @@ impl TcpListener {
         }
         rustix::net::bind(&socket, &address)?;
         rustix::net::listen(&socket, BACKLOG)?;
+        let asked = address;
         let address = SocketAddr::try_from(rustix::net::getsockname(&socket)?)?;
-        Ok(Self { socket, address })
+        Ok(Self {
+            socket,
+            address,
+            asked,
+        })
+    }
+
+    /// For another program.
+    pub(super) fn save(&self) -> CallerState {
+        CallerState {
+            address: self.asked.to_string(),
+            socket: self.socket.as_raw_fd(),
+        }
+    }
+
+    /// The socket of another program for this address, if it had one.
+    pub(super) fn restore(
+        asked: SocketAddr,
+        states: &[CallerState],
+        fds: &mut Inherited,
+    ) -> Option<Self> {
+        let text = asked.to_string();
+        let state = states.iter().find(|state| state.address == text)?;
+        let socket = fds.take(Some(state.socket))?;
+        let address = SocketAddr::try_from(rustix::net::getsockname(&socket).ok()?).ok()?;
+        Some(Self {
+            socket,
+            address,
+            asked,
+        })
     }
 
     /// Takes the next who waits. Nothing is read from it.

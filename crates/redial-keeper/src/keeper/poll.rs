@@ -25,6 +25,7 @@ pub(super) enum Token {
     FrontProcess,
     Listener(u64),
     Caller(u64),
+    Hangup,
     Exit(Serial),
     Stdin(Serial),
     Stdout(Serial),
@@ -47,6 +48,7 @@ impl Token {
             Self::Stdout(serial) => (9, serial),
             Self::Stderr(serial) => (10, serial),
             Self::Caller(number) => (11, number),
+            Self::Hangup => (12, 0),
         };
         number << 4 | kind
     }
@@ -66,6 +68,7 @@ impl Token {
             9 => Self::Stdout(number),
             10 => Self::Stderr(number),
             11 => Self::Caller(number),
+            12 => Self::Hangup,
             _ => return None,
         })
     }

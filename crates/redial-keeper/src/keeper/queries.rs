@@ -34,6 +34,7 @@ impl Keeper<'_> {
             Ask::Cancel(job, request, grace_ms) => {
                 self.act(&client, &job, *request, ControlKind::Cancel(grace_ms))?
             }
+            Ask::Upgrade(request) => return self.ask_for_upgrade(&client, number, *request),
             Ask::Remove(job) => match self.remove(&client, number, &job)? {
                 Some(reply) => reply,
                 None => return Ok(()),
@@ -51,7 +52,7 @@ impl Keeper<'_> {
         let mut found: Vec<Found<'_>> = Vec::new();
         found.extend(self.starting.values().map(Found::Starting));
         found.extend(self.jobs.values().map(Found::Job));
-        found.extend(self.archive.iter().map(Found::Kept));
+        found.extend(self.keeping.archive.iter().map(Found::Kept));
         found.retain(|it| {
             let is_behind = after.is_empty() || &it.id()[..] > after;
             is_behind && it.reached_by(client) && job_name(&it.id()).starts_with(prefix)
@@ -128,7 +129,11 @@ impl Keeper<'_> {
             false => no_such_job(),
         };
         let Some(&serial) = self.ids.get(id) else {
-            let kept = self.archive.find(id).map(|kept| kept.record.owner());
+            let kept = self
+                .keeping
+                .archive
+                .find(id)
+                .map(|kept| kept.record.owner());
             let known = kept.or_else(|| Some(self.records.find(id)?.owner.clone()));
             return Err(known.map_or_else(no_such_job, over));
         };
@@ -152,7 +157,7 @@ impl Keeper<'_> {
         number: u32,
         id: &JobId,
     ) -> Result<Option<Reply>, Refusal> {
-        let kept = self.archive.find(id);
+        let kept = self.keeping.archive.find(id);
         if kept.is_some_and(|kept| client.reaches(&kept.record.owner())) {
             self.remove_kept(id, number);
             return Ok(None);

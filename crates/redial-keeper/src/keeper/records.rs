@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::grant::{Client, Owner};
 use super::time::Millis;
 use crate::outcome::{Cause, Digest, Outcome, Status};
+use crate::state::RecordState;
 use crate::wire::{JobId, Resent};
 
 /// An ended job.
@@ -83,6 +84,48 @@ impl Records {
             max_age_ms,
             forgotten_at: None,
         }
+    }
+
+    /// For another program.
+    pub(super) fn save(&self) -> (Vec<RecordState>, Option<Millis>) {
+        let record = |(id, record): (&JobId, &Record)| RecordState {
+            id: (*id).into(),
+            uid: record.owner.uid,
+            key: record.owner.key().map(str::to_owned),
+            hash: record.hash.to_be_bytes().into(),
+            ended_at: record.ended_at,
+            outcome: match &record.end {
+                End::Unread(outcome) => Some((**outcome).clone()),
+                End::Read(_) => None,
+            },
+            status: match &record.end {
+                End::Unread(_) => None,
+                End::Read(status) => Some(status.clone()),
+            },
+        };
+        (self.known.iter().map(record).collect(), self.forgotten_at)
+    }
+
+    /// As they were saved.
+    pub(super) fn restore(&mut self, mut records: Vec<RecordState>, forgotten_at: Option<Millis>) {
+        records.sort_by_key(|record| record.ended_at);
+        for record in records {
+            let (id, at) = (*record.id, record.ended_at);
+            let (end, queue) = match (record.outcome, record.status) {
+                (Some(outcome), _) => (End::Unread(Box::new(outcome)), &mut self.unread),
+                (None, Some(status)) => (End::Read(status), &mut self.read),
+                (None, None) => continue,
+            };
+            queue.push_back((at, id));
+            let record = Record {
+                owner: Owner::of(record.uid, record.key.as_deref()),
+                hash: u128::from_be_bytes(record.hash.into()),
+                end,
+                ended_at: at,
+            };
+            self.known.insert(id, record);
+        }
+        self.forgotten_at = forgotten_at;
     }
 
     pub(super) fn find(&self, id: &JobId) -> Option<&Record> {
@@ -274,6 +317,23 @@ mod tests {
         assert!(records.may_have_run(300, &resent(100), &INSTANCE));
         assert!(!records.may_have_run(300, &resent(99), &INSTANCE));
         assert!(records.may_have_run(300, &resent(0), &[1; 16]));
+    }
+
+    #[test]
+    fn what_is_remembered_is_handed_over() {
+        let mut records = Records::new(10, 1_000);
+        records.add(10, id(1), (Owner::user(7), 1), outcome(), false);
+        records.add(20, id(2), (Owner::user(7), 2), outcome(), true);
+        let mut after = Records::new(10, 1_000);
+        let (saved, forgotten_at) = records.save();
+        after.restore(saved, forgotten_at);
+        let of = |records: &Records, number| records.find(&id(number)).unwrap().outcome();
+        for number in [1, 2] {
+            assert_eq!(of(&after, number), of(&records, number));
+        }
+        after.forget(1_010);
+        assert_eq!(after.len(), 1, "each for its time");
+        assert!(after.may_have_run(1_010, &resent(0), &INSTANCE));
     }
 
     #[test]

@@ -357,7 +357,7 @@ impl Keeper<'_> {
             if seen {
                 self.records.mark_read(self.ground.now, id, &client);
             }
-            let kept = self.archive.find(id);
+            let kept = self.keeping.archive.find(id);
             if seen && held && kept.is_some_and(|kept| client.reaches(&kept.record.owner())) {
                 self.kept_is_read(id);
             }

@@ -2,14 +2,16 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::command::hex;
 use super::config::{KeeperError, Limits, NetworkConfig};
 use super::ground::Ground;
-use super::kept::{self, Archive};
-use super::network::Network;
+use super::kept::{self, Keeping};
+use super::listener::Listener;
+use super::network::{Network, TcpListener};
+use super::upgrade::Resumed;
 use super::workers::Workers;
 use crate::signals;
 use crate::tree::{CgroupRoot, SpawnTickets, become_subreaper};
@@ -28,29 +30,53 @@ pub(super) fn set_up_process() -> Result<OwnedFd, KeeperError> {
 }
 
 /// What is kept, or why nothing can be: that is no reason not to serve.
-pub(super) fn keep(dir: Option<&Path>, ground: &mut Ground) -> (Archive, Option<String>) {
+pub(super) fn keep(dir: Option<&Path>, ground: &mut Ground, resumed: Option<&Resumed>) -> Keeping {
     let Some(dir) = dir else {
         let reason = "this server has no state directory to keep jobs in".to_owned();
-        return (Archive::default(), Some(reason));
+        return Keeping::nowhere(reason);
     };
-    match kept::open(dir, ground) {
-        Ok(archive) => (archive, None),
-        Err(error) => {
-            let reason = format!("jobs cannot be kept in {}: {error}", dir.display());
-            tracing::warn!(reason, "--detach is refused");
-            (Archive::default(), Some(reason))
-        }
+    let running = resumed.map(Resumed::running).unwrap_or_default();
+    kept::open(dir, ground, &running).unwrap_or_else(|error| {
+        let reason = format!("jobs cannot be kept in {}: {error}", dir.display());
+        tracing::warn!(reason, "--detach is refused");
+        Keeping::nowhere(reason)
+    })
+}
+
+/// The name of this keeper: that of the program before it, or a new one.
+pub(super) fn instance(resumed: Option<&Resumed>) -> Result<[u8; 16], KeeperError> {
+    match resumed {
+        Some(resumed) => Ok(resumed.instance()),
+        None => random().map_err(KeeperError::setup("get random bytes")),
     }
+}
+
+/// The Unix sockets: those that are there, and new ones.
+pub(super) fn bind(
+    paths: &[PathBuf],
+    resumed: &mut Option<Resumed>,
+) -> Result<Vec<Listener>, KeeperError> {
+    let bind = |path: &PathBuf| match resumed.as_mut().and_then(|it| it.listener(path)) {
+        Some(listener) => Ok(listener),
+        None => Listener::bind(path),
+    };
+    paths.iter().map(bind).collect()
 }
 
 /// The sockets of the network, and who lets people in there.
 pub(super) fn open_network(
     config: Option<NetworkConfig>,
     ground: &Ground,
+    resumed: &mut Option<Resumed>,
 ) -> Result<Option<Network>, KeeperError> {
+    let inherited = |address| {
+        let resumed = resumed.as_mut()?;
+        let callers = resumed.callers();
+        TcpListener::restore(address, &callers, &mut resumed.fds)
+    };
     let logins = |key: &_, reader: &_| ground.workers.logins(key, reader);
     let connections = ground.limits.connections;
-    let network = config.map(|config| Network::new(config, connections, logins));
+    let network = config.map(|config| Network::new(config, connections, logins, inherited));
     network.transpose()
 }
 
@@ -58,12 +84,22 @@ pub(super) fn set_up(
     limits: Limits,
     instance: &[u8; 16],
     tickets: &Arc<SpawnTickets>,
+    resumed: &mut Option<Resumed>,
 ) -> io::Result<Ground> {
-    let cgroups = CgroupRoot::discover(&hex(instance))
-        .inspect_err(|reason| tracing::info!(%reason, "no cgroups: ending a job is best effort"))
-        .ok();
+    let discover = || {
+        CgroupRoot::discover(&hex(instance))
+            .inspect_err(
+                |reason| tracing::info!(%reason, "no cgroups: ending a job is best effort"),
+            )
+            .ok()
+    };
+    let cgroups = match resumed {
+        Some(resumed) => resumed.cgroups(),
+        None => discover(),
+    };
     let workers = Workers::new(limits.jobs as usize, tickets, cgroups)?;
-    Ground::new(limits, workers)
+    let pools = resumed.as_mut().map(Resumed::pools).transpose()?;
+    Ground::new(limits, workers, pools)
 }
 
 /// Random bytes of the kernel's.

@@ -139,7 +139,7 @@ impl Keeper<'_> {
                 let known = job.or_else(|| self.starting.get(serial).map(|it| &it.terms))?;
                 (&known.owner, known.hash)
             }
-            None => match self.archive.find(&terms.id) {
+            None => match self.keeping.archive.find(&terms.id) {
                 Some(kept) => {
                     let hash = u128::from_be_bytes(*kept.record.hash);
                     return Some((kept.record.owner(), hash) == (terms.owner.clone(), terms.hash));
@@ -256,11 +256,11 @@ impl Keeper<'_> {
     }
 
     fn check_can_keep(&self) -> Result<(), Refusal> {
-        if let Some(reason) = &self.cannot_keep {
+        if let Some(reason) = &self.keeping.cannot {
             return Err(Refusal::new(RefusedCode::Unsupported, reason.clone()));
         }
         let max = self.ground.limits.kept_jobs;
-        if self.archive.len() + self.jobs.len() >= max {
+        if self.keeping.archive.len() + self.jobs.len() >= max {
             let text = format!("{max} jobs are kept; that is the limit (remove some: redial rm)");
             return Err(Refusal::new(RefusedCode::Jobs, text));
         }

@@ -1,6 +1,6 @@
 //! A job's three streams: pipes on one side, logs on the other.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -9,9 +9,11 @@ use super::ground::Ground;
 use super::naps::Nap;
 use super::pipes::Capacity;
 use super::poll::{Interest, Token};
+use super::upgrade::Inherited;
 use crate::log::{Filled, InputLog, Journal, OutputLog, Written};
 use crate::outcome::Digest;
 use crate::pool::CHUNK_BYTES;
+use crate::state::{InputState, OutputState};
 
 /// Reads in a row from one stream, when it is to be emptied.
 const MAX_READS: usize = 16;
@@ -60,6 +62,34 @@ impl Output {
             owed: None,
             complete,
             end_told: false,
+        }
+    }
+
+    /// For another program, which has its pipes.
+    pub(super) fn save(&self, ground: &Ground) -> OutputState {
+        OutputState {
+            pipe: self.pipe.as_ref().map(AsRawFd::as_raw_fd),
+            writer: self.writer.as_ref().map(AsRawFd::as_raw_fd),
+            log: self.log.save(&ground.output),
+            owed: self.owed,
+            complete: self.complete,
+        }
+    }
+
+    /// As it was saved.
+    pub(super) fn restore(
+        stream: u8,
+        token: Token,
+        state: OutputState,
+        fds: &mut Inherited,
+        chunks: usize,
+    ) -> Self {
+        let pipes = (fds.take(state.pipe), fds.take(state.writer));
+        let log = OutputLog::restore(stream, state.log, chunks);
+        Self {
+            owed: state.owed,
+            complete: state.complete,
+            ..Self::new(stream, token, pipes, log)
         }
     }
 
@@ -264,6 +294,40 @@ impl Input {
             told_taken: 0,
             closed_told: false,
         }
+    }
+
+    /// For another program, which has its pipe.
+    pub(super) fn save(&self, ground: &Ground) -> InputState {
+        InputState {
+            pipe: self.pipe.as_ref().map(AsRawFd::as_raw_fd),
+            log: self.log.save(&ground.stdin),
+            closed_early: self.closed_early,
+        }
+    }
+
+    /// As it was saved.
+    pub(super) fn restore(
+        ground: &mut Ground,
+        token: Token,
+        state: InputState,
+        fds: &mut Inherited,
+    ) -> Self {
+        let log = InputLog::restore(state.log, ground.stream_chunks());
+        let Some(pipe) = fds.take(state.pipe) else {
+            return Self {
+                told_taken: 0,
+                log,
+                token,
+                pipe: None,
+                interest: Interest::Hangup,
+                closed_early: state.closed_early,
+                closed_told: false,
+            };
+        };
+        let mut input = Self::new(ground, token, pipe, log);
+        // What could not be written before may be now.
+        input.write(ground);
+        input
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -6,6 +6,7 @@ use super::grant::{Grant, Owner};
 use super::ground::Ground;
 use super::kept::Record;
 use crate::pool::Pool;
+use crate::state::TermsState;
 use crate::wire::{DropPolicy, JobId, JobInfo};
 
 /// What a start asks for besides the command itself.
@@ -63,6 +64,57 @@ impl Terms {
             kept: self.detached,
             ..JobInfo::new(self.id, &self.command, self.started_ms)
         }
+    }
+}
+
+impl Terms {
+    /// For another program.
+    pub(super) fn save(&self) -> TermsState {
+        TermsState {
+            id: self.id.into(),
+            uid: self.owner.uid,
+            key: self.owner.key().map(str::to_owned),
+            user: self.user.clone(),
+            grant: self.grant.as_ref().map(|grant| grant.save()),
+            hash: self.hash.to_be_bytes().into(),
+            deadline_ms: self.deadline_ms,
+            drain_ms: self.drain_ms,
+            on_drop: self.on_drop,
+            reap: self.reap,
+            command: self.command.clone(),
+            started_ms: self.started_ms,
+            detached: self.detached,
+            keep_bytes: self.keep.bytes,
+            keep_tail: self.keep.tail,
+            keep_ms: self.keep.time_ms,
+        }
+    }
+
+    /// As it was saved; none if the key that it lives by cannot be read any more.
+    pub(super) fn restore(state: TermsState) -> Option<Self> {
+        let grant = match state.grant {
+            Some(grant) => Some(Arc::new(Grant::restore(&grant)?)),
+            None => None,
+        };
+        Some(Self {
+            id: state.id.into(),
+            owner: Owner::of(state.uid, state.key.as_deref()),
+            user: state.user,
+            grant,
+            hash: u128::from_be_bytes(state.hash.into()),
+            deadline_ms: state.deadline_ms,
+            drain_ms: state.drain_ms,
+            on_drop: state.on_drop,
+            reap: state.reap,
+            command: state.command,
+            started_ms: state.started_ms,
+            detached: state.detached,
+            keep: KeepTerms {
+                bytes: state.keep_bytes,
+                tail: state.keep_tail,
+                time_ms: state.keep_ms,
+            },
+        })
     }
 }
 

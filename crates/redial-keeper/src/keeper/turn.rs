@@ -11,16 +11,17 @@ use super::front_program::ProgramStarter;
 use super::grant::Client;
 use super::ground::Ground;
 use super::job::Job;
-use super::kept::Archive;
+use super::kept::Keeping;
 use super::listener::{Listener, Reserve};
 use super::network::Network;
 use super::poll::{Interest, Serial, Token};
 use super::records::Records;
 use super::requests::PendingCommand;
-use super::set_up::{keep, open_network, random, set_up, set_up_process};
+use super::set_up::{bind, instance, keep, open_network, set_up, set_up_process};
 use super::shutdown::Phase;
 use super::start::Starting;
 use super::time::{Millis, now};
+use super::upgrade::{Upgrades, take_state};
 use super::workers::Done;
 use crate::signals;
 use crate::tree::{OrphanReaper, SpawnTickets};
@@ -38,12 +39,7 @@ pub(super) struct Keeper<'a> {
     /// Jobs that are starting, running or not read.
     pub(super) ids: HashMap<JobId, Serial>,
     pub(super) records: Records,
-    /// Kept jobs that have ended.
-    pub(super) archive: Archive,
-    /// Why no job can be kept.
-    pub(super) cannot_keep: Option<String>,
-    /// When it is looked again whose time is over.
-    pub(super) expire_at: Option<Millis>,
+    pub(super) keeping: Keeping,
     pub(super) next_serial: Serial,
     pub(super) waiting_bytes: usize,
     pub(super) clients: HashMap<Capability, Client>,
@@ -68,6 +64,7 @@ pub(super) struct Keeper<'a> {
     /// A private server ends because of that, with an error.
     pub(super) front_died: bool,
     pub(super) shutdown: OwnedFd,
+    pub(super) upgrades: Upgrades,
     pub(super) children: OwnedFd,
     pub(super) orphans: OrphanReaper,
     /// Children wait to be reaped behind one that is a job's.
@@ -121,6 +118,7 @@ impl<'a> Keeper<'a> {
             network,
             stdio,
             keep_in,
+            upgrade,
             front: _,
             shutdown,
         } = config;
@@ -129,18 +127,17 @@ impl<'a> Keeper<'a> {
             return Err(KeeperError::NothingToServe);
         }
         let children = set_up_process()?;
-        let instance = random().map_err(KeeperError::setup("get random bytes"))?;
+        let mut resumed = take_state()?;
+        let instance = instance(resumed.as_ref())?;
         let tickets = SpawnTickets::new();
-        let mut ground =
-            set_up(limits, &instance, &tickets).map_err(KeeperError::setup("set up"))?;
-        let listeners = listen.iter().map(|path| Listener::bind(path));
-        let listeners = listeners.collect::<Result<_, _>>()?;
-        let network = open_network(network, &ground)?;
-        let (archive, cannot_keep) = keep(keep_in.as_deref(), &mut ground);
-        let keeper = Self {
-            archive,
-            cannot_keep,
-            expire_at: None,
+        let mut ground = set_up(limits, &instance, &tickets, &mut resumed)
+            .map_err(KeeperError::setup("set up"))?;
+        let listeners = bind(&listen, &mut resumed)?;
+        let network = open_network(network, &ground, &mut resumed)?;
+        let keeping = keep(keep_in.as_deref(), &mut ground, resumed.as_ref());
+        let mut keeper = Self {
+            upgrades: Upgrades::new(upgrade),
+            keeping,
             records: Records::new(ground.limits.ended_records, ground.limits.ended_ms),
             ground,
             instance,
@@ -175,9 +172,9 @@ impl<'a> Keeper<'a> {
             house_due: None,
             buffer: vec![0; crate::wire::MAX_PACKET_BYTES],
         };
-        keeper
-            .watch()
-            .map_err(KeeperError::setup("watch for events"))?;
+        let watched = keeper.watch();
+        watched.map_err(KeeperError::setup("watch for events"))?;
+        resumed.into_iter().for_each(|it| keeper.resume(it));
         Ok(keeper)
     }
 
@@ -186,6 +183,9 @@ impl<'a> Keeper<'a> {
         ground
             .poll
             .add(&self.shutdown, Token::Shutdown, Interest::Read)?;
+        if let Some(hangup) = self.upgrades.hangup() {
+            ground.poll.add(hangup, Token::Hangup, Interest::Read)?;
+        }
         ground
             .poll
             .add(&self.children, Token::Children, Interest::Read)?;
@@ -261,7 +261,8 @@ impl<'a> Keeper<'a> {
                 signals::drain(&self.children);
                 self.orphans_hidden = true;
             }
-            Token::Workers => self.on_workers(),
+            Token::Workers => self.on_workers()?,
+            Token::Hangup => self.on_hangup(),
             Token::Front => self.on_front_packets()?,
             Token::FrontProcess => self.front_has_died("its process has ended")?,
             Token::Listener(number) => self.on_connections(number),
@@ -311,7 +312,7 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    fn on_workers(&mut self) {
+    fn on_workers(&mut self) -> Result<(), KeeperError> {
         for done in self.ground.workers.take_done() {
             match done {
                 Done::Started(serial, result, ticket) => {
@@ -324,8 +325,10 @@ impl<'a> Keeper<'a> {
                 Done::LoggedIn(who, answer) => self.on_logged_in(who, answer),
                 Done::Rechecked(grants) => self.on_rechecked(grants),
                 Done::Disk(done) => self.on_disk(done),
+                Done::Checked(checked) => self.on_checked(checked)?,
             }
         }
+        Ok(())
     }
 
     /// Tells the front what is new, and lets go of jobs that are done with.

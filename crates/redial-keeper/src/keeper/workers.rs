@@ -1,5 +1,8 @@
 //! Threads for what can take long: starting processes, and walking /proc.
 
+mod starter;
+
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender};
@@ -9,6 +12,8 @@ use std::thread;
 use redial_auth::HostKey;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use starter::Starter;
+
 use super::gate::Gate;
 use super::grant::Grant;
 use super::kept::DiskDone;
@@ -16,12 +21,13 @@ use super::logins::{Answer, Logins};
 use super::poll::Serial;
 use super::queue::Queue;
 use super::standing::Standing;
-use super::time::{Millis, now};
-use crate::account::{Account, environment};
+use super::time::Millis;
+use crate::account::Account;
 use crate::login::KeyReader;
-use crate::spawn::{self, SpawnError, SpawnRequest, SpawnStage, Spawned, Spawner, Stdio3};
-use crate::tree::{self, CgroupRoot, Holder, JobCgroup, Reached, SpawnTicket, SpawnTickets, Tree};
-use crate::wire::{Capability, Command, Program};
+use crate::spawn::{SpawnError, Spawned, Spawner};
+use crate::state::CgroupState;
+use crate::tree::{self, CgroupRoot, Holder, Reached, SpawnTicket, SpawnTickets, Tree};
+use crate::wire::{Capability, Command};
 
 /// Two, so that one program on a dead file system does not stop all starts.
 const SPAWNERS: usize = 2;
@@ -70,6 +76,8 @@ pub(super) enum Done {
     LoggedIn(Capability, Answer),
     Rechecked(Vec<(Arc<Grant>, Standing)>),
     Disk(DiskDone),
+    /// The program of an upgrade can read our state, or why not.
+    Checked(Result<File, String>),
 }
 
 enum Errand {
@@ -144,6 +152,21 @@ impl Workers {
         reader: &Arc<KeyReader>,
     ) -> io::Result<Logins> {
         Logins::new(host_key, reader, (&self.teller, &self.gate, &self.tickets))
+    }
+
+    /// For a thread that starts a process of its own: it reports here, does so while nobody walks,
+    /// and says so to who reaps.
+    pub(super) fn for_others(&self) -> (Teller, Arc<Gate>, Arc<SpawnTickets>) {
+        (
+            self.teller.clone(),
+            Arc::clone(&self.gate),
+            Arc::clone(&self.tickets),
+        )
+    }
+
+    /// The jobs' cgroups, for another program.
+    pub(super) fn save_cgroups(&self) -> Option<CgroupState> {
+        Some(lock(self.cgroups.as_ref()?).save())
     }
 
     /// For other threads that report here.
@@ -236,121 +259,6 @@ impl Teller {
             let _ = rustix::io::write(&*self.wake, &[0]);
         }
     }
-}
-
-struct Starter {
-    spawner: Spawner,
-    account: Option<Arc<Account>>,
-    tickets: Arc<SpawnTickets>,
-    cgroups: Cgroups,
-    gate: Arc<Gate>,
-}
-
-impl Starter {
-    fn run(mut self, queue: &Queue<Start>, teller: &Teller) {
-        while let Some(start) = queue.pop() {
-            let serial = start.serial;
-            let ticket = self.tickets.begin();
-            let result = self.start(start).map(Box::new);
-            // A child that failed was reaped by the spawner itself.
-            let ticket = result.is_ok().then_some(ticket);
-            teller.tell(Done::Started(serial, result, ticket));
-        }
-    }
-
-    fn start(&mut self, start: Start) -> Result<Started, SpawnError> {
-        let account = self.account()?;
-        let (uid, mark) = (account.uid, start.mark);
-        let mut request = request(start.command, Arc::clone(&account), &mark);
-        let mut cgroup = self.acquire();
-        request.cgroup = cgroup.as_ref().map(JobCgroup::fd);
-        let gate = Arc::clone(&self.gate);
-        let mut result = gate.start(|| self.spawner.spawn(&request));
-        if result
-            .as_ref()
-            .is_err_and(|error| error.stage == SpawnStage::Cgroup)
-        {
-            self.release(cgroup.take());
-            request.cgroup = None;
-            result = gate.start(|| self.spawner.spawn(&request));
-        }
-        let process = match result {
-            Ok(process) => process,
-            Err(error) => {
-                self.release(cgroup);
-                return Err(error);
-            }
-        };
-        let inode = |end: &Option<OwnedFd>| end.as_ref().and_then(|it| tree::pipe_inode(it).ok());
-        let outputs: Vec<u64> = [&process.stdout, &process.stderr]
-            .into_iter()
-            .filter_map(inode)
-            .collect();
-        let pipes = outputs
-            .iter()
-            .copied()
-            .chain(inode(&process.stdin))
-            .collect();
-        let tree = Tree::new(process.pid, uid, mark).with_pipes(pipes);
-        let tree = match cgroup {
-            Some(cgroup) => tree.with_cgroup(cgroup),
-            None => tree,
-        };
-        Ok(Started {
-            process,
-            tree,
-            outputs,
-            at: now(),
-            account,
-        })
-    }
-
-    /// Our own account, looked up here because that may ask files or the network.
-    fn account(&mut self) -> Result<Arc<Account>, SpawnError> {
-        if let Some(account) = &self.account {
-            return Ok(Arc::clone(account));
-        }
-        let account = Account::own().map_err(|error| SpawnError {
-            stage: SpawnStage::Identity,
-            errno: error.raw_os_error().unwrap_or(libc::EIO),
-            path: Vec::new(),
-        })?;
-        Ok(Arc::clone(self.account.insert(Arc::new(account))))
-    }
-
-    /// A cgroup where one can be had. Without, ending a job is best effort.
-    fn acquire(&self) -> Option<JobCgroup> {
-        lock(self.cgroups.as_ref()?).acquire().ok()
-    }
-
-    fn release(&self, cgroup: Option<JobCgroup>) {
-        if let (Some(cgroups), Some(cgroup)) = (&self.cgroups, cgroup) {
-            lock(cgroups).release(cgroup);
-        }
-    }
-}
-
-fn request(command: Command, account: Arc<Account>, mark: &[u8]) -> SpawnRequest {
-    let program = match command.program {
-        Program::Argv(argv) => spawn::Program::Argv(argv.into_iter().map(Vec::from).collect()),
-        Program::Shell(text) => spawn::Program::Shell(text.into()),
-    };
-    let asked: Vec<(Vec<u8>, Vec<u8>)> = command
-        .env
-        .into_iter()
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect();
-    let env = environment(&account, mark, None, &asked);
-    let mut request = SpawnRequest::new(program, account);
-    request.env = env;
-    request.cwd = command.cwd.map(Vec::from);
-    request.keep_writers = true;
-    request.stdin = if command.stdin {
-        Stdio3::Pipe
-    } else {
-        Stdio3::Null
-    };
-    request
 }
 
 fn run_errands(queue: &Receiver<Errand>, teller: &Teller, gate: &Gate, cgroups: &Cgroups) {

@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 use super::Chain;
 use crate::outcome::Digest;
 use crate::pool::{CHUNK_BYTES, Pool};
+use crate::state::InputLogState;
 use crate::wire::Chunk;
 
 const CHUNK: u64 = CHUNK_BYTES as u64;
@@ -55,6 +56,40 @@ impl InputLog {
             max_chunks: max_chunks.max(1),
             chain: Chain::default(),
             told_chunks: 0,
+        }
+    }
+
+    /// For another program. The block under way is read where the front may write: what was
+    /// summed of it is what the child got, unless a front has changed it since.
+    pub(crate) fn save(&self, pool: &Pool) -> InputLogState {
+        let filled = self.chain.filled();
+        let index = (self.taken / CHUNK).checked_sub(self.first);
+        let slot = index.and_then(|index| self.slots.get(index as usize));
+        let start = (self.taken % CHUNK) as usize - filled.min((self.taken % CHUNK) as usize);
+        let mut block = vec![0; filled];
+        let is_there =
+            filled == 0 || slot.is_some_and(|slot| pool.copy_out(*slot, start, &mut block));
+        InputLogState {
+            slots: self.slots.iter().copied().collect(),
+            first: self.first,
+            arrived: self.arrived,
+            taken: self.taken,
+            end: self.end,
+            chain: self.chain.save(is_there.then_some(block)),
+        }
+    }
+
+    /// As it was saved; the front is told of all of it anew.
+    pub(crate) fn restore(state: InputLogState, max_chunks: usize) -> Self {
+        Self {
+            slots: state.slots.into(),
+            first: state.first,
+            arrived: state.arrived,
+            taken: state.taken,
+            end: state.end,
+            max_chunks: max_chunks.max(1),
+            chain: Chain::restore(state.chain),
+            told_chunks: state.first,
         }
     }
 

@@ -18,6 +18,14 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// With what another program had: all of it is news.
+    pub(crate) fn restore(pieces: Vec<Piece>) -> Self {
+        Self {
+            news: pieces.clone(),
+            pieces: pieces.into(),
+        }
+    }
+
     /// More has arrived.
     pub(crate) fn push(&mut self, stream: u8, len: u64) {
         match self.pieces.back_mut() {

@@ -7,6 +7,7 @@ use std::os::fd::BorrowedFd;
 use super::Chain;
 use crate::outcome::Digest;
 use crate::pool::{CHUNK_BYTES, Pool};
+use crate::state::OutputLogState;
 use crate::wire::{Chunk, StreamState};
 
 const CHUNK: u64 = CHUNK_BYTES as u64;
@@ -64,6 +65,38 @@ impl OutputLog {
             chain: Chain::default(),
             told_chunks: 0,
             told: 0,
+            busy: 0,
+        }
+    }
+
+    /// For another program.
+    pub(crate) fn save(&self, pool: &Pool) -> OutputLogState {
+        let filled = self.chain.filled() as u64;
+        let mut block = Vec::new();
+        for (slot, range) in self.ranges(self.end - filled, self.end) {
+            block.extend_from_slice(pool.slice(slot, range).unwrap_or_default());
+        }
+        OutputLogState {
+            slots: self.slots.iter().copied().collect(),
+            first: self.first,
+            oldest: self.oldest,
+            end: self.end,
+            chain: self.chain.save(Some(block)),
+        }
+    }
+
+    /// As it was saved; the front is told of all of it anew.
+    pub(crate) fn restore(stream: u8, state: OutputLogState, max_chunks: usize) -> Self {
+        Self {
+            stream,
+            slots: state.slots.into(),
+            first: state.first,
+            oldest: state.oldest,
+            end: state.end,
+            max_chunks: max_chunks.max(1),
+            chain: Chain::restore(state.chain),
+            told_chunks: state.first,
+            told: state.oldest,
             busy: 0,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
@@ -53,6 +53,11 @@ impl Mapping {
         let start = unsafe { rustix::mm::mmap(none, len, protection, MapFlags::SHARED, &fd, 0) }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, chunks, fd })
+    }
+
+    /// The memory itself.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// The same memory, by a descriptor of its own; `writable` or not.

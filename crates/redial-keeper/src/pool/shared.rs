@@ -1,8 +1,11 @@
 //! The keeper's side of a pool.
 
+use std::collections::HashSet;
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::mm::ProtFlags;
 
 use super::{CHUNK_BYTES, Mapping, Slots};
 
@@ -35,6 +38,25 @@ impl Pool {
             chunks,
             is_busy: false,
         })
+    }
+
+    /// Takes over the memory of another program's pool, of which these chunks are in use.
+    ///
+    /// # Errors
+    /// It is no such memory.
+    pub(crate) fn adopt(fd: OwnedFd, chunks: u32, used: &HashSet<u32>) -> io::Result<Self> {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        Ok(Self {
+            mapping: Mapping::map(fd, chunks, protection)?,
+            slots: Slots::without(chunks, used),
+            chunks,
+            is_busy: false,
+        })
+    }
+
+    /// Its memory.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.mapping.fd()
     }
 
     /// Chunks in all.

@@ -1,6 +1,6 @@
 //! Which chunks of a pool are free, and which of those still cost memory.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 /// The free chunks of a pool, most recently used first.
 ///
@@ -21,6 +21,16 @@ impl Slots {
         Self {
             warm: VecDeque::new(),
             cold: (0..total).rev().collect(),
+            total,
+        }
+    }
+
+    /// All free but these. Whether their pages are touched, nobody knows any more.
+    pub(super) fn without(total: u32, used: &HashSet<u32>) -> Self {
+        let free = (0..total).filter(|slot| !used.contains(slot));
+        Self {
+            warm: free.collect(),
+            cold: Vec::new(),
             total,
         }
     }

@@ -5,7 +5,8 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::own_cgroup::own_directory;
 use super::{leftovers, process};
+use crate::state::CgroupState;
 
 /// Directories at once, for jobs and for what outlives them.
 const CGROUPS_MAX: usize = 4_096;
@@ -44,7 +46,7 @@ pub struct CgroupUnavailable(String);
 pub struct CgroupRoot {
     path: PathBuf,
     /// Held as long as this keeper lives, see `leftovers`.
-    _lock: OwnedFd,
+    lock: OwnedFd,
     made: u64,
     present: usize,
     free: Vec<JobCgroup>,
@@ -92,10 +94,44 @@ impl CgroupRoot {
         let (free, populated) = Default::default();
         Ok(Self {
             path,
-            _lock: lock,
+            lock,
             made: 0,
             present: 0,
             free,
+            populated,
+        })
+    }
+
+    /// For another program in this process's place: where it is, its lock, directories made.
+    pub(crate) fn save(&self) -> CgroupState {
+        CgroupState {
+            path: self.path.as_os_str().as_bytes().to_vec().into(),
+            lock: self.lock.as_raw_fd(),
+            made: self.made,
+        }
+    }
+
+    /// As it was saved. What is in it and no job's, was given back with something running in it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn adopt(
+        path: PathBuf,
+        lock: OwnedFd,
+        made: u64,
+        used: &HashSet<PathBuf>,
+    ) -> io::Result<Self> {
+        let all = children(&path)?;
+        let idle = all.iter().filter(|path| !used.contains(*path));
+        let populated = idle
+            .filter_map(|path| JobCgroup::adopt(path).ok())
+            .collect();
+        Ok(Self {
+            path,
+            lock,
+            made,
+            present: all.len(),
+            free: Vec::new(),
             populated,
         })
     }
@@ -203,6 +239,18 @@ impl JobCgroup {
             events,
             was_killed: AtomicBool::new(false),
         })
+    }
+
+    /// One of another program's. Whether it was ever killed is not known: nobody is born in it.
+    pub(crate) fn adopt(path: &Path) -> io::Result<Self> {
+        let cgroup = Self::open(path)?;
+        cgroup.was_killed.store(true, Ordering::Relaxed);
+        Ok(cgroup)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// For [`crate::spawn::SpawnRequest::cgroup`].

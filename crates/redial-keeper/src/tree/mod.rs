@@ -14,8 +14,11 @@ mod process;
 mod walk;
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,6 +26,8 @@ pub use cgroup::{CgroupRoot, CgroupUnavailable, JobCgroup};
 pub use holders::{HOLDERS_MAX, Holder, holders};
 pub use orphans::{Next, OrphanReaper, Orphans, SpawnTicket, SpawnTickets, become_subreaper};
 use process::Process;
+
+use crate::state::TreeState;
 use walk::{Seed, Walk};
 
 /// Walks of one `kill_all`. Each stops what the one before missed.
@@ -92,6 +97,31 @@ impl Tree {
     pub fn without(mut self, pids: Vec<i32>) -> Self {
         self.seed.excluded = pids;
         self
+    }
+
+    /// For another program: user, mark, inodes of its pipes, its cgroup, whether its root is reaped.
+    pub(crate) fn save(&self) -> TreeState {
+        let cgroup = self.cgroup.as_ref().map(JobCgroup::path);
+        TreeState {
+            uid: self.seed.uid,
+            mark: self.seed.mark.clone().into(),
+            pipes: self.seed.pipes.clone(),
+            cgroup: cgroup.map(|path| path.as_os_str().as_bytes().to_vec().into()),
+            is_reaped: self.seed.root_reaped,
+            has_left: self.has_left.load(Ordering::Relaxed),
+        }
+    }
+
+    /// As it was saved. A cgroup that cannot be opened any more is none.
+    pub(crate) fn restore(root: i32, state: TreeState) -> Self {
+        let path = state
+            .cgroup
+            .map(|path| PathBuf::from(OsString::from_vec(path.into())));
+        let mut tree = Self::new(root, state.uid, state.mark.into()).with_pipes(state.pipes);
+        tree.seed.root_reaped = state.is_reaped;
+        tree.cgroup = path.and_then(|path| JobCgroup::adopt(&path).ok());
+        tree.has_left = AtomicBool::new(state.has_left);
+        tree
     }
 
     /// The root's process id.

@@ -21,6 +21,9 @@ pub enum Ask {
     /// Forget this ended job.
     #[n(3)]
     Remove(#[n(0)] ByteArray<16>),
+    /// Number of the request: replace the server's program in place.
+    #[n(4)]
+    Upgrade(#[n(0)] ByteArray<16>),
 }
 
 /// What is answered.

@@ -339,6 +339,7 @@ pub(crate) fn be_keeper() {
         network: std::env::var_os(NETWORK).map(network),
         stdio: stdio.map(|(reader, writer)| (reader.into(), writer.into())),
         keep_in: std::env::var_os(STATE).map(Into::into),
+        upgrade: None,
         front: FrontProgram {
             args: ["front_process", "--exact", "--nocapture"]
                 .map(Into::into)

@@ -137,7 +137,10 @@ impl Check for Query {
                 text(prefix)?;
                 need(matches!(after.len(), 0 | 16), "not an id to list behind")
             }
-            QueryKind::Signal(..) | QueryKind::Cancel(..) | QueryKind::Remove(_) => Ok(()),
+            QueryKind::Signal(..)
+            | QueryKind::Cancel(..)
+            | QueryKind::Remove(_)
+            | QueryKind::Upgrade(_) => Ok(()),
         }
     }
 }

@@ -33,6 +33,9 @@ pub enum QueryKind {
     /// Forgets an ended job, its record and its output.
     #[n(3)]
     Remove(#[n(0)] ByteArray<16>),
+    /// Replaces the server's program by the one that lies in its place now, with all jobs.
+    #[n(4)]
+    Upgrade(#[n(0)] ByteArray<16>),
 }
 
 /// The answer to a [`Query`].

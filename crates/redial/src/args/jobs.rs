@@ -85,6 +85,27 @@ pub(crate) struct WayArgs {
     pub(crate) network: NetworkArgs,
 }
 
+const UPGRADE_HELP: &str = "\
+The server that runs is replaced by the program that lies where it was started from: in place, with
+its process id, its jobs, its sockets and its arguments; clients dial again and go on. The new
+program first reads the server's state and settings once; if it cannot, the old one stays, and
+says why. SIGHUP to the server does the same, and its log says what came of it.
+
+Examples:
+  cargo install --path crates/redial && redial upgrade
+  redial upgrade unix:/run/redial/redial.sock";
+
+/// `redial upgrade`.
+#[derive(Debug, Args)]
+#[command(after_help = UPGRADE_HELP)]
+pub(crate) struct UpgradeArgs {
+    /// Which server: as for 'redial run'
+    #[arg(value_name = "HOST", default_value = "unix:")]
+    pub(crate) host: OsString,
+    #[command(flatten)]
+    pub(crate) way: WayArgs,
+}
+
 /// `redial ps`.
 #[derive(Debug, Args)]
 #[command(after_help = format!("{HOSTS}\n\n{PS_HELP}"))]

@@ -6,6 +6,7 @@ mod listing;
 mod logs;
 mod ps;
 mod rm;
+mod upgrade;
 mod wait;
 
 use redial_client::{Client, ConnectError, JobError, QueryError, StartError, Target};
@@ -19,6 +20,7 @@ pub(crate) use kill::{Blow, kill};
 pub(crate) use logs::{Wanted, logs};
 pub(crate) use ps::{Form, ps};
 pub(crate) use rm::rm;
+pub(crate) use upgrade::upgrade;
 pub(crate) use wait::wait;
 
 /// Why a command about jobs failed.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use redial_client::runtime_dir;
 use redial_keeper::HostKey;
-use redial_keeper::keeper::{FrontProgram, KeeperConfig, Limits, NetworkConfig};
+use redial_keeper::keeper::{FrontProgram, KeeperConfig, Limits, NetworkConfig, UpgradeConfig};
 use redial_keeper::login::{
     HostKeyFileError, KeyReader, StrictError, load_host_key, load_or_make_host_key,
     report_key_files,
@@ -83,6 +83,7 @@ fn private(limits: Limits, front: FrontProgram) -> anyhow::Result<()> {
         network: None,
         stdio: Some((input, output)),
         keep_in: None,
+        upgrade: None,
         front,
         shutdown: signals::termination().context("cannot hear signals")?,
     })
@@ -95,12 +96,22 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
         .iter()
         .try_for_each(|socket| make_runtime_dir(socket))?;
     let network = (!listen.network.is_empty()).then(|| network(&listen));
+    let network = network.transpose()?;
+    if let Some(checked) = redial_keeper::keeper::check_state() {
+        // All that a server needs was looked at, and nothing was taken.
+        return checked
+            .map_err(|reason| anyhow::anyhow!("the state of the running server: {reason}"));
+    }
     keeper(KeeperConfig {
         limits,
         listen: listen.sockets.clone(),
-        network: network.transpose()?,
+        network,
         stdio: None,
         keep_in: listen.keep_in.clone(),
+        upgrade: Some(UpgradeConfig {
+            hangup: signals::hangup().context("cannot hear SIGHUP")?,
+            args: std::env::args_os().collect(),
+        }),
         front,
         shutdown,
     })

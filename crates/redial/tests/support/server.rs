@@ -26,7 +26,16 @@ impl TestServer {
     /// A server that accepts, with more arguments.
     pub(crate) fn with(args: &[&str]) -> Self {
         let dir = dir_for_socket();
-        let child = serve(&dir, args);
+        let child = serve(&binary(), &dir, args);
+        let server = TestServer { child, dir };
+        server.accepts();
+        server
+    }
+
+    /// A server that accepts, of this program.
+    pub(crate) fn of(program: &Path) -> Self {
+        let dir = dir_for_socket();
+        let child = serve(program, &dir, &[]);
         let server = TestServer { child, dir };
         server.accepts();
         server
@@ -34,7 +43,7 @@ impl TestServer {
 
     /// Another in its place, with the same directories, when it has ended.
     pub(crate) fn begin_again(&mut self) {
-        self.child = serve(&self.dir, &[]);
+        self.child = serve(&binary(), &self.dir, &[]);
         self.accepts();
     }
 
@@ -107,10 +116,10 @@ impl Drop for TestServer {
     }
 }
 
-fn serve(dir: &TempDir, args: &[&str]) -> Child {
+fn serve(program: &Path, dir: &TempDir, args: &[&str]) -> Child {
     let mut listen = OsString::from("unix:");
     listen.push(socket_in(dir.path()));
-    let mut command = Command::new(binary());
+    let mut command = Command::new(program);
     command.args(["serve", "--listen"]).arg(listen).args(args);
     command
         .env_remove("REDIAL_LOG")

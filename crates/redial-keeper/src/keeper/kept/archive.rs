@@ -38,6 +38,35 @@ impl Kept {
     }
 }
 
+/// What is kept, or why nothing can be.
+#[derive(Debug)]
+pub(in crate::keeper) struct Keeping {
+    pub(in crate::keeper) archive: Archive,
+    /// Why no job can be kept.
+    pub(in crate::keeper) cannot: Option<String>,
+    /// When it is looked again whose time is over.
+    pub(in crate::keeper) expire_at: Option<Millis>,
+}
+
+impl Keeping {
+    /// With these jobs.
+    pub(super) fn at(archive: Archive) -> Self {
+        Self {
+            archive,
+            cannot: None,
+            expire_at: None,
+        }
+    }
+
+    /// No job can be kept, for this reason.
+    pub(in crate::keeper) fn nowhere(reason: String) -> Self {
+        Self {
+            cannot: Some(reason),
+            ..Self::at(Archive::default())
+        }
+    }
+}
+
 /// All of them, by id.
 #[derive(Debug, Default)]
 pub(in crate::keeper) struct Archive {

@@ -112,6 +112,11 @@ impl Disk {
         self.errands.send(Errand::Open(id, answer)).is_ok()
     }
 
+    /// Whether something is being opened for a reader.
+    pub(in crate::keeper) fn is_opening(&self) -> bool {
+        self.opens > 0
+    }
+
     /// One of them is done.
     pub(super) fn opened(&mut self) {
         self.opens = self.opens.saturating_sub(1);

@@ -1,5 +1,6 @@
 //! What the keeper does with kept jobs.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -11,7 +12,7 @@ use super::super::report::tell;
 use super::super::start::Answer;
 use super::super::time::unix_ms;
 use super::super::turn::Keeper;
-use super::archive::{Archive, Kept};
+use super::archive::{Archive, Keeping, Kept};
 use super::disk::{Disk, DiskDone};
 use super::record::Record;
 use super::spooling::Spool;
@@ -24,11 +25,15 @@ use crate::wire::{JobId, Reply, Snapshot, StreamState, ToFront};
 const EXPIRE_MS: u64 = 10_000;
 
 /// Takes the directory, and what is in it.
-pub(in crate::keeper) fn open(dir: &Path, ground: &mut Ground) -> io::Result<Archive> {
+pub(in crate::keeper) fn open(
+    dir: &Path,
+    ground: &mut Ground,
+    running: &HashSet<JobId>,
+) -> io::Result<Keeping> {
     let store = Store::open(dir)?;
     let mut archive = Archive::default();
     let unix_ms = unix_ms();
-    for record in store.load()? {
+    for record in store.load(running)? {
         if let Some(kept) = Kept::new(record, ground.now, unix_ms) {
             ground.room.change(0, kept.spool().used());
             archive.add(kept);
@@ -36,7 +41,7 @@ pub(in crate::keeper) fn open(dir: &Path, ground: &mut Ground) -> io::Result<Arc
     }
     let pool = OutputView::map(ground.output.share(false)?, ground.output.chunks())?;
     ground.disk = Some(Disk::new(store, pool, ground.workers.teller())?);
-    Ok(archive)
+    Ok(Keeping::at(archive))
 }
 
 impl Keeper<'_> {
@@ -118,7 +123,7 @@ impl Keeper<'_> {
         let (terms, _) = job.release(&mut self.ground);
         self.ids.remove(&terms.id);
         if let Some(kept) = Kept::new(*record, now, unix_ms()) {
-            self.archive.add(kept);
+            self.keeping.archive.add(kept);
         }
     }
 
@@ -143,7 +148,7 @@ impl Keeper<'_> {
         id: &JobId,
     ) -> Result<bool, Refusal> {
         let client = self.client(answer.who)?;
-        let kept = self.archive.find(id);
+        let kept = self.keeping.archive.find(id);
         if !kept.is_some_and(|kept| client.reaches(&kept.record.owner())) {
             return Ok(false);
         }
@@ -159,7 +164,7 @@ impl Keeper<'_> {
         if let Some(disk) = &mut self.ground.disk {
             disk.opened();
         }
-        let Some(kept) = self.archive.find(id) else {
+        let Some(kept) = self.keeping.archive.find(id) else {
             let refused = Refusal::new(RefusedCode::NoSuchJob, "no such job");
             return self.refuse(answer.number, refused);
         };
@@ -197,7 +202,7 @@ impl Keeper<'_> {
 
     /// Whoever held it has its outcome; of one that nobody asked to be kept, nothing is left then.
     pub(in crate::keeper) fn kept_is_read(&mut self, id: &JobId) {
-        let kept = self.archive.find(id);
+        let kept = self.keeping.archive.find(id);
         if kept.is_some_and(|kept| !kept.record.detached) {
             self.forget_kept(id);
         }
@@ -205,7 +210,7 @@ impl Keeper<'_> {
 
     /// Its record and its output go.
     pub(in crate::keeper) fn forget_kept(&mut self, id: &JobId) {
-        let Some(kept) = self.archive.remove(id) else {
+        let Some(kept) = self.keeping.archive.remove(id) else {
             return;
         };
         self.ground.room.change(kept.spool().used(), 0);
@@ -228,7 +233,7 @@ impl Keeper<'_> {
             let text = format!("its files cannot be removed: {error}");
             return self.refuse(number, Refusal::new(RefusedCode::Failure, text));
         }
-        if let Some(kept) = self.archive.remove(id) {
+        if let Some(kept) = self.keeping.archive.remove(id) {
             self.ground.room.change(kept.spool().used(), 0);
             self.remember(kept);
             self.try_all_again();
@@ -263,14 +268,14 @@ impl Keeper<'_> {
     /// Forgets those whose time is over.
     pub(in crate::keeper) fn expire_kept(&mut self) {
         let now = self.ground.now;
-        if self.expire_at.is_some_and(|at| at <= now) {
-            self.expire_at = None;
-            for id in self.archive.expired(now) {
+        if self.keeping.expire_at.is_some_and(|at| at <= now) {
+            self.keeping.expire_at = None;
+            for id in self.keeping.archive.expired(now) {
                 self.forget_kept(&id);
             }
         }
-        if self.expire_at.is_none() && self.archive.len() > 0 {
-            self.expire_at = Some(now + EXPIRE_MS);
+        if self.keeping.expire_at.is_none() && self.keeping.archive.len() > 0 {
+            self.keeping.expire_at = Some(now + EXPIRE_MS);
         }
     }
 

@@ -2,17 +2,19 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use super::super::ground::Ground;
 use super::super::job::Job;
 use super::super::time::{Millis, unix_ms};
+use super::super::upgrade::Inherited;
 use super::disk::{Append, Place};
 use super::record::{End, Record};
 use super::room::fits;
 use super::store::Log;
 use crate::spool::{BLOCK_BYTES, OldestGo, SpoolState, SpoolWriter};
+use crate::state::JobSpoolState;
 
 /// Appended at once, at most.
 const MAX_APPEND_BYTES: u64 = 1024 * 1024;
@@ -67,6 +69,36 @@ impl Spool {
             stalled: None,
             end: Ended::No,
         }
+    }
+
+    /// For another program. Nothing is being appended, nor written down.
+    pub(in crate::keeper) fn save(&self) -> JobSpoolState {
+        JobSpoolState {
+            file: self.file.as_raw_fd(),
+            reader: self.reader.as_raw_fd(),
+            state: self.state,
+        }
+    }
+
+    /// As it was saved; none without its descriptors.
+    pub(in crate::keeper) fn restore(state: JobSpoolState, fds: &mut Inherited) -> Option<Self> {
+        let (file, reader) = (fds.take(Some(state.file))?, fds.take(Some(state.reader))?);
+        let file = Arc::new(File::from(file));
+        let writer = SpoolWriter::at(Arc::clone(&file), state.state);
+        Some(Self {
+            writer: Some(Box::new(writer)),
+            file,
+            reader,
+            state: state.state,
+            told: SpoolState::default(),
+            stalled: None,
+            end: Ended::No,
+        })
+    }
+
+    /// Whether something of it is on its way to the disk.
+    pub(in crate::keeper) fn is_under_way(&self) -> bool {
+        self.writer.is_none() || self.end == Ended::Writing
     }
 
     /// For another reader.

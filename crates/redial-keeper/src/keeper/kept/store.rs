@@ -3,6 +3,7 @@
 //! A record is written beside, fsynced, renamed into place, and the directory fsynced: after that
 //! it survives a loss of power as far as the disk keeps its word.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -81,12 +82,14 @@ impl Store {
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub(in crate::keeper) fn load(&self) -> io::Result<Vec<Record>> {
+    ///
+    /// Jobs that run in this very process, since it has taken another program's place, are left out.
+    pub(in crate::keeper) fn load(&self, running: &HashSet<JobId>) -> io::Result<Vec<Record>> {
         let mut records = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
             match path.extension().and_then(|ending| ending.to_str()) {
-                Some("job") => match self.read(&path) {
+                Some("job") => match self.read(&path, running) {
                     Ok(Some(record)) => records.push(record),
                     Ok(None) => set_aside(&path, "it is no record, or torn"),
                     Err(error) => set_aside(&path, &error.to_string()),
@@ -97,12 +100,13 @@ impl Store {
             }
         }
         self.remove_orphans(&records)?;
+        records.retain(|record| !running.contains(&*record.job));
         Ok(records)
     }
 
     /// Output without a record belongs to a job that was not started, or is forgotten.
     fn remove_orphans(&self, records: &[Record]) -> io::Result<()> {
-        let known: std::collections::HashSet<_> = records
+        let known: HashSet<_> = records
             .iter()
             .map(|record| self.path(&record.job, "log"))
             .collect();
@@ -117,7 +121,7 @@ impl Store {
         Ok(())
     }
 
-    fn read(&self, path: &Path) -> io::Result<Option<Record>> {
+    fn read(&self, path: &Path, running: &HashSet<JobId>) -> io::Result<Option<Record>> {
         let mut options = OpenOptions::new();
         let file = options
             .read(true)
@@ -131,7 +135,7 @@ impl Store {
         if self.path(&record.job, "job") != path {
             return Ok(None);
         }
-        if record.end.is_none() {
+        if record.end.is_none() && !running.contains(&*record.job) {
             self.end_unknown(&mut record)?;
         }
         Ok(Some(record))
@@ -266,7 +270,7 @@ mod tests {
         store.remove(&[3; 16]).unwrap();
         drop(store);
         let store = Store::open(&dir.path().join("jobs")).unwrap();
-        let mut records = store.load().unwrap();
+        let mut records = store.load(&HashSet::new()).unwrap();
         records.sort_by_key(|record| record.job);
         let expected: Vec<Record> = (0..20)
             .filter(|number| *number != 3)
@@ -279,10 +283,10 @@ mod tests {
     fn what_had_not_ended_is_unknown_and_stays_so() {
         let (_dir, store) = store();
         store.write(&record(1, false)).unwrap();
-        let first = store.load().unwrap();
+        let first = store.load(&HashSet::new()).unwrap();
         let end = first[0].end.as_ref().unwrap();
         assert_eq!(end.outcome.status, Status::Unknown);
-        assert_eq!(store.load().unwrap(), first);
+        assert_eq!(store.load(&HashSet::new()).unwrap(), first);
     }
 
     #[test]
@@ -296,14 +300,26 @@ mod tests {
         // A record under another job's name.
         fs::copy(store.path(&[1; 16], "job"), store.path(&[4; 16], "job")).unwrap();
         store.create_log(&[5; 16]).unwrap();
-        assert_eq!(store.load().unwrap().len(), 1);
+        assert_eq!(store.load(&HashSet::new()).unwrap().len(), 1);
         for number in [2, 3] {
             assert!(store.path(&[number; 16], "aside").exists());
             assert!(store.path(&[number; 16], "log").exists());
         }
         assert!(store.path(&[4; 16], "aside").exists());
         assert!(!store.path(&[5; 16], "log").exists(), "nobody's");
-        assert_eq!(store.load().unwrap().len(), 1);
+        assert_eq!(store.load(&HashSet::new()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_runs_on_in_another_program_is_neither_ended_nor_loaded() {
+        let (_dir, store) = store();
+        store.write(&record(1, false)).unwrap();
+        store.create_log(&[1; 16]).unwrap();
+        let running = HashSet::from([[1; 16]]);
+        assert!(store.load(&running).unwrap().is_empty());
+        assert!(store.path(&[1; 16], "log").exists());
+        let bytes = fs::read(store.path(&[1; 16], "job")).unwrap();
+        assert_eq!(Record::from_bytes(&bytes).unwrap().end, None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ fn a_directory_that_cannot_be_used_is_removed_and_does_not_count() {
     let directory = tempfile::tempdir().unwrap();
     let mut root = std::mem::ManuallyDrop::new(CgroupRoot {
         path: directory.path().to_owned(),
-        _lock: std::fs::File::open(directory.path()).unwrap().into(),
+        lock: std::fs::File::open(directory.path()).unwrap().into(),
         made: 0,
         present: 0,
         free: Vec::new(),

@@ -91,6 +91,11 @@ pub(super) fn queries() -> Vec<Entry> {
             "TERM to the tree, KILL after 5000 ms",
         ),
         query("query-remove ready", QueryKind::Remove(job), "forget it"),
+        query(
+            "query-upgrade ready",
+            QueryKind::Upgrade(request),
+            "replace the server's program; the request is named 16 bytes 02",
+        ),
     ]
 }
 

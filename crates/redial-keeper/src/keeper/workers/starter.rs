@@ -1,0 +1,129 @@
+//! A thread that starts commands.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::{Cgroups, Done, Start, Started, Teller, lock};
+use crate::account::{Account, environment};
+use crate::keeper::gate::Gate;
+use crate::keeper::queue::Queue;
+use crate::keeper::time::now;
+use crate::spawn::{self, SpawnError, SpawnRequest, SpawnStage, Spawner, Stdio3};
+use crate::tree::{self, JobCgroup, SpawnTickets, Tree};
+use crate::wire::{Command, Program};
+
+/// Starts what is queued, until the queue is closed.
+pub(super) struct Starter {
+    pub(super) spawner: Spawner,
+    pub(super) account: Option<Arc<Account>>,
+    pub(super) tickets: Arc<SpawnTickets>,
+    pub(super) cgroups: Cgroups,
+    pub(super) gate: Arc<Gate>,
+}
+
+impl Starter {
+    pub(super) fn run(mut self, queue: &Queue<Start>, teller: &Teller) {
+        while let Some(start) = queue.pop() {
+            let serial = start.serial;
+            let ticket = self.tickets.begin();
+            let result = self.start(start).map(Box::new);
+            // A child that failed was reaped by the spawner itself.
+            let ticket = result.is_ok().then_some(ticket);
+            teller.tell(Done::Started(serial, result, ticket));
+        }
+    }
+
+    fn start(&mut self, start: Start) -> Result<Started, SpawnError> {
+        let account = self.account()?;
+        let (uid, mark) = (account.uid, start.mark);
+        let mut request = request(start.command, Arc::clone(&account), &mark);
+        let mut cgroup = self.acquire();
+        request.cgroup = cgroup.as_ref().map(JobCgroup::fd);
+        let gate = Arc::clone(&self.gate);
+        let mut result = gate.start(|| self.spawner.spawn(&request));
+        if result
+            .as_ref()
+            .is_err_and(|error| error.stage == SpawnStage::Cgroup)
+        {
+            self.release(cgroup.take());
+            request.cgroup = None;
+            result = gate.start(|| self.spawner.spawn(&request));
+        }
+        let process = match result {
+            Ok(process) => process,
+            Err(error) => {
+                self.release(cgroup);
+                return Err(error);
+            }
+        };
+        let inode = |end: &Option<OwnedFd>| end.as_ref().and_then(|it| tree::pipe_inode(it).ok());
+        let outputs: Vec<u64> = [&process.stdout, &process.stderr]
+            .into_iter()
+            .filter_map(inode)
+            .collect();
+        let pipes = outputs
+            .iter()
+            .copied()
+            .chain(inode(&process.stdin))
+            .collect();
+        let tree = Tree::new(process.pid, uid, mark).with_pipes(pipes);
+        let tree = match cgroup {
+            Some(cgroup) => tree.with_cgroup(cgroup),
+            None => tree,
+        };
+        Ok(Started {
+            process,
+            tree,
+            outputs,
+            at: now(),
+            account,
+        })
+    }
+
+    /// Our own account, looked up here because that may ask files or the network.
+    fn account(&mut self) -> Result<Arc<Account>, SpawnError> {
+        if let Some(account) = &self.account {
+            return Ok(Arc::clone(account));
+        }
+        let account = Account::own().map_err(|error| SpawnError {
+            stage: SpawnStage::Identity,
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+            path: Vec::new(),
+        })?;
+        Ok(Arc::clone(self.account.insert(Arc::new(account))))
+    }
+
+    /// A cgroup where one can be had. Without, ending a job is best effort.
+    fn acquire(&self) -> Option<JobCgroup> {
+        lock(self.cgroups.as_ref()?).acquire().ok()
+    }
+
+    fn release(&self, cgroup: Option<JobCgroup>) {
+        if let (Some(cgroups), Some(cgroup)) = (&self.cgroups, cgroup) {
+            lock(cgroups).release(cgroup);
+        }
+    }
+}
+
+fn request(command: Command, account: Arc<Account>, mark: &[u8]) -> SpawnRequest {
+    let program = match command.program {
+        Program::Argv(argv) => spawn::Program::Argv(argv.into_iter().map(Vec::from).collect()),
+        Program::Shell(text) => spawn::Program::Shell(text.into()),
+    };
+    let asked: Vec<(Vec<u8>, Vec<u8>)> = command
+        .env
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let env = environment(&account, mark, None, &asked);
+    let mut request = SpawnRequest::new(program, account);
+    request.env = env;
+    request.cwd = command.cwd.map(Vec::from);
+    request.keep_writers = true;
+    request.stdin = if command.stdin {
+        Stdio3::Pipe
+    } else {
+        Stdio3::Null
+    };
+    request
+}
