@@ -174,6 +174,9 @@ impl Job {
             return None;
         }
         self.drop_at = None;
+        // If its policy has struck, it ends all the same, but somebody reads this now: chunks that
+        // went to another job would be sent in its name.
+        self.is_abandoned = false;
         self.holder.replace(who).filter(|before| *before != who)
     }
 
