@@ -6,7 +6,7 @@ mod held;
 mod lines;
 mod running;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -38,10 +38,11 @@ pub(crate) struct ClientSession {
     /// Starts that the connection has no room for yet; bounded by the client's own
     /// limit on jobs.
     waiting: VecDeque<NewJob>,
-    running: HashMap<ChannelId, Running>,
     /// Questions that wait, and those that wait for their answers.
     questions: VecDeque<NewQuery>,
-    asked: HashMap<ChannelId, NewQuery>,
+    asked: BTreeMap<ChannelId, NewQuery>,
+    /// In the order in which another line asks for them again.
+    running: BTreeMap<ChannelId, Running>,
     /// Jobs with controls that the connection had no room for.
     again: Vec<Arc<JobCell>>,
     window: u64,
@@ -65,9 +66,9 @@ impl ClientSession {
             instance: [0; 16],
             resuming: VecDeque::new(),
             waiting: VecDeque::new(),
-            running: HashMap::new(),
+            running: BTreeMap::new(),
             questions: VecDeque::new(),
-            asked: HashMap::new(),
+            asked: BTreeMap::new(),
             again: Vec::new(),
             window,
             goodbye_said: false,
@@ -236,11 +237,11 @@ impl ClientSession {
         }
     }
 
-    /// Another connection holds the job now. If it was reached again a moment ago, that is mostly
+    /// Another connection holds the job now. If it was reached again a moment ago, that may be
     /// what this client itself had said on a line that has dropped since, arriving late.
     fn taken(&mut self, channel: ChannelId, connection: &mut Connection) {
-        let late = |running: &mut Running| running.was_just_resumed();
-        if !self.running.get_mut(&channel).is_some_and(late) {
+        let running = self.running.get_mut(&channel);
+        if !running.is_some_and(Running::is_taken_by_late_words) {
             return self.tell(channel, JobCell::taken_over);
         }
         connection.close(channel, false);
@@ -273,10 +274,9 @@ impl ClientSession {
 
     /// Acknowledged stdin is the server's; there is room for more.
     fn stdin_acknowledged(&mut self, channel: ChannelId, up_to: u64) {
-        let Some(running) = self.running.get_mut(&channel) else {
-            return;
-        };
-        running.stdin_arrived(up_to);
+        if let Some(running) = self.running.get_mut(&channel) {
+            running.stdin_arrived(up_to);
+        }
     }
 }
 

@@ -16,10 +16,10 @@ impl ClientSession {
 
     pub(super) fn hold(&mut self, lost: Lost) -> Held {
         self.suspended = true;
-        let running = self.running.drain().map(|(_, running)| running);
+        let running = std::mem::take(&mut self.running).into_values();
         let running = running.chain(self.resuming.drain(..)).collect();
         let waiting = std::mem::take(&mut self.waiting);
-        let asked = self.asked.drain().map(|(_, mut query)| {
+        let asked = std::mem::take(&mut self.asked).into_values().map(|mut query| {
             query.resent = true;
             query
         });

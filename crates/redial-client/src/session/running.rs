@@ -29,8 +29,11 @@ pub(super) struct Running {
     granted: [u64; 2],
     /// It is asked for again, and not answered yet: the server says where its streams go on.
     pub(super) resuming: bool,
-    /// When it was reached over another line, until it had to be taken back.
+    /// When it was last reached over another line.
     resumed_at: Option<Duration>,
+    /// How often it was asked for on lines that dropped before the answer: so many of our own
+    /// words may still come late.
+    unanswered: u32,
     /// It is asked for because another connection had it.
     taken_back: bool,
 }
@@ -94,6 +97,7 @@ impl Running {
             stdin_ended: false,
             resuming: false,
             resumed_at: None,
+            unanswered: 0,
             taken_back: false,
         }
     }
@@ -103,11 +107,17 @@ impl Running {
         self.resuming || self.attaching
     }
 
-    /// Whether it was reached over another line moments ago; true once for each.
-    pub(super) fn was_just_resumed(&mut self) -> bool {
-        let at = self.resumed_at.take();
-        self.taken_back = at.is_some_and(|at| uptime().saturating_sub(at) < LATE);
+    /// Whether it was taken by words of our own that came late, as far as can be known; true
+    /// once for each.
+    pub(super) fn is_taken_by_late_words(&mut self) -> bool {
+        self.taken_back = self.unanswered > 0 && self.was_just_resumed();
+        self.unanswered -= u32::from(self.taken_back);
         self.taken_back
+    }
+
+    fn was_just_resumed(&self) -> bool {
+        self.resumed_at
+            .is_some_and(|at| uptime().saturating_sub(at) < LATE)
     }
 
     /// Asks for it on a new connection: by its start, as long as nobody knows whether that has
@@ -153,11 +163,22 @@ impl Running {
             })?,
         };
         self.granted = credit;
+        self.count_unanswered();
         self.resuming = true;
         if self.start.is_some() {
             self.offer_stdin(0, channel, connection);
         }
         Ok(channel)
+    }
+
+    /// It was asked for again: what became of the last time?
+    fn count_unanswered(&mut self) {
+        if self.resumed_at.is_some() && !self.was_just_resumed() {
+            self.unanswered = 0;
+        }
+        if self.resuming || self.start.is_some() {
+            self.unanswered = self.unanswered.saturating_add(1);
+        }
     }
 
     /// The server has the job, and says where its streams go on.
