@@ -153,13 +153,13 @@ impl Hub {
         }
     }
 
-    /// Whether everything told so far is with the keeper; if not, wakes `waker` then.
-    pub(crate) fn is_told(&mut self, waker: &Waker) -> bool {
+    /// Wakes `waker` when everything told so far is with the keeper, if it is not: then there is
+    /// room for more.
+    pub(crate) fn wake_when_told(&mut self, waker: &Waker) {
         let told = self.outbox.is_empty();
         if !told && !self.waiting.iter().any(|known| known.will_wake(waker)) {
             self.waiting.push(waker.clone());
         }
-        told
     }
 
     /// Whether sessions may take more from their clients.

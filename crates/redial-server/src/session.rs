@@ -43,8 +43,6 @@ pub(crate) struct FrontSession {
     channels: HashMap<ChannelId, Channel>,
     /// Channels about which the keeper has something to hear.
     dirty: Vec<ChannelId>,
-    /// Stdin the keeper is being told of: acknowledged once it has been.
-    telling: Vec<(ChannelId, u64)>,
     said_goodbye: bool,
     shutting_down: bool,
     /// One connection too many: only told so.
@@ -88,7 +86,6 @@ impl FrontSession {
             stdin,
             channels: HashMap::new(),
             dirty: Vec::new(),
-            telling: Vec::new(),
             said_goodbye: false,
             shutting_down: false,
             turned_away,
@@ -267,7 +264,6 @@ impl FrontSession {
             if state.stdin_told < state.stdin_written {
                 state.stdin_told = state.stdin_written;
                 hub.tell(&ToKeeper::Stdin(self.capability, job, state.stdin_written));
-                self.telling.push((channel, state.stdin_written));
             }
         }
     }
@@ -346,11 +342,7 @@ impl Session for FrontSession {
         let mut hub = self.hub.borrow_mut();
         // A keeper that is gone ends the front; the link's own task sees it.
         let _ = hub.flush();
-        if hub.is_told(cx.waker()) {
-            for (channel, up_to) in self.telling.drain(..) {
-                connection.acknowledge(channel, Stream::Stdin, up_to);
-            }
-        }
+        hub.wake_when_told(cx.waker());
         drop(hub);
         if self.turned_away {
             let text = "the server has as many connections as it takes; try again later";

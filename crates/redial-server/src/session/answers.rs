@@ -52,6 +52,9 @@ impl FrontSession {
                 if let Some(state) = self.channels.get_mut(&channel) {
                     state.release(Stream::Stdin, offset);
                 }
+                // Not when the keeper is told of it: it takes stdin of a job's holder only, and
+                // another may have become that in the meantime.
+                connection.acknowledge(channel, Stream::Stdin, offset);
             }
             Notice::StdinClosed(channel) => connection.stdin_closed(channel),
             Notice::Applied(channel, number) => connection.applied(channel, number),
