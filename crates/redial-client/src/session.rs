@@ -364,6 +364,10 @@ impl Session for ClientSession {
         running.is_some_and(|running| running.stdin.slices(offset, len, out))
     }
 
+    fn has_given_up(&self, channel: ChannelId) -> bool {
+        !self.running.contains_key(&channel)
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Poll<()> {
         if self.take_notes(cx, connection) {
             Poll::Ready(())

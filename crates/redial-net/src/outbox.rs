@@ -58,7 +58,7 @@ impl Outbox {
         T: AsyncWrite + Unpin,
         S: Session + ?Sized,
     {
-        self.drop_frames_without_bytes(session);
+        self.drop_frames_without_bytes(session)?;
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let mut used = 0;
         let mut add = |slice| {
@@ -89,18 +89,34 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
-    fn drop_frames_without_bytes<S: Session + ?Sized>(&mut self, session: &S) {
+    /// # Errors
+    /// The line cannot go on without the bytes.
+    fn drop_frames_without_bytes<S: Session + ?Sized>(&mut self, session: &S) -> io::Result<()> {
         let bytes = &mut self.frame_bytes;
+        let (mut given_up, mut ends_wrong) = (Vec::new(), false);
         self.frames.retain(|frame| {
             let there = match &frame.body {
-                Body::Stream { len, .. } => body_of(frame, session).len() == *len as usize,
-                Body::None | Body::Owned(_) => true,
+                Body::Stream { len, channel, .. } => {
+                    let there = body_of(frame, session).len() == *len as usize;
+                    if !there && session.has_given_up(*channel) {
+                        given_up.push(*channel);
+                    }
+                    there
+                }
+                Body::None | Body::Owned(_) => {
+                    ends_wrong |= given_up.iter().any(|channel| frame.ends(*channel));
+                    !given_up.iter().any(|it| frame.ends_stream_of(*it))
+                }
             };
             if !there {
                 *bytes -= frame_len(frame);
             }
             there
         });
+        if ends_wrong {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
     }
 
     fn advance<S: Session + ?Sized>(&mut self, mut written: usize, session: &S) {

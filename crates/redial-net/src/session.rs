@@ -15,7 +15,8 @@ pub trait Session {
 
     /// Pushes the `len` bytes at `offset` of an outgoing stream to `out`, in at most
     /// [`Slices::MAX`] pieces; false when they are gone, which drops the frame. That may
-    /// only happen for channels that were closed in the meantime.
+    /// only happen for streams that the peer does not wait for any more, and for channels that
+    /// were [given up](Session::has_given_up).
     fn payload<'a>(
         &'a self,
         channel: ChannelId,
@@ -24,6 +25,13 @@ pub trait Session {
         len: usize,
         out: &mut Slices<'a>,
     ) -> bool;
+
+    /// True when bytes of the channel's streams are missing because it was closed in the meantime
+    /// or is another's: then the end of a stream that would follow them is left out as well. If
+    /// an outcome would, there is nothing right to be said any more, and the line is dropped.
+    fn has_given_up(&self, _channel: ChannelId) -> bool {
+        false
+    }
 
     /// False holds the peer back: nothing is read until a later turn says true. The
     /// session wakes its task then.

@@ -178,6 +178,20 @@ pub struct Transmit {
     pub body: Body,
 }
 
+impl Transmit {
+    /// Whether this is the end of a stream: it is wrong without the bytes before it.
+    #[must_use]
+    pub fn ends_stream_of(&self, channel: ChannelId) -> bool {
+        self.head.is(Kind::Eof, channel)
+    }
+
+    /// Whether this is a job's outcome: it is wrong without the bytes before it.
+    #[must_use]
+    pub fn ends(&self, channel: ChannelId) -> bool {
+        self.head.is(Kind::Ended, channel)
+    }
+}
+
 /// What follows a [`Head`] on the wire.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Body {
@@ -231,6 +245,12 @@ impl Head {
         head.bytes[HEADER_BYTES..].copy_from_slice(&value);
         head.len = head.bytes.len() as u8;
         head
+    }
+}
+
+impl Head {
+    fn is(&self, kind: Kind, ChannelId(channel): ChannelId) -> bool {
+        self.bytes[4] == kind as u8 && self.bytes[8..HEADER_BYTES] == channel.to_be_bytes()
     }
 }
 

@@ -326,6 +326,11 @@ impl Session for FrontSession {
             .is_some_and(|state| state.output(stream, offset, len, &self.output, out))
     }
 
+    fn has_given_up(&self, channel: ChannelId) -> bool {
+        let state = self.channels.get(&channel);
+        state.is_some_and(|state| state.is_taken)
+    }
+
     fn wants_input(&self) -> bool {
         self.hub.borrow().has_room()
     }

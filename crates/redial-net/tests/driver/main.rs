@@ -1,11 +1,13 @@
 //! The driver moves every byte, however the transport cuts, and says how it ended.
 
 mod choppy;
+mod leaving;
 mod sides;
 
 use std::time::Duration;
 
 use choppy::Choppy;
+use leaving::Leaving;
 use redial_net::proto::message::GoodbyeCode;
 use redial_net::proto::{Config, Connection, Time};
 use redial_net::{DriveError, Transport, drive};
@@ -61,6 +63,20 @@ async fn the_same_bytes_arrive_when_reads_and_writes_are_cut_anywhere() {
         assert!(asking.output == pattern(200_000), "seed {seed}: stdout");
         assert!(serving.input == pattern(150_000), "seed {seed}: stdin");
     }
+}
+
+#[tokio::test]
+async fn the_end_of_a_stream_that_is_left_does_not_come_without_its_bytes() {
+    let (a, b) = tokio::io::duplex(100);
+    let (mut leaving, mut serving) = (Leaving::default(), Serving::new(0, usize::MAX));
+    let both = async {
+        tokio::join!(
+            drive(a, client(), &mut leaving),
+            drive(b, server(), &mut serving)
+        )
+    };
+    let (left, served) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+    assert!(left.is_ok() && served.is_ok(), "{left:?} {served:?}");
 }
 
 #[tokio::test]

@@ -171,6 +171,14 @@ impl Sender {
         sending.stopped = true;
     }
 
+    /// No more of any stream is sent, its end included.
+    pub(super) fn give_up(&mut self) {
+        for stream in Stream::ALL {
+            self.stop(stream);
+            self.streams[stream.index()].eof = Eof::Sent;
+        }
+    }
+
     /// A stream begins at this offset; nothing of it was made ready.
     pub(super) fn begin(&mut self, stream: Stream, offset: u64) {
         let sending = &mut self.streams[stream.index()];

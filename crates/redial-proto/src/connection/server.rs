@@ -94,6 +94,23 @@ impl Connection {
         self.notice(channel, |channel| channel.notices.holder(holder));
     }
 
+    /// Another client is the holder now: this one is told so, and nothing else of the job that was
+    /// not transmitted yet. False, and nothing is changed, if the outcome was.
+    pub fn taken(&mut self, channel: ChannelId) -> bool {
+        let Some(taken) = self.answerable(channel.0) else {
+            return true;
+        };
+        if taken.state == State::Ended && taken.outcome.take().is_none() {
+            return false;
+        }
+        if taken.state == State::Ended {
+            taken.state = State::Open;
+        }
+        taken.sender.give_up();
+        self.holder(channel, false);
+        true
+    }
+
     /// The child reads no more stdin. What is still under way is dropped.
     pub fn stdin_closed(&mut self, channel: ChannelId) {
         self.notice(channel, |channel| {

@@ -127,6 +127,28 @@ fn the_outcome_waits_for_the_last_byte_and_the_ends() {
 }
 
 #[test]
+fn of_a_taken_job_nothing_is_sent_but_that_it_is() {
+    let (mut server, channel) = server_with_credit(1_000, 1_000);
+    server.data_ready(channel, Stdout, 5).expect("attached");
+    server.eof(channel, Stdout);
+    server.eof(channel, Stderr);
+    server.ended(channel, outcome());
+    assert!(server.taken(channel), "nothing of it was sent");
+    assert_eq!(kinds_said(&mut server), [Kind::Holder]);
+}
+
+#[test]
+fn an_outcome_that_was_sent_is_not_taken_back() {
+    let (mut server, channel) = server_with_credit(1_000, 1_000);
+    server.eof(channel, Stdout);
+    server.eof(channel, Stderr);
+    server.ended(channel, outcome());
+    assert_eq!(kinds_said(&mut server), [Kind::Eof, Kind::Eof, Kind::Ended]);
+    assert!(!server.taken(channel));
+    assert_eq!(kinds_said(&mut server), []);
+}
+
+#[test]
 fn a_stopped_output_is_not_sent_and_says_its_length() {
     let (mut server, channel) = server_with_credit(5, 100);
     let (mut client, _) = open_client();

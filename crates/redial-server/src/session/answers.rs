@@ -82,7 +82,8 @@ impl FrontSession {
         }
         state.is_taken = true;
         state.holds = false;
-        connection.holder(channel, false);
+        // Where the outcome is on its way already, all before it is too, or the driver says so.
+        connection.taken(channel);
     }
 
     /// Answers a start or attach, and makes ready what the job has said so far.
