@@ -44,6 +44,10 @@ pub(crate) struct Line {
 /// Connects and shakes hands, within the timeout.
 pub(crate) async fn open(target: &Target, options: &ConnectOptions) -> Result<Line, ConnectError> {
     let (began, limit) = (Instant::now(), options.connect_timeout);
+    #[cfg(feature = "simulation")]
+    if let Some(dialled) = crate::simulation::dial(target) {
+        return crate::simulation::open(target, options, dialled).await;
+    }
     let (transport, program) = match target {
         Target::Network(host) => return network::open(target, host, options).await,
         Target::Unix(path) => match timeout(limit, dial(target, path.as_deref())).await {
@@ -102,7 +106,7 @@ pub(crate) async fn shake_hands(
     target: &Target,
     options: &ConnectOptions,
     within: Duration,
-    transport: Transport,
+    transport: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     program: Option<Program>,
 ) -> Result<Line, ConnectError> {
     let mut config = Config::client();

@@ -44,6 +44,9 @@ mod redial;
 mod runtime_dir;
 mod session;
 mod shared;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 mod target;
 #[cfg(test)]
 mod tests;

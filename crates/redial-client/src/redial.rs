@@ -191,6 +191,10 @@ impl Waits {
         let mut random = [0; 4];
         // Without random numbers all wait as long, which is no fault.
         let _ = getrandom::fill(&mut random);
+        #[cfg(feature = "simulation")]
+        if let Some(chance) = crate::simulation::chance() {
+            random = chance.to_ne_bytes();
+        }
         let part = f64::from(u32::from_ne_bytes(random)) / f64::from(u32::MAX);
         longest.mul_f64(0.5 + part / 2.0)
     }

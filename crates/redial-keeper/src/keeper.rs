@@ -57,5 +57,7 @@ mod workers;
 
 pub use config::{FrontProgram, KeeperConfig, KeeperError, Limits, NetworkConfig, UpgradeConfig};
 pub use front::FrontHandle;
+#[cfg(feature = "simulation")]
+pub(crate) use turn::simulation;
 pub use turn::{run, run_with};
 pub use upgrade::check_state;

@@ -18,6 +18,13 @@ pub mod outcome;
 pub mod pool;
 pub mod signals;
 pub mod signer;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation {
+    //! What a simulation needs of the keeper.
+
+    pub use crate::keeper::simulation::{Begun, Keeper, Rest, Walk};
+}
 pub mod spawn;
 pub mod spool;
 mod state;

@@ -14,6 +14,9 @@ mod notice;
 mod readers;
 mod session;
 mod source;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 mod translate;
 
 pub use front::{FrontError, front};

@@ -62,6 +62,10 @@ impl Sent {
 
 /// On a clock that counts sleep, as the server's does that remembers jobs.
 fn uptime() -> Duration {
+    #[cfg(feature = "simulation")]
+    if let Some(uptime) = crate::simulation::uptime() {
+        return uptime;
+    }
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     // It is never negative.
     Duration::try_from(now).unwrap_or_default()

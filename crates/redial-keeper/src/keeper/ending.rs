@@ -135,6 +135,10 @@ impl Ending {
 
     /// To the process group, as long as the process has not been reaped.
     pub(super) fn signal_group(&self, signal: i32) -> io::Result<()> {
+        #[cfg(feature = "simulation")]
+        if super::simulation::signal(self.tree.root(), signal) {
+            return Ok(());
+        }
         self.tree.signal_group(signal)
     }
 
@@ -187,6 +191,12 @@ impl Ending {
     pub(super) fn look_at_exit(&mut self, now: Millis) {
         use rustix::process::{WaitId, WaitIdOptions, waitid};
         let Some(pidfd) = &self.pidfd else { return };
+        #[cfg(feature = "simulation")]
+        if let Some(process) = super::simulation::process(self.tree.root()) {
+            let Some(exit) = process.exit else { return };
+            self.exit = Some((Some(exit), now));
+            return self.begin_last_rounds();
+        }
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status = match waitid(WaitId::PidFd(pidfd.as_fd()), look) {
             Ok(Some(status)) => status,

@@ -60,6 +60,12 @@ impl<T> Queue<T> {
         lock(&self.items).pop_front()
     }
 
+    /// Whether the next who comes would have to wait.
+    #[cfg(feature = "simulation")]
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.items).is_empty()
+    }
+
     /// Ends the threads that wait. What is still queued is nobody's any more.
     pub(super) fn close(&self) {
         *lock(&self.wake) = None;

@@ -27,6 +27,9 @@ use crate::signals;
 use crate::tree::{OrphanReaper, SpawnTickets};
 use crate::wire::{Capability, JobId};
 
+#[cfg(feature = "simulation")]
+pub(crate) mod simulation;
+
 /// Waits in the outbox at most, before jobs are told no more and requests wait.
 pub(super) const MAX_OUTBOX_BYTES: usize = 256 * 1024;
 /// All that the keeper holds.

@@ -29,6 +29,9 @@ use crate::state::CgroupState;
 use crate::tree::{self, CgroupRoot, Holder, Reached, SpawnTicket, SpawnTickets, Tree};
 use crate::wire::{Capability, Command};
 
+#[cfg(feature = "simulation")]
+pub(super) mod simulation;
+
 /// Two, so that one program on a dead file system does not stop all starts.
 const SPAWNERS: usize = 2;
 
