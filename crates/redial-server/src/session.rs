@@ -298,7 +298,8 @@ impl Session for FrontSession {
             }
             Event::Goodbye(goodbye) => {
                 tracing::debug!(code = goodbye.code, "the client says goodbye");
-                let channels: Vec<_> = self.channels.keys().copied().collect();
+                let mut channels: Vec<_> = self.channels.keys().copied().collect();
+                channels.sort_unstable();
                 for channel in channels {
                     self.close(channel, false);
                 }

@@ -55,7 +55,7 @@ impl Front {
             stdin: Rc::new(StdinView::map(stdin, settings.stdin_chunks)?),
         };
         let link = Rc::new(link);
-        let mut hub = Hub::new(Rc::clone(&link), settings);
+        let mut hub = Hub::new(Rc::clone(&link), settings, Rc::clone(&pools.output));
         hub.tell(&ToKeeper::Ready(VERSION));
         hub.flush()?;
         Ok(Ok(Front {
@@ -85,7 +85,7 @@ impl Front {
             for message in decode_packet::<ToFront>(&self.packet[..len]) {
                 match message.map_err(io::Error::other)? {
                     ToFront::Connection(capability, _) => self.waiting.push(capability),
-                    message => self.hub.borrow_mut().dispatch(message),
+                    message => self.hub.borrow_mut().dispatch(message, None),
                 }
             }
         }

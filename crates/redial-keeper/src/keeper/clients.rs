@@ -175,12 +175,13 @@ impl Keeper<'_> {
             .values_mut()
             .for_each(|starting| starting.leave(who));
         let reads = |job: &Job| job.readers.contains(&who) || job.holder == Some(who);
-        let serials: Vec<Serial> = self
+        let mut serials: Vec<Serial> = self
             .jobs
             .iter()
             .filter(|(_, job)| reads(job))
             .map(|(serial, _)| *serial)
             .collect();
+        serials.sort_unstable();
         for serial in serials {
             self.leave(serial, who, Leaves::All, 0);
         }
@@ -210,7 +211,8 @@ impl Keeper<'_> {
             clients.iter().for_each(|who| starting.leave(*who));
             starting.grace_ms = grace_ms;
         }
-        let serials: Vec<Serial> = self.jobs.keys().copied().collect();
+        let mut serials: Vec<Serial> = self.jobs.keys().copied().collect();
+        serials.sort_unstable();
         for serial in serials {
             clients
                 .iter()

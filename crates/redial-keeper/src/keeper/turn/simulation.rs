@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -14,14 +15,17 @@ use crate::keeper::front::{Front, FrontHandle};
 use crate::keeper::grant::Client;
 use crate::keeper::ground::Ground;
 use crate::keeper::job::Job;
+use crate::keeper::kept::Keeping;
 use crate::keeper::listener::Reserve;
 use crate::keeper::poll::{Serial, Token};
 use crate::keeper::records::Records;
 use crate::keeper::requests::PendingCommand;
 use crate::keeper::shutdown::Phase;
 use crate::keeper::time::Millis;
+use crate::keeper::upgrade::Upgrades;
 use crate::keeper::workers::simulation::Bench;
 use crate::keeper::workers::{Done, Start, Started, Walk as Errand, Walked, Workers};
+use crate::account::Account;
 use crate::outcome::Exit;
 use crate::spawn::Spawned;
 use crate::tree::{OrphanReaper, Reached, SpawnTickets, Tree};
@@ -143,6 +147,7 @@ fn place(token: Token) -> (u8, u64) {
         Token::Stdin(serial) => (9, serial),
         Token::Stdout(serial) => (10, serial),
         Token::Stderr(serial) => (11, serial),
+        Token::Hangup => (12, 0),
     }
 }
 
@@ -152,6 +157,7 @@ pub struct Keeper<'a> {
     bench: Bench,
     tokens: Vec<Token>,
     next_pid: i32,
+    account: Arc<Account>,
     /// Of pipes that are never to end.
     _ends: [OwnedFd; 2],
 }
@@ -175,11 +181,13 @@ impl<'a> Keeper<'a> {
     ) -> io::Result<Self> {
         let tickets = SpawnTickets::new();
         let (workers, bench) = Workers::simulated(limits.jobs as usize, &tickets)?;
-        let mut ground = Ground::new(limits, workers)?;
+        let mut ground = Ground::new(limits, workers, None)?;
         ground.now = now;
         let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
         let ((shutdown, end), (children, other_end)) = (pipe_with(flags)?, pipe_with(flags)?);
         let real = Real {
+            keeping: Keeping::nowhere("a simulation has no disk".to_owned()),
+            upgrades: Upgrades::new(None),
             records: Records::new(ground.limits.ended_records, ground.limits.ended_ms),
             ground,
             instance,
@@ -220,6 +228,13 @@ impl<'a> Keeper<'a> {
             bench,
             tokens: Vec::new(),
             next_pid: FIRST_PID,
+            account: Arc::new(Account {
+                name: b"ada".to_vec(),
+                uid: 1,
+                gid: 1,
+                home: b"/".to_vec(),
+                shell: b"/bin/sh".to_vec(),
+            }),
             _ends: [end, other_end],
         })
     }
@@ -312,6 +327,7 @@ impl<'a> Keeper<'a> {
             tree: Tree::new(pid, 1, mark),
             outputs: Vec::new(),
             at: self.real.ground.now,
+            account: Arc::clone(&self.account),
         };
         let done = Done::Started(serial, Ok(Box::new(started)), None);
         self.bench.tell(done);
