@@ -18,6 +18,19 @@ use crate::front::{Pools, converse};
 use crate::hub::Hub;
 use crate::session::FrontSession;
 
+/// What the keeper has said to fronts, of what says how far they were tried.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Said {
+    /// A job that ran already was attached to.
+    pub attached: u64,
+    /// Of those, some that had ended.
+    pub ended: u64,
+    /// A job was taken from another connection.
+    pub taken: u64,
+    /// A start or attach was refused.
+    pub refused: u64,
+}
+
 /// A front, from the keeper's welcome until it is dropped, which ends its connections without
 /// a word.
 #[derive(Debug)]
@@ -28,6 +41,8 @@ pub struct Front {
     instance: [u8; 16],
     packet: Vec<u8>,
     serving: BTreeMap<Capability, JoinHandle<()>>,
+    /// Since somebody last took it.
+    pub said: Said,
     /// Handed over by the keeper, and not taken yet.
     pub waiting: Vec<Capability>,
 }
@@ -65,6 +80,7 @@ impl Front {
             instance: instance.into(),
             packet,
             serving: BTreeMap::new(),
+            said: Said::default(),
             waiting: Vec::new(),
         }))
     }
@@ -85,7 +101,10 @@ impl Front {
             for message in decode_packet::<ToFront>(&self.packet[..len]) {
                 match message.map_err(io::Error::other)? {
                     ToFront::Connection(capability, _) => self.waiting.push(capability),
-                    message => self.hub.borrow_mut().dispatch(message, None),
+                    message => {
+                        self.said.count(&message);
+                        self.hub.borrow_mut().dispatch(message, None);
+                    }
                 }
             }
         }
@@ -124,6 +143,20 @@ impl Drop for Front {
     fn drop(&mut self) {
         for task in self.serving.values() {
             task.abort();
+        }
+    }
+}
+
+impl Said {
+    fn count(&mut self, message: &ToFront) {
+        match message {
+            ToFront::Attached(_, _, false, snapshot) => {
+                self.attached += 1;
+                self.ended += u64::from(snapshot.outcome.is_some());
+            }
+            ToFront::HolderLost(..) => self.taken += 1,
+            ToFront::Refused(..) => self.refused += 1,
+            _ => {}
         }
     }
 }

@@ -1,0 +1,47 @@
+//! Nothing is lost, doubled, or run twice, whatever happens to lines and fronts.
+//!
+//! `REDIAL_SIM_SEEDS=100000` runs more seeds than usual, `REDIAL_SIM_SEED=17` that one alone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use redial_sim::{Report, Tally, run, story};
+
+const SEEDS: u64 = 2_000;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+/// Runs a seed. One that fails is named.
+fn good(seed: u64) -> Report {
+    let failed = |wrong| {
+        panic!("{wrong}\nseed {seed} failed; REDIAL_SIM_SEED={seed} shows it again");
+    };
+    match catch_unwind(AssertUnwindSafe(|| run(seed))) {
+        Ok(Ok(report)) => report,
+        Ok(Err(wrong)) => failed(wrong),
+        Err(_) => failed("it panicked, as is said above".to_owned()),
+    }
+}
+
+#[test]
+fn every_byte_signal_and_outcome_is_there_once_whatever_drops() {
+    if let Some(seed) = number("REDIAL_SIM_SEED") {
+        println!("{}", story(seed));
+        good(seed);
+        return;
+    }
+    let mut sum = Tally::default();
+    for seed in 0..number("REDIAL_SIM_SEEDS").unwrap_or(SEEDS) {
+        sum += good(seed).tally;
+    }
+    println!("{sum}");
+}
+
+#[test]
+fn a_seed_is_always_the_same_run() {
+    for seed in 0..40 {
+        assert_eq!(good(seed), good(seed), "seed {seed}");
+    }
+}
