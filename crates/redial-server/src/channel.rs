@@ -82,8 +82,8 @@ impl Channel {
     /// Forgets the chunks that end at or before `offset`: the keeper takes them back.
     pub(crate) fn release(&mut self, stream: Stream, offset: u64) {
         match &mut self.source {
-            Source::Copies(buffers) if stream != Stream::Stdin => {
-                buffers.release(stream as u8, offset);
+            Source::Copies(copies) if stream != Stream::Stdin => {
+                copies.buffers.release(stream as u8, offset);
             }
             Source::File(file) if stream != Stream::Stdin => {
                 file.buffers.release(stream as u8, offset);
@@ -108,7 +108,7 @@ impl Channel {
     ) -> bool {
         let buffers = match &self.source {
             Source::Pool => return self.pooled(stream, offset, len, pool, out),
-            Source::Copies(buffers) => buffers,
+            Source::Copies(copies) => &copies.buffers,
             Source::File(file) => &file.buffers,
             Source::Nothing => return false,
         };

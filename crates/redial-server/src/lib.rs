@@ -13,10 +13,10 @@ mod network;
 mod notice;
 mod readers;
 mod session;
-mod source;
 #[cfg(feature = "simulation")]
 #[doc(hidden)]
 pub mod simulation;
+mod source;
 mod translate;
 
 pub use front::{FrontError, front};

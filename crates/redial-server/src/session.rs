@@ -295,6 +295,7 @@ impl Session for FrontSession {
                 up_to,
             } => {
                 self.acknowledged(channel, stream, up_to);
+                self.say_left_out(connection, channel, false);
             }
             Event::Goodbye(goodbye) => {
                 tracing::debug!(code = goodbye.code, "the client says goodbye");

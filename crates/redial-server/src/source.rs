@@ -22,11 +22,68 @@ pub(crate) enum Source {
     #[default]
     Pool,
     /// What came while this channel read along.
-    Copies(Buffers),
+    Copies(Copies),
     /// The file of a kept job.
     File(Box<FileSource>),
     /// Nothing of them is wanted.
     Nothing,
+}
+
+/// What a channel that reads along is given. When it takes too little of that, it is given nothing
+/// more until it has taken all, and then goes on behind what went meanwhile.
+#[derive(Debug)]
+pub(crate) struct Copies {
+    pub(crate) buffers: Buffers,
+    /// Up to where it has gone without this channel.
+    left_out: Option<[u64; 2]>,
+}
+
+impl Copies {
+    /// From these offsets on.
+    pub(crate) fn new(from: [u64; 2]) -> Self {
+        Self {
+            buffers: Buffers::new(from),
+            left_out: None,
+        }
+    }
+
+    /// Takes what comes, or leaves it out: false.
+    pub(crate) fn add(&mut self, copy: &Copy) -> bool {
+        let is_full = self.buffers.len() + copy.bytes.len() > MAX_COPIED_BYTES;
+        if self.left_out.is_none() && is_full {
+            self.left_out = Some(self.buffers.ends());
+        }
+        let (Some(left_out), Some(index)) = (&mut self.left_out, index(copy.stream)) else {
+            self.buffers.add(copy);
+            return true;
+        };
+        if let Some(at) = left_out.get_mut(index) {
+            *at = copy.offset + copy.bytes.len() as u64;
+        }
+        false
+    }
+
+    /// When all was taken that had been given, or there is nothing more to be given: up to where
+    /// it goes on.
+    pub(crate) fn go_on(&mut self, is_over: bool) -> Option<[u64; 2]> {
+        let is_taken = self.buffers.len() == 0;
+        let at = self.left_out.filter(|_| is_taken || is_over)?;
+        if is_taken {
+            self.left_out = None;
+            self.buffers = Buffers::new(at);
+        }
+        Some(at)
+    }
+
+    /// Behind what has come, given or left out.
+    #[cfg(test)]
+    pub(crate) fn ends(&self) -> [u64; 2] {
+        self.left_out.unwrap_or_else(|| self.buffers.ends())
+    }
+}
+
+fn index(stream: u8) -> Option<usize> {
+    usize::from(stream).checked_sub(1)
 }
 
 /// Bytes of one output.
@@ -82,14 +139,6 @@ impl Buffers {
         let len = len.min(buffer.bytes.len());
         buffer.bytes.drain(..len);
         buffer.start += len as u64;
-    }
-
-    /// All of it goes.
-    pub(crate) fn clear(&mut self) {
-        for buffer in &mut self.0 {
-            buffer.start += buffer.bytes.len() as u64;
-            buffer.bytes = VecDeque::new();
-        }
     }
 
     /// Behind the last bytes.
@@ -253,7 +302,24 @@ mod tests {
         assert_eq!(buffers.len(), 7);
         buffers.add(&copy(1, 500, b"behind a gap"));
         assert!(!found(&buffers, 1, 105, 1) && found(&buffers, 1, 500, 12));
-        buffers.clear();
-        assert_eq!(buffers.len(), 0);
+    }
+
+    #[test]
+    fn whoever_takes_too_little_goes_on_behind_what_went_meanwhile() {
+        let mut copies = Copies::new([0, 5]);
+        let long = vec![7; MAX_COPIED_BYTES];
+        assert!(copies.add(&copy(1, 0, &long)));
+        assert!(!copies.add(&copy(2, 5, b"x")));
+        assert!(!copies.add(&copy(1, long.len() as u64, b"yz")));
+        let behind = [long.len() as u64 + 2, 6];
+        assert_eq!((copies.go_on(false), copies.ends()), (None, behind));
+        copies.buffers.release(1, 10);
+        assert!(!copies.add(&copy(2, 6, b"x")), "not before all is taken");
+        copies.buffers.release(1, long.len() as u64);
+        let behind = [behind[0], 7];
+        assert_eq!(copies.go_on(false), Some(behind));
+        assert!(copies.add(&copy(2, 7, b"z")));
+        assert_eq!(copies.ends(), [behind[0], 8]);
+        assert_eq!(copies.go_on(true), None);
     }
 }

@@ -19,10 +19,12 @@ impl ClientSession {
         let running = std::mem::take(&mut self.running).into_values();
         let running = running.chain(self.resuming.drain(..)).collect();
         let waiting = std::mem::take(&mut self.waiting);
-        let asked = std::mem::take(&mut self.asked).into_values().map(|mut query| {
-            query.resent = true;
-            query
-        });
+        let asked = std::mem::take(&mut self.asked)
+            .into_values()
+            .map(|mut query| {
+                query.resent = true;
+                query
+            });
         let queries = asked.chain(self.questions.drain(..)).collect();
         Held::new(Arc::clone(&self.shared), running, waiting, queries, lost)
     }

@@ -18,7 +18,7 @@ impl FrontSession {
             Notice::Answer(channel, reply) => {
                 connection.answered(channel, translate::answer(reply));
             }
-            Notice::Copied(channel, copies) => self.copied(connection, channel, copies),
+            Notice::Copied(channel, copies) => self.copied(connection, channel, &copies),
             Notice::Spooled(channel, state) => self.spooled(channel, state),
             Notice::Kept(channel, log, state) => self.kept(channel, log, state),
             Notice::Loaded(channel, loaded) => self.loaded(connection, channel, loaded),

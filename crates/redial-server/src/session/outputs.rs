@@ -11,7 +11,7 @@ use redial_net::proto::{ChannelId, Connection, Stream};
 use super::FrontSession;
 use super::answers::{data_ready, replay};
 use crate::notice::Notice;
-use crate::source::{Buffers, Copy, FileSource, Loaded, MAX_COPIED_BYTES, Source, load};
+use crate::source::{Copies, Copy, FileSource, Loaded, Source, load};
 
 const OUTPUTS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 
@@ -67,12 +67,14 @@ impl FrontSession {
         }
         let (Some(spool), Some(mut reader)) = (snapshot.spool, reader) else {
             if copies.is_some() {
-                state.source = Source::Copies(Buffers::new(from));
+                state.source = Source::Copies(Copies::new(from));
             }
             // The same in the order in which it came; copies are bytes of their own.
             replay(connection, channel, snapshot, from);
-            for copy in copies.into_iter().flatten() {
-                self.keep_copy(channel, &copy);
+            if let Source::Copies(kept) = &mut state.source {
+                for copy in copies.into_iter().flatten() {
+                    kept.buffers.add(&copy);
+                }
             }
             return;
         };
@@ -95,41 +97,43 @@ impl FrontSession {
         self.say_ends(connection, channel);
     }
 
-    fn keep_copy(&mut self, channel: ChannelId, copy: &Copy) {
-        if let Some(state) = self.channels.get_mut(&channel)
-            && let Source::Copies(buffers) = &mut state.source
-        {
-            buffers.add(copy);
-        }
-    }
-
-    /// More has come for one that reads along. Whoever does not take it loses it, and is told.
+    /// More has come for one that reads along. What is too much for it is left out.
     pub(super) fn copied(
         &mut self,
         connection: &mut Connection,
         channel: ChannelId,
-        copies: Vec<Copy>,
+        copies: &[Copy],
     ) {
         let Some(state) = self.channels.get_mut(&channel) else {
             return;
         };
-        let Source::Copies(buffers) = &mut state.source else {
+        let Source::Copies(kept) = &mut state.source else {
             return;
         };
-        let more: usize = copies.iter().map(|copy| copy.bytes.len()).sum();
-        if buffers.len() + more > MAX_COPIED_BYTES {
-            for copy in &copies {
-                buffers.add(copy);
+        for copy in copies {
+            if kept.add(copy) {
+                data_ready(connection, channel, copy.stream, copy.bytes.len() as u64);
             }
-            buffers.clear();
-            for (stream, end) in OUTPUTS.into_iter().zip(buffers.ends()) {
+        }
+    }
+
+    /// Tells one that reads along what was left out, when it has taken all else, or when nothing
+    /// more will come.
+    pub(super) fn say_left_out(
+        &mut self,
+        connection: &mut Connection,
+        channel: ChannelId,
+        is_over: bool,
+    ) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        if let Source::Copies(copies) = &mut state.source
+            && let Some(at) = copies.go_on(is_over)
+        {
+            for (stream, end) in OUTPUTS.into_iter().zip(at) {
                 connection.missed(channel, stream, 0, end);
             }
-            return;
-        }
-        for copy in copies {
-            data_ready(connection, channel, copy.stream, copy.bytes.len() as u64);
-            self.keep_copy(channel, &copy);
         }
     }
 
@@ -148,8 +152,9 @@ impl FrontSession {
         let Some(state) = self.channels.get_mut(&channel) else {
             return;
         };
-        if let Source::Copies(buffers) = &mut state.source {
-            let buffers = std::mem::take(buffers);
+        if let Source::Copies(copies) = &mut state.source {
+            // What was left out of it is read there, like all that follows.
+            let buffers = std::mem::take(&mut copies.buffers);
             let at = buffers.ends();
             let mut reader = SpoolReader::new(log);
             reader.want(at);
@@ -237,7 +242,10 @@ impl FrontSession {
                 file.ended[index] = true;
                 self.say_ends(connection, channel);
             }
-            _ => connection.eof(channel, stream),
+            _ => {
+                self.say_left_out(connection, channel, true);
+                connection.eof(channel, stream);
+            }
         }
     }
 

@@ -94,6 +94,38 @@ fn several_read_along_and_hold_nothing_back() {
 }
 
 #[test]
+fn whoever_reads_along_too_slowly_loses_a_part_and_is_told_which() {
+    let server = TestServer::start();
+    let text = "echo up; read x; head -c 60000000 /dev/zero; echo end; exit 6";
+    let mut holder = server.run().args(["-c", text]).spawn();
+    let mut stdin = holder.stdin.take().unwrap();
+    let mut seen = holder.stdout.take().unwrap();
+    let mut line = [0; 3];
+    seen.read_exact(&mut line).unwrap();
+    let name = printed(&["ps", "-q", &server.target()]);
+    let began = std::time::Instant::now();
+    let slow = Redial::bare(["attach", name.trim_end()]).spawn();
+    until(&server, "read", |job| job["readers"] == 2);
+    let pid = rustix::process::Pid::from_child(&slow);
+    let signal = |signal| rustix::process::kill_process(pid, signal).unwrap();
+    signal(rustix::process::Signal::STOP);
+    stdin.write_all(b"go\n").unwrap();
+    let mut rest = Vec::new();
+    seen.read_to_end(&mut rest).unwrap();
+    assert_eq!(
+        (wait(&mut holder), rest.len()),
+        (6, 60_000_004),
+        "nobody slows it down"
+    );
+    signal(rustix::process::Signal::CONT);
+    let ran = finish(slow, began);
+    assert_eq!(ran.code, 125);
+    assert!(ran.stdout.len() < 60_000_004, "{}", ran.stdout.len());
+    let named = ran.stderr.contains("note: bytes ") && ran.stderr.contains("of stdout are gone");
+    assert!(named, "{}", ran.stderr);
+}
+
+#[test]
 fn a_job_is_taken_with_its_stdin_and_whoever_held_it_is_told() {
     let server = TestServer::start();
     let mut former = server.run().args(["-c", "echo up; cat; exit 8"]).spawn();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::Keeper as Real;
+use crate::account::Account;
 use crate::keeper::config::Limits;
 use crate::keeper::front::{Front, FrontHandle};
 use crate::keeper::grant::Client;
@@ -25,7 +26,6 @@ use crate::keeper::time::Millis;
 use crate::keeper::upgrade::Upgrades;
 use crate::keeper::workers::simulation::Bench;
 use crate::keeper::workers::{Done, Start, Started, Walk as Errand, Walked, Workers};
-use crate::account::Account;
 use crate::outcome::Exit;
 use crate::spawn::Spawned;
 use crate::tree::{OrphanReaper, Reached, SpawnTickets, Tree};
