@@ -54,6 +54,9 @@ pub(crate) struct State {
     /// Requests for an upgrade that are done, with this one.
     #[n(12)]
     pub(crate) upgrades: Vec<ByteArray<16>>,
+    /// What children get (proc(5), oom_score_adj), where the keeper has changed its own.
+    #[n(13)]
+    pub(crate) oom_score: Option<i32>,
 }
 
 /// A pool: its memory, and how large it is.

@@ -188,6 +188,37 @@ fn a_command_started_after_an_upgrade_sees_three_descriptors_and_no_signal_block
 }
 
 #[test]
+fn the_keeper_goes_last_when_memory_runs_out_and_its_children_do_not() {
+    let it = Replaceable::start();
+    let own = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+    // It takes more than to be root (CAP_SYS_RESOURCE), which containers mostly do not have.
+    let tried = "echo -999 > /proc/self/oom_score_adj";
+    let tried = std::process::Command::new("sh")
+        .args(["-c", tried])
+        .output();
+    let may_protect = tried.unwrap().status.success();
+    if !may_protect {
+        support::skip("that the keeper goes last: oom_score_adj cannot be lowered here");
+    }
+    let of = |pid: u32| fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+    for _ in 0..3 {
+        let ran = it
+            .server
+            .run()
+            .args(["-n", "-c", "cat /proc/self/oom_score_adj"])
+            .ran();
+        assert_eq!(String::from_utf8(ran.stdout).unwrap(), own);
+        let front = support::processes::descendants(it.server.pid());
+        let front = front.iter().find(|it| it.arguments.contains("--front"));
+        assert_eq!(of(front.unwrap().pid), own);
+        if may_protect {
+            assert_eq!(of(it.server.pid()), "-999\n");
+        }
+        assert_eq!(it.upgrade().code, 0);
+    }
+}
+
+#[test]
 fn a_private_server_is_not_upgraded() {
     let refused = Redial::bare(["upgrade", "local:"]).ran();
     assert_eq!(refused.code, 125);

@@ -43,6 +43,7 @@ impl ProgramStarter {
             .stderr(Stdio::inherit())
             .process_group(0);
         let mut child = command.spawn()?;
+        crate::spawn::oom::give_back(child.id());
         let pid = Pid::from_child(&child);
         match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => Ok(FrontHandle {

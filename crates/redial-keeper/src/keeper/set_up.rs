@@ -17,12 +17,15 @@ use crate::signals;
 use crate::tree::{CgroupRoot, SpawnTickets, become_subreaper};
 
 /// Before any thread: they inherit the mask. Gives what tells of children's ends.
-pub(super) fn set_up_process() -> Result<OwnedFd, KeeperError> {
+pub(super) fn set_up_process(resumed: Option<&Resumed>) -> Result<OwnedFd, KeeperError> {
     let children = signals::child_exits().map_err(KeeperError::setup("take SIGCHLD"))?;
     signals::ignore_sigpipe().map_err(KeeperError::setup("ignore SIGPIPE"))?;
     // A limit on the size of files is an error of the write that meets it.
     signals::ignore_sigxfsz().map_err(KeeperError::setup("ignore SIGXFSZ"))?;
     become_subreaper().map_err(KeeperError::setup("become a subreaper"))?;
+    if let Err(error) = crate::spawn::oom::protect(resumed.and_then(Resumed::oom_score)) {
+        tracing::debug!(%error, "no protection from the end by lack of memory");
+    }
     if let Err(error) = crate::spawn::raise_descriptor_limit() {
         tracing::warn!(%error, "the limit on open files stays as it is");
     }

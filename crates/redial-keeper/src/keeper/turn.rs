@@ -129,8 +129,8 @@ impl<'a> Keeper<'a> {
         if private && stdio.is_none() {
             return Err(KeeperError::NothingToServe);
         }
-        let children = set_up_process()?;
         let mut resumed = take_state()?;
+        let children = set_up_process(resumed.as_ref())?;
         let instance = instance(resumed.as_ref())?;
         let tickets = SpawnTickets::new();
         let mut ground = set_up(limits, &instance, &tickets, &mut resumed)

@@ -24,6 +24,8 @@ pub(super) struct Plan<'a> {
     pub(super) slots: [c_int; 3],
     /// The soft and hard limit on descriptors from before the keeper raised it.
     pub(super) nofile: Option<[u64; 2]>,
+    /// What is written to /proc/self/oom_score_adj, where the keeper has changed its own.
+    pub(super) oom: Option<[u8; 8]>,
     pub(super) failure: Option<Failure>,
 }
 
@@ -145,10 +147,26 @@ fn set_limits(plan: &Plan<'_>) -> Step {
     if let Some(limit) = &plan.nofile {
         set_limit(libc::RLIMIT_NOFILE as usize, limit)?;
     }
+    if let Some(text) = &plan.oom {
+        write_oom(text)?;
+    }
     for &(resource, soft, hard) in &plan.request.limits {
         set_limit(resource as usize, &[soft, hard])?;
     }
     Ok(())
+}
+
+fn write_oom(text: &[u8; 8]) -> Step {
+    let path = c"/proc/self/oom_score_adj".as_ptr() as usize;
+    let flags = (libc::O_WRONLY | libc::O_CLOEXEC) as usize;
+    // AT_FDCWD is negative: as the kernel's calls have it, extended.
+    let here = libc::AT_FDCWD as isize as usize;
+    let stage = SpawnStage::Limits;
+    let fd = value(stage, libc::SYS_openat, [here, path, flags, 0, 0, 0])?;
+    let bytes = text.as_ptr() as usize;
+    let written = at(stage, libc::SYS_write, [fd, bytes, text.len(), 0, 0, 0]);
+    at(stage, libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
+    written
 }
 
 fn set_limit(resource: usize, limit: &[u64; 2]) -> Step {
@@ -254,10 +272,18 @@ fn exec(image: &Image) -> Result<core::convert::Infallible, Failure> {
 
 #[inline(always)]
 fn at(stage: SpawnStage, number: libc::c_long, args: [usize; 6]) -> Step {
+    match value(stage, number, args) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
+#[inline(always)]
+fn value(stage: SpawnStage, number: libc::c_long, args: [usize; 6]) -> Result<usize, Failure> {
     // SAFETY: every caller above passes the arguments its call wants, pointing
     // into the plan or its own frame.
     match unsafe { call(number, args) } {
-        Ok(_) => Ok(()),
+        Ok(value) => Ok(value),
         Err(errno) => Err(Failure {
             stage,
             errno,

@@ -15,6 +15,7 @@ mod child;
 mod ends;
 mod image;
 mod interpreter;
+pub(crate) mod oom;
 mod request;
 mod stack;
 mod sys;
@@ -69,6 +70,7 @@ impl Spawner {
             image: &image,
             slots: filled.numbers(),
             nofile: ORIGINAL_NOFILE.get().copied(),
+            oom: oom::text(),
             failure: None,
         };
         let (pid, pidfd) = clone_child(&self.stack, &mut plan)?;

@@ -206,6 +206,7 @@ fn example() -> State {
         records: vec![unread, read],
         forgotten_at: Some(30),
         upgrades: vec![[6; 16].into()],
+        oom_score: Some(-100),
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
 mod asked;
+mod full;
 mod kept;
 mod read;
 mod records;

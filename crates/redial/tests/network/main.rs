@@ -12,6 +12,7 @@ mod hosts;
 mod keys;
 mod lab;
 mod listeners;
+mod outlives;
 mod policy;
 mod proxy;
 mod revocation;

@@ -66,6 +66,11 @@ impl Sshd {
         Err("sshd does not start here".to_owned())
     }
 
+    /// Where it listens, on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What a command prints, if this key from this address is let in.
     pub(crate) fn run(&self, who: &str, key: &Path, source: &str, text: &str) -> Option<String> {
         let mut ssh = Command::new("ssh");

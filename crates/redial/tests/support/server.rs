@@ -41,6 +41,21 @@ impl TestServer {
         server
     }
 
+    /// A server that accepts, started by another program that is given it as its last arguments;
+    /// its jobs are kept in this directory.
+    pub(crate) fn inside(mut command: Command, dir: TempDir, state: &Path) -> Self {
+        command.arg(binary());
+        let child = serve_by(command, &dir, &[], state);
+        let server = TestServer { child, dir };
+        server.accepts();
+        server
+    }
+
+    /// Where it keeps its state, if it was started [inside](Self::inside) something.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
     /// Another in its place, with the same directories, when it has ended.
     pub(crate) fn begin_again(&mut self) {
         self.child = serve(&binary(), &self.dir, &[]);
@@ -117,13 +132,16 @@ impl Drop for TestServer {
 }
 
 fn serve(program: &Path, dir: &TempDir, args: &[&str]) -> Child {
+    serve_by(Command::new(program), dir, args, dir.path())
+}
+
+fn serve_by(mut command: Command, dir: &TempDir, args: &[&str], state: &Path) -> Child {
     let mut listen = OsString::from("unix:");
     listen.push(socket_in(dir.path()));
-    let mut command = Command::new(program);
     command.args(["serve", "--listen"]).arg(listen).args(args);
     command
         .env_remove("REDIAL_LOG")
-        .env("REDIAL_STATE_DIR", dir.path())
+        .env("REDIAL_STATE_DIR", state)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     command.spawn().expect("the program under test starts")

@@ -135,7 +135,7 @@ fn run_errands(queue: &Receiver<Errand>, store: &Mutex<Store>, teller: &Teller) 
         let done = match errand {
             Errand::Record(serial, record) => {
                 let made = store.create_log(&record.job).and_then(|log| {
-                    store.write(&record)?;
+                    store.write_start(&record)?;
                     Ok(log)
                 });
                 if made.is_err() {

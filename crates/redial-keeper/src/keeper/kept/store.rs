@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::io::Errno;
 
 use super::super::command::job_name;
 use super::super::records::bare;
@@ -65,13 +66,28 @@ impl Store {
             _lock: lock,
             dir: dir.to_owned(),
         };
-        store.refill_reserve();
+        // Full from the start: then jobs are refused, each with the reason.
+        let _ = store.refill_reserve();
         Ok(store)
     }
 
-    fn refill_reserve(&self) {
-        // Without it, outcomes of jobs that end while the disk is full wait until it is not.
-        let _ = rustix::fs::fallocate(&self.reserve, FallocateFlags::empty(), 0, RESERVE_BYTES);
+    /// Without it, outcomes of jobs that end while the disk is full wait until it is not.
+    fn refill_reserve(&self) -> io::Result<()> {
+        let flags = FallocateFlags::empty();
+        match rustix::fs::fallocate(&self.reserve, flags, 0, RESERVE_BYTES) {
+            // A file system that knows no such thing, or takes no file that long.
+            Err(Errno::OPNOTSUPP | Errno::FBIG) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Writes down that a job starts, if there is room for its end as well.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub(super) fn write_start(&self, record: &Record) -> io::Result<()> {
+        self.refill_reserve()?;
+        self.write(record)
     }
 
     fn path(&self, id: &JobId, ending: &str) -> PathBuf {
@@ -228,7 +244,7 @@ impl Store {
                 _ => {}
             }
         }
-        self.refill_reserve();
+        let _ = self.refill_reserve();
         Ok(())
     }
 }

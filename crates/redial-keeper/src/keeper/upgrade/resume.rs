@@ -86,6 +86,11 @@ impl Resumed {
         self.state.instance.into()
     }
 
+    /// What the program before us had, before it protected itself.
+    pub(in crate::keeper) fn oom_score(&self) -> Option<i32> {
+        self.state.oom_score
+    }
+
     /// Jobs that run on.
     pub(in crate::keeper) fn running(&self) -> HashSet<JobId> {
         let ids = self.state.jobs.iter().map(|job| *job.terms.id);

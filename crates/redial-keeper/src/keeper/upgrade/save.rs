@@ -31,6 +31,7 @@ impl Keeper<'_> {
                 .collect(),
             records,
             forgotten_at,
+            oom_score: crate::spawn::oom::original(),
             upgrades: self.upgrades.done.iter().map(|it| (*it).into()).collect(),
         }
     }
