@@ -1,6 +1,8 @@
 //! The keeper in a simulation: the same state and the same turns, but time is an argument,
 //! processes are pipes and a number, and nothing is waited for.
 
+mod rest;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -30,6 +32,8 @@ use crate::outcome::Exit;
 use crate::spawn::Spawned;
 use crate::tree::{OrphanReaper, Reached, SpawnTickets, Tree};
 use crate::wire::{Capability, Command, ConnectionKind, DropPolicy};
+pub use rest::Rest;
+use rest::place;
 
 /// Above every number that a process of Linux has (4,194,304, PID_MAX_LIMIT).
 const FIRST_PID: i32 = 1 << 30;
@@ -114,40 +118,6 @@ impl Walk {
             Errand::Signal(signal) => Some(signal),
             Errand::Members | Errand::Holders(_) => None,
         }
-    }
-}
-
-/// What is not in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rest {
-    /// Chunks of the output pool, all of them.
-    pub output: usize,
-    /// Those that are free.
-    pub output_free: usize,
-    /// The same of the stdin pool.
-    pub stdin: usize,
-    /// And free.
-    pub stdin_free: usize,
-    /// Jobs that start, run or wait to be read.
-    pub jobs: usize,
-}
-
-/// For an order that is always the same.
-fn place(token: Token) -> (u8, u64) {
-    match token {
-        Token::Shutdown => (0, 0),
-        Token::Timer => (1, 0),
-        Token::Children => (2, 0),
-        Token::Workers => (3, 0),
-        Token::Front => (4, 0),
-        Token::FrontProcess => (5, 0),
-        Token::Listener(number) => (6, number),
-        Token::Caller(number) => (7, number),
-        Token::Exit(serial) => (8, serial),
-        Token::Stdin(serial) => (9, serial),
-        Token::Stdout(serial) => (10, serial),
-        Token::Stderr(serial) => (11, serial),
-        Token::Hangup => (12, 0),
     }
 }
 
