@@ -37,41 +37,41 @@ what is too much for a slow line is left out and named at the end (exit code 125
 it before is told.
 
 Examples:
-  redial run --detach web1 -- make all        # prints web1/k3f9…
-  redial attach web1/k3f9
-  redial attach --take --from start web1/k3f9";
+  redial run --detach web1 -- make all        # prints web1/5k3f…
+  redial attach web1/5k3f
+  redial attach --take --from start web1/5k3f";
 
 const LOGS_HELP: &str = "\
 Prints what the job has written, stdout to stdout and stderr to stderr, in the order in which it
 came, and ends; with -f when the job does. Exit code: 0, whatever the job's.
 
 Examples:
-  redial logs web1/k3f9
-  redial logs -f --tail 20 web1/k3f9
-  redial logs --stderr web1/k3f9 2>&1 | less";
+  redial logs web1/5k3f
+  redial logs -f --tail 20 web1/5k3f
+  redial logs --stderr web1/5k3f 2>&1 | less";
 
 const WAIT_HELP: &str = "\
 Prints nothing of the job's; with --json its outcome, as 'redial run --json' does. Exit codes as
 'redial run'.
 
 Examples:
-  redial wait web1/k3f9 && echo built";
+  redial wait web1/5k3f && echo built";
 
 const KILL_HELP: &str = "\
 Sends the signal to the job's process group. Without -s, TERM. --tree ends all of it, wherever its
 processes went: TERM, and KILL after --grace.
 
 Examples:
-  redial kill web1/k3f9
-  redial kill -s HUP web1/k3f9
-  redial kill --tree --grace 30s web1/k3f9";
+  redial kill web1/5k3f
+  redial kill -s HUP web1/5k3f
+  redial kill --tree --grace 30s web1/5k3f";
 
 const RM_HELP: &str = "\
 Forgets ended jobs, with their output. -f ends those first that still run (KILL to the tree).
 
 Examples:
-  redial rm web1/k3f9 web1/p0aa
-  redial rm -f web1/k3f9";
+  redial rm web1/5k3f web1/20aa
+  redial rm -f web1/5k3f";
 
 /// How to get there.
 #[derive(Debug, Args)]

@@ -45,7 +45,7 @@ Examples:
   redial run local: --json -- sh -c 'echo out; exit 3' | jq -c 'select(.event == \"outcome\").code'
   redial run unix: --charset gbk -- cat notes-in-gbk.txt
   redial run ada@web1 -- df -h
-  redial run --detach web1 -- make all        # prints web1/k3f9…; redial logs -f web1/k3f9…
+  redial run --detach web1 -- make all        # prints web1/5k3f…; redial logs -f web1/5k3f…
   redial run 'exec:ssh web1 redial serve --stdio' --deadline 30s -- apt-get update
   tar c . | redial run unix:/run/redial/redial.sock --cwd /srv -- tar x";
 
