@@ -3,9 +3,11 @@
 mod bulk;
 mod carried;
 mod cold;
+mod dropped;
 mod frame;
 mod handshake;
 mod idle;
+mod kept;
 mod latency;
 mod rate;
 mod spawn;
@@ -34,11 +36,13 @@ pub(crate) enum Measure {
     Idle,
     Stalled,
     Spawn,
+    Dropped,
+    Kept,
     Frame,
 }
 
 impl Measure {
-    pub(crate) const ALL: [Measure; 10] = [
+    pub(crate) const ALL: [Measure; 12] = [
         Measure::Latency,
         Measure::Cold,
         Measure::Rate,
@@ -48,6 +52,8 @@ impl Measure {
         Measure::Idle,
         Measure::Stalled,
         Measure::Spawn,
+        Measure::Dropped,
+        Measure::Kept,
         Measure::Frame,
     ];
 
@@ -74,6 +80,8 @@ impl Measure {
             Measure::Idle => "idle",
             Measure::Stalled => "stalled",
             Measure::Spawn => "spawn",
+            Measure::Dropped => "dropped",
+            Measure::Kept => "kept",
             Measure::Frame => "frame",
         }
     }
@@ -89,6 +97,8 @@ impl Measure {
             Measure::Idle => idle::measure(quick),
             Measure::Stalled => stalled::measure(quick),
             Measure::Spawn => spawn::measure(),
+            Measure::Dropped => dropped::measure(quick),
+            Measure::Kept => kept::measure(quick),
             Measure::Frame => frame::measure(quick),
         }
     }

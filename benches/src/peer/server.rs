@@ -50,6 +50,7 @@ impl Server {
             .args(["serve", "--listen", &format!("unix:{}", socket.display())])
             .args(options)
             .env_remove("REDIAL_LOG")
+            .env("REDIAL_STATE_DIR", dir.path())
             .stdin(Stdio::null())
             .stderr(log);
         let mut daemon = Daemon::spawn(&mut command)?;
@@ -68,6 +69,46 @@ impl Server {
             program,
             dir,
         })
+    }
+
+    /// Ends it and starts another with the same jobs; how long that takes until it accepts.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(crate) fn again(&mut self) -> anyhow::Result<Duration> {
+        self.end();
+        let began = std::time::Instant::now();
+        let mut command = Command::new(&self.program);
+        command
+            .args([
+                "serve",
+                "--listen",
+                &format!("unix:{}", self.socket().display()),
+            ])
+            .env_remove("REDIAL_LOG")
+            .env("REDIAL_STATE_DIR", self.dir.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        self.daemon = Daemon::spawn(&mut command)?;
+        let came = until(START_LIMIT, || UnixStream::connect(self.socket()).is_ok());
+        anyhow::ensure!(came, "redial serve does not accept");
+        let took = began.elapsed();
+        self.front = front_of(self.keeper())?;
+        Ok(took)
+    }
+
+    /// Kills the front, and waits until the keeper has another.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn kill_front(&mut self) -> anyhow::Result<()> {
+        let before = self.front;
+        let front = Pid::from_raw(before.cast_signed()).context("a process id")?;
+        kill_process(front, Signal::KILL).context("cannot kill the front")?;
+        let other = || front_of(self.daemon.pid()).is_ok_and(|front| front != before);
+        anyhow::ensure!(until(START_LIMIT, other), "there is no other front");
+        self.front = front_of(self.keeper())?;
+        Ok(())
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -134,6 +175,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Server {
+    fn end(&mut self) {
         let keeper = i32::try_from(self.keeper()).ok().and_then(Pid::from_raw);
         // It may have ended; what does not end by TERM is killed by the daemon's drop.
         let _ = keeper.map(|keeper| kill_process(keeper, Signal::TERM));

@@ -1,0 +1,190 @@
+//! What lines that drop cost, and fronts that die.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use redial_client::{Client, Command as Remote, ConnectOptions, JobEvent, OnDrop, Target};
+
+use crate::order::Order;
+use crate::peer::cutter::Cutter;
+use crate::peer::redial::runtime;
+use crate::peer::server::Server;
+use crate::report::{Goal, Section};
+use crate::stats::Samples;
+use crate::table::Table;
+
+const CUTS: u64 = 1_000;
+const SEED: u64 = 11;
+
+/// # Errors
+/// A byte was wrong, or nothing came.
+pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
+    let (rounds, bytes, cuts) = match quick {
+        true => (1, 1_u64 << 27, CUTS / 8),
+        false => (5, 1 << 30, CUTS),
+    };
+    let mut server = Server::start(&[])?;
+    let mut times = [(); 3].map(|()| Samples::default());
+    let mut order = Order::new(SEED);
+    let mut counted = 0;
+    for _ in 0..rounds {
+        for which in order.round(3) {
+            let every = if which == 2 { bytes / cuts } else { 0 };
+            let cutter = Cutter::start(&server.socket(), every)?;
+            let redial: &[&str] = if which == 0 { &["--no-redial"] } else { &[] };
+            let took = once(&server, &cutter.socket(), redial, bytes)?;
+            times[which].push(took.as_secs_f64());
+            counted = counted.max(cutter.cuts());
+        }
+    }
+    let gaps = gaps(&mut server, if quick { 3 } else { 20 })?;
+    let again = reconnects(&server, if quick { 5 } else { 50 })?;
+    let [plain, uncut, cut] = &times;
+    let mut table = Table::new(["", "median", "range"]);
+    let mib = bytes as f64 / 1_048_576.0;
+    let speed = |seconds: f64| format!("{:.0} MiB/s", mib / seconds);
+    for (name, samples) in [
+        ("not to be dialled again", plain),
+        ("to be dialled again, not cut", uncut),
+        ("cut", cut),
+    ] {
+        let range = format!("{} to {}", speed(samples.max()), speed(samples.min()));
+        table.row([name.to_owned(), speed(samples.median()), range]);
+    }
+    let ms = |value: f64| format!("{value:.1} ms");
+    for (name, samples) in [
+        ("front killed: from the kill to the next byte", &gaps),
+        ("line cut: first byte over the next one", &again),
+    ] {
+        table.row([name.to_owned(), ms(samples.median()), samples.spread(ms)]);
+    }
+    let share = uncut.median() / cut.median();
+    let cost = uncut.median() / plain.median();
+    let goals = vec![
+        Goal::measured(
+            &format!("{mib:.0} MiB through {counted} cuts, of the uncut speed"),
+            "≥ 0.80",
+            format!("{share:.2}"),
+            share >= 0.8,
+        ),
+        Goal::measured(
+            "being able to be dialled again, time of much output",
+            "≤ 1.10",
+            format!("{cost:.2}"),
+            cost <= 1.1,
+        ),
+        Goal::measured(
+            "front killed: gap in the output",
+            "≤ 300 ms",
+            ms(gaps.max()),
+            gaps.max() <= 300.0,
+        ),
+    ];
+    Ok(Section {
+        title: "Lines that drop",
+        how: format!(
+            "`redial run` through a proxy between two Unix sockets, {rounds} runs of each in an order of \
+             chance; the bytes are counted and summed by redial itself, which exits with 0 only if all are \
+             there. Cut means both ways at once, each time that the server has sent {} bytes over a line. \
+             The gap is that of a job that writes without a pause; the first byte is that of a job that \
+             writes a line each millisecond, from the cut to its next line.",
+            bytes / cuts
+        ),
+        figures: table.to_string(),
+        goals,
+    })
+}
+
+fn once(server: &Server, socket: &Path, flags: &[&str], bytes: u64) -> anyhow::Result<Duration> {
+    let mut command: Command = server.program();
+    command
+        .arg("run")
+        .args(flags)
+        .args(["-n", "--on-drop", "keep:1m"])
+        .arg(format!("unix:{}", socket.display()))
+        .args(["--", "head", "-c", &bytes.to_string(), "/dev/zero"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let began = Instant::now();
+    let status = command.status().context("cannot start redial")?;
+    anyhow::ensure!(status.success(), "redial run: {status}");
+    Ok(began.elapsed())
+}
+
+/// Over a Unix socket a job ends with its line, unless it is asked otherwise.
+fn keep() -> OnDrop {
+    OnDrop::KeepFor(Duration::from_secs(60))
+}
+
+fn options() -> ConnectOptions {
+    ConnectOptions::default().redial(Some(Duration::from_secs(60)))
+}
+
+/// From the kill of a front to the next byte of a job that writes all the time.
+fn gaps(server: &mut Server, count: usize) -> anyhow::Result<Samples> {
+    let mut gaps = Samples::default();
+    let runtime = runtime()?;
+    let target = Target::Unix(Some(server.socket()));
+    runtime.block_on(async {
+        let client = Client::connect(&target, options()).await?;
+        let mut job = client.start(Remote::new(["yes"]).on_drop(keep())).await?;
+        for _ in 0..count {
+            // A front is started at most every 200 ms: that is part of the gap only for one that
+            // dies young, which none of these is.
+            let steady = Instant::now();
+            while steady.elapsed() < Duration::from_millis(300) {
+                next_data(&mut job).await?;
+            }
+            server.kill_front()?;
+            let killed = Instant::now();
+            while !dropped(&mut job).await? {}
+            next_data(&mut job).await?;
+            gaps.push_millis(killed.elapsed());
+        }
+        anyhow::Ok(())
+    })?;
+    Ok(gaps)
+}
+
+/// From a cut to the next line of a job that writes one each millisecond.
+fn reconnects(server: &Server, count: usize) -> anyhow::Result<Samples> {
+    let mut times = Samples::default();
+    let cutter = Cutter::start(&server.socket(), 3_000)?;
+    let target = Target::Unix(Some(cutter.socket()));
+    runtime()?.block_on(async {
+        let client = Client::connect(&target, options()).await?;
+        let text = "while sleep 0.001; do echo line; done";
+        let mut job = client.start(Remote::shell(text).on_drop(keep())).await?;
+        for _ in 0..count {
+            while !dropped(&mut job).await? {}
+            let cut = Instant::now();
+            next_data(&mut job).await?;
+            times.push_millis(cut.elapsed());
+        }
+        anyhow::Ok(())
+    })?;
+    Ok(times)
+}
+
+async fn next_data(job: &mut redial_client::Job) -> anyhow::Result<()> {
+    loop {
+        match job.next().await {
+            Some(Ok(JobEvent::Data { .. })) => return Ok(()),
+            Some(Ok(JobEvent::Ended(outcome))) => anyhow::bail!("it ended: {}", outcome.status),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(error.into()),
+            None => anyhow::bail!("nothing more comes"),
+        }
+    }
+}
+
+/// The next event; whether it is that the line has dropped.
+async fn dropped(job: &mut redial_client::Job) -> anyhow::Result<bool> {
+    match job.next().await {
+        Some(Ok(event)) => Ok(matches!(event, JobEvent::LineDropped { .. })),
+        Some(Err(error)) => Err(error.into()),
+        None => anyhow::bail!("nothing more comes"),
+    }
+}
