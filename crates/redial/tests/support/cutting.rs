@@ -7,8 +7,30 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
-use super::Random;
+use super::{Random, idle};
+
+/// What a line does to a connection that has carried as many bytes as it was to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Reset,
+    Close,
+    /// One direction ends; the other is carried on.
+    HalfClose,
+    /// Nothing is carried for a while, and nothing ends.
+    Stall,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Fault; 4] =
+        [Fault::Reset, Fault::Close, Fault::HalfClose, Fault::Stall];
+    /// Those that end a connection as a whole.
+    const CUTS: [Fault; 2] = [Fault::Reset, Fault::Close];
+}
+
+/// How long a stall takes, in milliseconds.
+const STALL_MS: std::ops::Range<u64> = 200..3_000;
 
 /// Carries connections, and cuts each after some bytes, until it has cut often enough.
 pub(crate) struct Cutting {
@@ -21,7 +43,11 @@ type Cut = Box<dyn Fn(bool) -> bool + Send>;
 struct State {
     /// Cuts still to be made.
     left: AtomicI64,
-    made: AtomicU64,
+    /// How often, by [`Fault`].
+    made: [AtomicU64; 4],
+    /// Connections that were cut before they can have got as far as a login.
+    early: AtomicU64,
+    faults: &'static [Fault],
     /// Cut after so many bytes at most, both directions together.
     within: u64,
     /// Cut after just so many, instead.
@@ -71,10 +97,13 @@ impl Socket for UnixStream {
 impl Cutting {
     /// On 127.0.0.1, and its port: `cuts` times, each within so many bytes.
     pub(crate) fn tcp(to: SocketAddr, cuts: u32, within: u64, seed: u64) -> (Self, u16) {
+        Cutting::new(cuts, within, seed, None).on_tcp(to)
+    }
+
+    fn on_tcp(self, to: SocketAddr) -> (Self, u16) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let cutting = Cutting::new(cuts, within, seed, None);
-        let state = Arc::clone(&cutting.state);
+        let state = Arc::clone(&self.state);
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, Ok(server)) = (client.unwrap(), TcpStream::connect(to)) else {
@@ -85,7 +114,7 @@ impl Cutting {
                 carry(&state, client, server);
             }
         });
-        (cutting, port)
+        (self, port)
     }
 
     /// On a Unix socket.
@@ -96,6 +125,24 @@ impl Cutting {
     /// On a Unix socket, the first connection cut after just so many bytes.
     pub(crate) fn once(at: &Path, to: &Path, after: u64) -> Self {
         Cutting::new(1, 1, 0, Some(after)).on_unix(at, to)
+    }
+
+    /// On 127.0.0.1, and its port: faults of all kinds without end.
+    pub(crate) fn faulty_tcp(to: SocketAddr, within: u64, seed: u64) -> (Self, u16) {
+        let cutting = Cutting::new(u32::MAX, within, seed, None).of(&Fault::ALL);
+        cutting.on_tcp(to)
+    }
+
+    /// The same on a Unix socket.
+    pub(crate) fn faulty_unix(at: &Path, to: &Path, within: u64, seed: u64) -> Self {
+        let cutting = Cutting::new(u32::MAX, within, seed, None).of(&Fault::ALL);
+        cutting.on_unix(at, to)
+    }
+
+    fn of(mut self, faults: &'static [Fault]) -> Self {
+        let state = Arc::get_mut(&mut self.state);
+        state.expect("nothing is carried yet").faults = faults;
+        self
     }
 
     fn on_unix(self, at: &Path, to: &Path) -> Self {
@@ -115,7 +162,9 @@ impl Cutting {
         eprintln!("seed {seed}");
         let state = State {
             left: AtomicI64::new(cuts.into()),
-            made: AtomicU64::new(0),
+            made: Default::default(),
+            early: AtomicU64::new(0),
+            faults: &Fault::CUTS,
             within,
             after,
             seed: AtomicU64::new(seed),
@@ -145,9 +194,20 @@ impl Cutting {
         self.state.down.store(false, Ordering::SeqCst);
     }
 
-    /// How often it has cut.
+    /// How often it has ended a connection, one direction of it or both.
     pub(crate) fn made(&self) -> u64 {
-        self.state.made.load(Ordering::Relaxed)
+        let ends = [Fault::Reset, Fault::Close, Fault::HalfClose];
+        ends.iter().map(|fault| self.count(*fault)).sum()
+    }
+
+    /// How often it has done this.
+    pub(crate) fn count(&self, fault: Fault) -> u64 {
+        self.state.made[fault as usize].load(Ordering::Relaxed)
+    }
+
+    /// How many of its faults came within the first bytes of a connection.
+    pub(crate) fn early(&self) -> u64 {
+        self.state.early.load(Ordering::Relaxed)
     }
 }
 
@@ -172,52 +232,109 @@ fn carry<S: Socket>(state: &Arc<State>, client: S, server: S) {
     drop(live);
     let cuts = state.left.fetch_sub(1, Ordering::Relaxed) > 0;
     let seed = state.seed.fetch_add(1, Ordering::Relaxed);
-    let mut random = Random::new(seed);
-    let budget = if cuts {
-        // Some within the handshake, but for the first: who cannot connect at all is told so.
-        match (state.after, random.below(4)) {
-            (Some(after), _) => after,
-            (None, 0) if state.made.load(Ordering::Relaxed) > 0 => 1 + random.below(2_000),
-            (None, _) => 100_000 + random.below(state.within),
-        }
-    } else {
-        u64::MAX >> 1
-    };
-    let left = Arc::new(AtomicI64::new(budget.cast_signed()));
-    let resets = random.below(2) == 0;
+    let plan = Arc::new(Plan::new(state, cuts, Random::new(seed)));
     for (from, to) in [(client.again(), server.again()), (server, client)] {
-        let (state, left) = (Arc::clone(state), Arc::clone(&left));
+        let (state, plan) = (Arc::clone(state), Arc::clone(&plan));
         let ends = Arc::clone(&ends);
         thread::spawn(move || {
-            pass(&state, from, to, &left, resets);
+            pass(&state, from, to, &plan);
             drop(ends);
         });
     }
 }
 
-fn pass<S: Socket>(state: &State, mut from: S, mut to: S, left: &AtomicI64, resets: bool) {
+/// What becomes of one connection.
+struct Plan {
+    /// Bytes until the next fault, both directions together.
+    left: AtomicI64,
+    early: bool,
+    /// What decides, and whether it is over with it; held while nothing is to be carried.
+    next: Mutex<(Random, bool)>,
+}
+
+impl Plan {
+    fn new(state: &State, cuts: bool, mut random: Random) -> Self {
+        let begun = state.made.iter().any(|it| it.load(Ordering::Relaxed) > 0);
+        // Some within the handshake, but for the first: who cannot connect at all is told so.
+        let early = cuts && state.after.is_none() && begun && random.below(4) == 0;
+        let budget = match (cuts, state.after) {
+            (false, _) => u64::MAX >> 1,
+            (true, Some(after)) => after,
+            (true, None) if early => 1 + random.below(2_000),
+            (true, None) => 100_000 + random.below(state.within),
+        };
+        Plan {
+            left: AtomicI64::new(budget.cast_signed()),
+            early,
+            next: Mutex::new((random, false)),
+        }
+    }
+
+    /// How many of `len` bytes are carried until something is to happen, if that is now.
+    fn carries(&self, len: usize) -> (usize, bool) {
+        let len = len as i64;
+        let before = self.left.fetch_sub(len, Ordering::Relaxed);
+        let may = before.clamp(0, len);
+        (may.cast_unsigned() as usize, may < len)
+    }
+}
+
+fn pass<S: Socket>(state: &State, mut from: S, mut to: S, plan: &Plan) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(len @ 1..) = from.read(&mut buffer) {
-        let before = left.fetch_sub(len.cast_signed() as i64, Ordering::Relaxed);
-        let may = before.clamp(0, len.cast_signed() as i64);
-        if to
-            .write_all(&buffer[..may.cast_unsigned() as usize])
-            .is_err()
-        {
+        let (may, due) = plan.carries(len);
+        if to.write_all(&buffer[..may]).is_err() {
             break;
         }
-        if may < len.cast_signed() as i64 {
-            if before > 0 {
-                state.made.fetch_add(1, Ordering::Relaxed);
-            }
-            if resets {
+        if !due {
+            continue;
+        }
+        let fault = strike(state, plan);
+        match fault {
+            Fault::Stall if to.write_all(&buffer[may..len]).is_ok() => continue,
+            Fault::HalfClose => return to.end(Shutdown::Write),
+            Fault::Reset => {
                 from.reset();
                 to.reset();
             }
-            from.end(Shutdown::Both);
-            to.end(Shutdown::Both);
-            return;
+            Fault::Stall | Fault::Close => {}
         }
+        from.end(Shutdown::Both);
+        to.end(Shutdown::Both);
+        return;
     }
     to.end(Shutdown::Write);
+}
+
+/// Chooses a fault and counts it, unless the other direction has; a stall is over on return.
+fn strike(state: &State, plan: &Plan) -> Fault {
+    let mut next = plan.next.lock().unwrap();
+    let (random, over) = &mut *next;
+    if *over {
+        return Fault::Close;
+    }
+    if plan.left.load(Ordering::Relaxed) > 0 {
+        // There was a stall, of both directions.
+        return Fault::Stall;
+    }
+    let chosen = random.below(state.faults.len() as u64) as usize;
+    let fault = state.faults[chosen];
+    state.made[fault as usize].fetch_add(1, Ordering::Relaxed);
+    if plan.early {
+        state.early.fetch_add(1, Ordering::Relaxed);
+    }
+    match fault {
+        Fault::Reset | Fault::Close => *over = true,
+        // What the other direction carries is carried to its end.
+        Fault::HalfClose => plan.left.store(i64::MAX, Ordering::Relaxed),
+        Fault::Stall => {
+            let most = STALL_MS.start + random.below(STALL_MS.end - STALL_MS.start);
+            idle(Duration::from_millis(most), || {
+                state.down.load(Ordering::SeqCst)
+            });
+            let more = 10_000 + random.below(state.within);
+            plan.left.store(more.cast_signed(), Ordering::Relaxed);
+        }
+    }
+    fault
 }

@@ -187,6 +187,18 @@ pub(crate) fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
+/// Does nothing until it is over, or for so long.
+pub(crate) fn idle(most: Duration, mut over: impl FnMut() -> bool) {
+    let until = Instant::now() + most;
+    while !over() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        thread::sleep(left.min(Duration::from_millis(5))); // bounded poll
+    }
+}
+
 /// Numbers that are a function of the seed: xorshift64*, Vigna 2016.
 pub(crate) struct Random(u64);
 

@@ -43,9 +43,11 @@ impl NetworkServer {
             .arg(dir.path().join("host_key"))
             .arg("--authorized-keys")
             .arg(authorized_keys(dir.path()));
-        for variable in ["REDIAL_LOG", "REDIAL_LOG_FORMAT", "REDIAL_STATE_DIR"] {
+        for variable in ["REDIAL_LOG", "REDIAL_LOG_FORMAT"] {
             command.env_remove(variable);
         }
+        // Its jobs are its own, whoever else keeps some on this machine.
+        command.env("REDIAL_STATE_DIR", dir.path());
         // No settings of the caller's.
         command.env("XDG_CONFIG_HOME", dir.path());
         let log = File::create(log(dir.path())).unwrap();

@@ -58,6 +58,15 @@ pub(crate) fn descendants(pid: u32) -> Vec<Process> {
     found
 }
 
+/// Those that live and work in this directory.
+pub(crate) fn in_dir(dir: &std::path::Path) -> Vec<Process> {
+    let works_there = |process: &Process| {
+        let cwd = fs::read_link(format!("/proc/{}/cwd", process.pid));
+        cwd.is_ok_and(|cwd| cwd == dir)
+    };
+    all().into_iter().filter(works_there).collect()
+}
+
 /// Those that live and have `mark` in their arguments, but for redial itself.
 pub(crate) fn marked(mark: &str) -> Vec<Process> {
     let is_it = |process: &Process| {

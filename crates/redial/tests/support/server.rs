@@ -173,11 +173,16 @@ pub(crate) fn bridge(socket: &Path) -> String {
 
 /// Kills the front of the keeper `pid`, as nothing can be caught or held against.
 pub(crate) fn kill_front(pid: u32) {
-    let is_front = |process: &Process| process.arguments.contains("--front");
-    let front = eventually(|| descendants(pid).into_iter().find(is_front));
-    let front = Pid::from_raw(front.expect("a front").pid.cast_signed()).expect("a process id");
+    let front = Pid::from_raw(front(pid).cast_signed()).expect("a process id");
     // It may have ended in this moment.
     let _ = kill_process(front, Signal::KILL);
+}
+
+/// The front of the keeper `pid`, once there is one.
+pub(crate) fn front(pid: u32) -> u32 {
+    let is_front = |process: &Process| process.arguments.contains("--front");
+    let front = eventually(|| descendants(pid).into_iter().find(is_front));
+    front.expect("a front").pid
 }
 
 /// SIGTERM.
