@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use crate::support::cutting::Cutting;
 use crate::support::network::NetworkServer;
 use crate::support::server::{TestServer, kill_front};
-use crate::support::{eventually, wait};
+use crate::support::{Redial, eventually, wait};
 use crate::{BOTH, detached, printed, redial, until};
 
 #[test]
@@ -185,4 +186,34 @@ fn a_job_over_the_network_is_kept_as_one_over_a_socket() {
     let logs = with("logs").ran();
     assert_eq!(logs.stdout, b"out 1\nout 2\nout 3\nout 4\n");
     assert_eq!(logs.stderr, "err 1\nerr 2\nerr 3\nerr 4\n");
+}
+
+/// Whoever detaches is told the name, wherever the line was cut: else nobody would know it.
+#[test]
+fn a_line_that_is_cut_at_any_byte_of_a_detached_start_runs_it_once_and_names_it() {
+    let server = TestServer::start();
+    let dir = tempfile::tempdir().unwrap();
+    let (mut named, mut unreached) = (0, 0);
+    for after in (1..700).step_by(7) {
+        let runs = dir.path().join(format!("runs-{after}"));
+        let socket = dir.path().join(format!("{after}.sock"));
+        let line = Cutting::once(&socket, &server.socket(), after);
+        let text = format!("echo $REDIAL_JOB >> {}", runs.display());
+        let host = format!("unix:{}", socket.display());
+        let ran = Redial::run(&host).args(["--detach", "-c", &text]).ran();
+        if ran.code == 125 && !runs.exists() {
+            // The first line did not get as far as the hello.
+            assert_eq!(unreached, after / 7, "{after}: {}", ran.stderr);
+            unreached += 1;
+            continue;
+        }
+        assert_eq!((ran.code, &*ran.stderr), (0, ""), "{after}");
+        let name = String::from_utf8(ran.stdout).unwrap();
+        assert_eq!(redial(&["wait", name.trim_end()]).code, 0, "{after}");
+        let job = name.strip_prefix(&format!("{host}/")).unwrap();
+        assert_eq!(fs::read_to_string(&runs).unwrap(), job, "{after}");
+        named += line.made();
+    }
+    println!("{named} of 100 cuts behind the hello, {unreached} before it");
+    assert!(named > 30);
 }

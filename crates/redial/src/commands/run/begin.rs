@@ -1,6 +1,6 @@
 //! How a job begins for us: started, left running, or attached to.
 
-use redial_client::{AttachOptions, Client, Job, JobEvent, Output, new_job_id};
+use redial_client::{AttachOptions, Client, Job, JobError, JobEvent, Output, new_job_id};
 
 use super::fate::Fate;
 use super::{Failure, line, say_left};
@@ -70,7 +70,7 @@ async fn attach(
 /// not be started is over, and is told as always.
 pub(super) async fn detach(settings: &RunSettings, mut job: Job) -> u8 {
     let target = &settings.target;
-    let line = match job.next().await {
+    let line = match begun(&mut job).await {
         Some(Ok(JobEvent::Attached { pid, exact })) => {
             let mut text = Vec::new();
             if settings.json {
@@ -113,4 +113,14 @@ pub(super) async fn detach(settings: &RunSettings, mut job: Job) -> u8 {
         line::print(&line.0.event());
     }
     line.1
+}
+
+/// The first that is said of the job itself: the line may drop and be back before that.
+async fn begun(job: &mut Job) -> Option<Result<JobEvent, JobError>> {
+    loop {
+        match job.next().await {
+            Some(Ok(JobEvent::LineDropped { .. } | JobEvent::LineBack { .. })) => {}
+            said => return said,
+        }
+    }
 }
