@@ -23,8 +23,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 4] =
-        [Fault::Reset, Fault::Close, Fault::HalfClose, Fault::Stall];
+    pub(crate) const ALL: [Fault; 4] = [Fault::Reset, Fault::Close, Fault::HalfClose, Fault::Stall];
     /// Those that end a connection as a whole.
     const CUTS: [Fault; 2] = [Fault::Reset, Fault::Close];
 }

@@ -60,11 +60,13 @@ pub(crate) fn descendants(pid: u32) -> Vec<Process> {
 
 /// Those that live and work in this directory.
 pub(crate) fn in_dir(dir: &std::path::Path) -> Vec<Process> {
-    let works_there = |process: &Process| {
-        let cwd = fs::read_link(format!("/proc/{}/cwd", process.pid));
+    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let there = entries.filter(|entry| {
+        let cwd = fs::read_link(entry.path().join("cwd"));
         cwd.is_ok_and(|cwd| cwd == dir)
-    };
-    all().into_iter().filter(works_there).collect()
+    });
+    let pids = there.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(Process::of).collect()
 }
 
 /// Those that live and have `mark` in their arguments, but for redial itself.

@@ -124,7 +124,8 @@ impl Run<'_> {
         if case.has_begun() {
             return Some(seen);
         }
-        self.tally.reason(Count::Unreached, "redial: killed before anything ran");
+        self.tally
+            .reason(Count::Unreached, "redial: killed before anything ran");
         None
     }
 

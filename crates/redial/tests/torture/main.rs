@@ -18,7 +18,7 @@ mod support;
 mod tally;
 
 use std::sync::{Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jobs::Kind;
 use plagues::Plague;
@@ -26,6 +26,9 @@ use storm::Storm;
 
 /// Jobs at once in the storm.
 const WORKERS: u64 = 6;
+
+/// No single job takes longer, however large it is.
+const TIME_LIMIT: Duration = Duration::from_secs(1_800);
 
 /// One of these tests at a time: each takes all of the machine, and measures it.
 fn alone() -> MutexGuard<'static, ()> {

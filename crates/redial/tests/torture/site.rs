@@ -85,9 +85,7 @@ impl Site {
     pub(crate) fn redial(&self, command: &str) -> Redial {
         match &self.server {
             Server::Unix(_) => Redial::bare([command]),
-            Server::Network(server) => {
-                server.redial([command, "--host-key", server.host_key()])
-            }
+            Server::Network(server) => server.redial([command, "--host-key", server.host_key()]),
         }
     }
 
@@ -117,13 +115,20 @@ impl Site {
         assert_eq!(seen.code, 0, "{}", seen.said());
         let text = String::from_utf8(seen.outputs[0].clone()).unwrap();
         let lines = text.lines();
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// Adds what the line has done.
     pub(crate) fn count_faults(&self, tally: &Tally) {
         let Some(line) = &self.line else { return };
-        let counts = [Count::Resets, Count::Closes, Count::HalfCloses, Count::Stalls];
+        let counts = [
+            Count::Resets,
+            Count::Closes,
+            Count::HalfCloses,
+            Count::Stalls,
+        ];
         for (fault, count) in Fault::ALL.into_iter().zip(counts) {
             tally.add(count, line.count(fault));
         }

@@ -57,9 +57,15 @@ const ROWS: [(Count, &str); 26] = [
     (Count::Readers, "readers along (`logs -f`)"),
     (Count::Bytes, "bytes compared"),
     (Count::Unreached, "nothing ran: no first line, exit 125"),
-    (Count::AskedAgain, "readers without a first line, asked again"),
+    (
+        Count::AskedAgain,
+        "readers without a first line, asked again",
+    ),
     (Count::Lost, "**lost**: streams with bytes missing"),
-    (Count::Doubled, "**doubled**: streams with bytes more or others"),
+    (
+        Count::Doubled,
+        "**doubled**: streams with bytes more or others",
+    ),
     (Count::Status, "**wrong exit status**"),
     (Count::Twice, "**run twice**, or never though it was said"),
     (Count::Unknown, "**unknown**: given up, and said so"),
@@ -114,7 +120,12 @@ impl Tally {
     }
 
     pub(crate) fn jobs(&self) -> u64 {
-        let jobs = [Count::Attached, Count::Orphaned, Count::Ended, Count::Detached];
+        let jobs = [
+            Count::Attached,
+            Count::Orphaned,
+            Count::Ended,
+            Count::Detached,
+        ];
         jobs.iter().map(|count| self.of(*count)).sum()
     }
 
