@@ -223,9 +223,11 @@ impl FileSource {
         self.state = state;
     }
 
-    /// The reader, if there is something to be read and room for it.
+    /// The reader, if there is something to be read and room for it. A channel that had output
+    /// from memory before is ahead of the file until that is written as far.
     pub(crate) fn begin_to_load(&mut self) -> Option<(SpoolReader, SpoolState)> {
-        let is_behind = self.at != self.state.ends();
+        let mut streams = self.at.into_iter().zip(self.state.ends());
+        let is_behind = streams.any(|(at, end)| at < end);
         if !is_behind || self.buffers.len() >= MAX_LOADED_BYTES {
             return None;
         }
@@ -321,5 +323,22 @@ mod tests {
         assert!(copies.add(&copy(2, 7, b"z")));
         assert_eq!(copies.ends(), [behind[0], 8]);
         assert_eq!(copies.go_on(true), None);
+    }
+
+    #[test]
+    fn a_channel_that_is_ahead_of_its_file_reads_on_when_that_is_written_further() {
+        let nothing = std::fs::File::open("/dev/null").unwrap();
+        let state = |stdout, stderr| SpoolState {
+            stdout,
+            stderr,
+            ..SpoolState::default()
+        };
+        let reader = SpoolReader::new(nothing.into());
+        let mut file = FileSource::new(reader, state(100, 0), [150, 0]);
+        assert!(file.begin_to_load().is_none(), "it has all of that");
+        file.grown(state(150, 0));
+        assert!(file.begin_to_load().is_none());
+        file.grown(state(151, 0));
+        assert!(file.begin_to_load().is_some());
     }
 }

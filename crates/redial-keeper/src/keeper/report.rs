@@ -110,9 +110,9 @@ impl Job {
         let spool = self.spool.as_ref().map(|spool| spool.state);
         for (index, output) in outputs.iter_mut().enumerate() {
             if let Some(spool) = &spool {
-                let end = spool.ends()[index];
-                output.ended &= output.end == end;
-                (output.oldest, output.end) = (spool.oldest()[index], end);
+                // The end stays that of the stream: who had it from memory is ahead of the file.
+                output.ended &= output.end == spool.ends()[index];
+                output.oldest = spool.oldest()[index];
             }
         }
         let [stdout, stderr] = outputs;

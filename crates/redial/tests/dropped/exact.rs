@@ -46,6 +46,27 @@ fn a_unix_socket_that_is_cut_loses_nothing_where_the_job_is_to_be_kept() {
     assert!(cutting.made() >= 20, "{} cuts", cutting.made());
 }
 
+/// At a cut its output begins to go to a file, and its client is back about then: sometimes
+/// before there is one, sometimes ahead of what is written to it.
+#[test]
+fn a_job_that_is_kept_whatever_happens_goes_on_at_the_byte_after_each_cut() {
+    let server = TestServer::start();
+    let dir = tempfile::tempdir().unwrap();
+    let output = noise(4, 2 << 20);
+    fs::write(dir.path().join("output"), &output).unwrap();
+    for turn in 0..60 {
+        let socket = dir.path().join(format!("{turn}.sock"));
+        let cutting = Cutting::unix(&socket, &server.socket(), 3, 300_000, 100 + turn);
+        let ran = Redial::run(format!("unix:{}", socket.display()))
+            .args(["--cwd", dir.path().to_str().unwrap(), "--on-drop", "keep"])
+            .args(["-n", "-c", "cat output; echo end >&2; exit 3"])
+            .ran();
+        assert_eq!((ran.code, &*ran.stderr), (3, "end\n"), "turn {turn}");
+        assert!(ran.stdout == output, "turn {turn}: {}", ran.stdout.len());
+        assert!(cutting.made() > 0);
+    }
+}
+
 /// Nobody can know from here whether a start arrived whose answer was cut off: it is sent again.
 #[test]
 fn a_line_that_is_cut_at_any_byte_of_a_short_command_runs_it_once() {

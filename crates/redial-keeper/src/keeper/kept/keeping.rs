@@ -71,6 +71,9 @@ impl Keeper<'_> {
         let Some(job) = self.jobs.get_mut(&serial) else {
             return;
         };
+        if job.holder.is_some() {
+            return self.keep_in_memory(serial);
+        }
         let spool = Spool::new(log, job.outputs.each_ref().map(|it| it.log.oldest()));
         self.keep_in(serial, spool);
     }
@@ -94,17 +97,36 @@ impl Keeper<'_> {
         self.with_job(serial, |_, _| ());
     }
 
+    /// Its holder was back before there was a file. It sends from memory, and goes on to: what is
+    /// in a file is taken from memory, under frames that are still to be sent from there.
+    fn keep_in_memory(&mut self, serial: Serial) {
+        let Some(job) = self.jobs.get_mut(&serial) else {
+            return;
+        };
+        if let Some(disk) = &self.ground.disk {
+            disk.remove(job.terms.id, None);
+        }
+        self.stays_in_memory(serial);
+    }
+
+    /// Its outcome, which waited for a file to be told, waits no more.
+    fn stays_in_memory(&mut self, serial: Serial) {
+        self.with_job(serial, |job, ground| {
+            job.is_being_kept = false;
+            job.tell.ended = job.outcome.is_some();
+            job.mark(ground);
+        });
+    }
+
     fn on_not_recorded(&mut self, serial: Serial, error: &io::Error) {
         if self.starting.contains_key(&serial) {
             let text = format!("the job cannot be kept, so it was not started: {error}");
             return self.cannot_start(serial, Refusal::new(RefusedCode::Failure, text));
         }
-        if let Some(job) = self.jobs.get_mut(&serial) {
-            job.is_being_kept = false;
-            job.tell.ended = job.outcome.is_some();
-            job.mark(&mut self.ground);
+        if let Some(job) = self.jobs.get(&serial) {
             let job = job_name(&job.terms.id);
             tracing::error!(job, %error, "its output cannot go to a file; it stays in memory");
+            self.stays_in_memory(serial);
         }
     }
 
