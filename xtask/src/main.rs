@@ -12,6 +12,7 @@ mod stage;
 mod supply;
 mod tally;
 mod test;
+mod torture;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -24,8 +25,12 @@ cargo xtask CHORE
                      as root, a second time as an ordinary user
   bench [ARGS]       the figures of docs/performance.md; --quick for a short run,
                      --write to keep them there
-  torture [ARGS]     very many commands, then a look for what is left behind;
-                     --count N for fewer than 200,000
+  torture --minutes N [--seed S] [--scale X]
+                     jobs of all kinds while lines are cut, fronts and clients killed,
+                     servers replaced; --scale: the numbered checks of
+                     docs/reliability.md too, 1 for their full size
+  torture [--count N]
+                     very many commands (200,000), then a look for what is left behind
   picture [--redraw] a run of `redial demo drop`, recorded and drawn as
                      docs/demo-drop.svg; --redraw: from the last recording
   help               this text
@@ -46,6 +51,7 @@ fn main() -> ExitCode {
         }
         ("test", []) => Ok(test::run(&root())),
         ("bench", arguments) => bench::run(&root(), &[], arguments),
+        ("torture", arguments) if torture::is_asked(arguments) => torture::run(&root(), arguments),
         ("torture", arguments) => bench::run(&root(), &["torture"], arguments),
         ("picture", []) => picture::record(&root()).and_then(|()| picture::redraw(&root())),
         ("picture", [flag]) if flag == "--redraw" => picture::redraw(&root()),

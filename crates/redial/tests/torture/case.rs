@@ -21,6 +21,8 @@ pub(crate) struct Case {
     pub(crate) outputs: [Vec<u8>; 2],
     /// Below 100: none of redial's own.
     pub(crate) status: i32,
+    /// What it is there for, in reports.
+    pub(crate) what: String,
     slowly: bool,
 }
 
@@ -41,6 +43,7 @@ impl Case {
             input,
             outputs,
             status: i32::try_from(random.below(100)).unwrap(),
+            what: String::new(),
             slowly: false,
         }
     }
@@ -94,9 +97,9 @@ impl Case {
         fs::read(self.dir.join("in")).unwrap_or_default()
     }
 
-    fn named(&self, what: &str) -> String {
+    pub(crate) fn named(&self, what: &str) -> String {
         let seed = self.dir.file_name().unwrap_or_default().display();
-        format!("job {seed}: {what}")
+        format!("job {seed}, {}: {what}", self.what)
     }
 
     /// A client that ended with 125 before anything ran is counted, and is no job.

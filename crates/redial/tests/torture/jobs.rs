@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::case::Case;
 use crate::client::{self, Plan, Seen};
-use crate::site::Site;
+use crate::site::{self, Site};
 use crate::support::processes;
 use crate::support::{PATIENCE, Random, Redial, idle};
 use crate::tally::{Count, Tally};
@@ -61,6 +61,7 @@ pub(crate) struct Run<'a> {
 
 impl Run<'_> {
     pub(crate) fn go(mut self, kind: Kind) {
+        self.case.what = format!("{kind:?} by way of {}", self.site.faulty());
         match kind {
             Kind::Attached => self.attached(),
             Kind::Kept => self.kept(),
@@ -134,14 +135,16 @@ impl Run<'_> {
         let text = self.case.exits();
         let seen = self.orphan(self.site.faulty(), options, &text)?;
         self.case.ran_once(self.tally);
+        let job = format!("{}/{}", self.site.faulty(), self.case.job());
         if !seen.killed {
             self.tally.add(Count::Attached, 1);
             self.case.ended(&seen, self.tally);
             self.is_all(&seen);
+            // The server has not heard that its client has all of it, if that was cut off.
+            self.remove(&job);
             return None;
         }
         self.tally.add(Count::Orphaned, 1);
-        let job = format!("{}/{}", self.site.faulty(), self.case.job());
         Some((seen, job))
     }
 
@@ -149,10 +152,17 @@ impl Run<'_> {
         let Some((seen, job)) = self.orphaned(&["--on-drop", "keep", "-n"]) else {
             return;
         };
+        if !self.is_there(&job) {
+            return self.was_over(&seen);
+        }
         self.waited(&job);
         for (which, output) in OUTPUTS.into_iter().enumerate() {
             let plan = self.plan();
             let logs = self.site.ask(&["logs", output, &job], plan, self.tally);
+            if logs.code != 0 {
+                let what = format!("logs {output} ended with {}: {}", logs.code, logs.said());
+                self.tally.wrong(Count::Unknown, self.case.named(&what));
+            }
             let rest = match which {
                 0 => &logs.outputs[0][..],
                 _ => without_notes(&logs.outputs[1]),
@@ -167,6 +177,9 @@ impl Run<'_> {
         let Some((seen, job)) = self.orphaned(&["--on-drop", "keep"]) else {
             return;
         };
+        if !self.is_there(&job) {
+            return self.was_over(&seen);
+        }
         self.tally.add(Count::Taken, 1);
         let plan = self.plan();
         let words = ["attach", "--take", "--from", "start", &job];
@@ -179,6 +192,20 @@ impl Run<'_> {
         }
         self.case.took_some_and(TAIL, self.tally);
         self.remove(&job);
+    }
+
+    /// Whether the server has the job.
+    fn is_there(&self, job: &str) -> bool {
+        let name = job.rsplit('/').next().unwrap();
+        let jobs = self.site.jobs(self.tally);
+        jobs.iter().any(|job| job["job"] == name)
+    }
+
+    /// A job that had ended, and whose outcome its client had acknowledged, when that was killed:
+    /// nothing is left to be kept, and nothing may be missing.
+    fn was_over(&self, seen: &Seen) {
+        self.tally.add(Count::Over, 1);
+        self.is_all(seen);
     }
 
     /// Directly: by its policy, a line that drops would end it as a client that dies does.
@@ -249,7 +276,7 @@ impl Run<'_> {
     fn remove(&self, job: &str) {
         let seen = self.site.ask(&["rm", job], Plan::default(), self.tally);
         // It may have been done by one whose answer was cut off.
-        if seen.code != 0 && !seen.said().contains("no such job") {
+        if seen.code != 0 && !site::says_gone(&seen) {
             let what = format!("not removed, {}: {}", seen.code, seen.said());
             self.tally.wrong(Count::Unknown, what);
         }

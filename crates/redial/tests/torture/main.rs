@@ -25,7 +25,7 @@ use plagues::Plague;
 use storm::Storm;
 
 /// Jobs at once in the storm.
-const WORKERS: u64 = 6;
+const WORKERS: u64 = 10;
 
 /// No single job takes longer, however large it is.
 const TIME_LIMIT: Duration = Duration::from_secs(1_800);

@@ -101,8 +101,7 @@ impl Site {
             let (command, rest) = words.split_first().unwrap();
             let redial = self.redial(command).args(rest);
             let seen = client::run(redial, input, plan, tally, || false);
-            let gone = seen.said().contains("no such job");
-            if !seen.is_nothing() || gone || Instant::now() > until {
+            if !seen.is_nothing() || says_gone(&seen) || Instant::now() > until {
                 return seen;
             }
             tally.reason(Count::AskedAgain, &seen.said());
@@ -134,4 +133,10 @@ impl Site {
         }
         tally.add(Count::Early, line.early());
     }
+}
+
+/// The server's answer that it has no such job.
+pub(crate) fn says_gone(seen: &Seen) -> bool {
+    let answers = ["no such job", "has no job"];
+    answers.iter().any(|it| seen.said().contains(it))
 }

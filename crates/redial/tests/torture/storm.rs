@@ -28,7 +28,7 @@ pub(crate) struct Storm {
 impl Storm {
     /// Runs jobs until it is enough, then looks for what is left.
     pub(crate) fn rage(&self, enough: impl Fn(&Tally) -> bool + Sync) -> Tally {
-        let line = |more| self.lines.then_some(self.seed + more);
+        let line = |more| self.lines.then_some(self.seed.wrapping_add(more));
         let sites = [Site::unix(line(1)), Site::network(line(2))];
         let (tally, dir) = (Tally::default(), tempfile::tempdir().unwrap());
         let (over, next) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -58,7 +58,7 @@ impl Storm {
 
     /// All of it is a function of its number and our seed.
     fn job(&self, sites: &[Site; 2], number: u64, dir: &Path, tally: &Tally) {
-        let seed = self.seed * 1_000_000 + number;
+        let seed = self.seed.wrapping_mul(1_000_000).wrapping_add(number);
         let mut random = Random::new(seed);
         // Those of neighbours are alike at first.
         random.next();

@@ -22,6 +22,7 @@ pub(crate) enum Count {
     Attached,
     Orphaned,
     Taken,
+    Over,
     Ended,
     Detached,
     Readers,
@@ -37,7 +38,7 @@ pub(crate) enum Count {
 }
 
 /// In the order of the table.
-const ROWS: [(Count, &str); 26] = [
+const ROWS: [(Count, &str); 27] = [
     (Count::Resets, "connections reset"),
     (Count::Closes, "connections closed in order"),
     (Count::HalfCloses, "connections closed in one direction"),
@@ -52,6 +53,7 @@ const ROWS: [(Count, &str); 26] = [
     (Count::Attached, "jobs: all three streams at once"),
     (Count::Orphaned, "jobs kept when their client was killed"),
     (Count::Taken, "of these, taken by another client"),
+    (Count::Over, "of these, over when it was killed"),
     (Count::Ended, "jobs ended when their client was killed"),
     (Count::Detached, "jobs detached"),
     (Count::Readers, "readers along (`logs -f`)"),
