@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::server::{front, kill_front};
-use crate::support::{Random, Redial, idle};
+use crate::support::{PATIENCE, Random, Redial, idle};
 use crate::tally::{Count, Tally};
 
 /// Between two of a kind, in milliseconds.
@@ -69,8 +69,16 @@ impl Plague {
                 tally.add(Count::FrontsStopped, 1);
             }
             Plague::Upgrade => {
+                let before = front(keeper);
                 kill_process(pid(keeper), Signal::HUP).unwrap();
-                tally.add(Count::Upgrades, 1);
+                // The new program starts a front of its own; where fronts are killed too, it may
+                // be that of the old one.
+                let mut is_another = false;
+                idle(PATIENCE, || {
+                    is_another = front(keeper) != before;
+                    is_another
+                });
+                tally.add(Count::Upgrades, is_another.into());
             }
         }
     }

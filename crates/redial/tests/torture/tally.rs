@@ -114,9 +114,14 @@ impl Tally {
     pub(crate) fn reason(&self, count: Count, said: &str) {
         self.add(count, 1);
         let said = said.lines().find(|line| line.starts_with("redial: "));
-        let said: String = said.unwrap_or("nothing was said").chars().collect();
-        // Behind the host: what is one reason is one line.
+        let said = said.unwrap_or("nothing was said");
+        // Without the host, the advice and the number: what is one reason is one line.
         let reason = said.rsplit(": ").next().unwrap_or_default();
+        let reason = reason
+            .split([';', '('])
+            .next()
+            .unwrap_or_default()
+            .trim_end();
         let reason: String = reason.chars().filter(|it| !it.is_ascii_digit()).collect();
         *self.reasons.lock().unwrap().entry(reason).or_default() += 1;
     }
