@@ -60,11 +60,30 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
     ] {
         table.row([name.to_owned(), ms(samples.median()), samples.spread(ms)]);
     }
+    let goals = goals(&times, &gaps, mib, counted);
+    Ok(Section {
+        title: "Lines that drop",
+        how: format!(
+            "`redial run` through a proxy between two Unix sockets, {rounds} runs of each in an order of \
+             chance; the bytes are counted and summed by redial itself, which exits with 0 only if all are \
+             there. Cut means both ways at once, each time that the server has sent {} bytes over a line. \
+             The gap is that of a job that writes without a pause; the first byte is that of a job that \
+             writes a line each millisecond, from the cut to its next line.",
+            bytes / cuts
+        ),
+        figures: table.to_string(),
+        goals,
+    })
+}
+
+fn goals(times: &[Samples; 3], gaps: &Samples, mib: f64, cuts: u64) -> Vec<Goal> {
+    let [plain, uncut, cut] = times;
+    let ms = |value: f64| format!("{value:.1} ms");
     let share = uncut.median() / cut.median();
     let cost = uncut.median() / plain.median();
-    let goals = vec![
+    vec![
         Goal::measured(
-            &format!("{mib:.0} MiB through {counted} cuts, of the uncut speed"),
+            &format!("{mib:.0} MiB through {cuts} cuts, of the uncut speed"),
             "≥ 0.80",
             format!("{share:.2}"),
             share >= 0.8,
@@ -81,20 +100,7 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
             ms(gaps.max()),
             gaps.max() <= 300.0,
         ),
-    ];
-    Ok(Section {
-        title: "Lines that drop",
-        how: format!(
-            "`redial run` through a proxy between two Unix sockets, {rounds} runs of each in an order of \
-             chance; the bytes are counted and summed by redial itself, which exits with 0 only if all are \
-             there. Cut means both ways at once, each time that the server has sent {} bytes over a line. \
-             The gap is that of a job that writes without a pause; the first byte is that of a job that \
-             writes a line each millisecond, from the cut to its next line.",
-            bytes / cuts
-        ),
-        figures: table.to_string(),
-        goals,
-    })
+    ]
 }
 
 fn once(server: &Server, socket: &Path, flags: &[&str], bytes: u64) -> anyhow::Result<Duration> {
