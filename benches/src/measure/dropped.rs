@@ -40,7 +40,7 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
         }
     }
     let gaps = gaps(&mut server, if quick { 3 } else { 20 })?;
-    let again = reconnects(&server, if quick { 5 } else { 50 })?;
+    let [again, floor] = reconnects(&server, if quick { 5 } else { 50 })?;
     let [plain, uncut, cut] = &times;
     let mut table = Table::new(["", "median", "range"]);
     let mib = bytes as f64 / 1_048_576.0;
@@ -57,18 +57,25 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
     for (name, samples) in [
         ("front killed: from the kill to the next byte", &gaps),
         ("line cut: first byte over the next one", &again),
+        ("a connection, and two answers over it", &floor),
     ] {
         table.row([name.to_owned(), ms(samples.median()), samples.spread(ms)]);
     }
-    let goals = goals(&times, &gaps, mib, counted);
+    let mut goals = goals(&times, &gaps, mib, counted);
+    let share = again.median() / floor.median();
+    goals.push(Goal::measured(
+        "line cut: first byte over the next one",
+        "≤ a handshake and 2 round trips",
+        format!("{share:.2} ×"),
+        share <= 1.0,
+    ));
     Ok(Section {
         title: "Lines that drop",
         how: format!(
             "`redial run` through a proxy between two Unix sockets, {rounds} runs of each in an order of \
              chance; the bytes are counted and summed by redial itself, which exits with 0 only if all are \
              there. Cut means both ways at once, each time that the server has sent {} bytes over a line. \
-             The gap is that of a job that writes without a pause; the first byte is that of a job that \
-             writes a line each millisecond, from the cut to its next line.",
+             The gap and the first byte are those of a job that writes without a pause.",
             bytes / cuts
         ),
         figures: table.to_string(),
@@ -154,24 +161,30 @@ fn gaps(server: &mut Server, count: usize) -> anyhow::Result<Samples> {
     Ok(gaps)
 }
 
-/// From a cut to the next line of a job that writes one each millisecond.
-fn reconnects(server: &Server, count: usize) -> anyhow::Result<Samples> {
-    let mut times = Samples::default();
-    let cutter = Cutter::start(&server.socket(), 3_000)?;
+/// From a cut to the next byte of a job that writes all the time; and what it cannot be faster
+/// than: a connection, and two answers over it.
+fn reconnects(server: &Server, count: usize) -> anyhow::Result<[Samples; 2]> {
+    let [mut times, mut floor] = [Samples::default(), Samples::default()];
+    let cutter = Cutter::start(&server.socket(), 4 << 20)?;
     let target = Target::Unix(Some(cutter.socket()));
     runtime()?.block_on(async {
         let client = Client::connect(&target, options()).await?;
-        let text = "while sleep 0.001; do echo line; done";
-        let mut job = client.start(Remote::shell(text).on_drop(keep())).await?;
+        let mut job = client.start(Remote::new(["yes"]).on_drop(keep())).await?;
         for _ in 0..count {
             while !dropped(&mut job).await? {}
             let cut = Instant::now();
             next_data(&mut job).await?;
             times.push_millis(cut.elapsed());
+            let began = Instant::now();
+            let other = Client::connect(&target, options()).await?;
+            other.jobs("none").await?;
+            other.jobs("none").await?;
+            floor.push_millis(began.elapsed());
+            other.close().await;
         }
         anyhow::Ok(())
     })?;
-    Ok(times)
+    Ok([times, floor])
 }
 
 async fn next_data(job: &mut redial_client::Job) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
 mod admission;
+mod asked;
 mod bounds;
 mod drops;
 mod endings;

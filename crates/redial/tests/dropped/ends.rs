@@ -90,3 +90,15 @@ fn output_that_went_while_nobody_came_back_is_named_byte_by_byte() {
     assert!(said.contains(&told), "{said}");
     drop(rest);
 }
+
+#[test]
+fn an_output_that_is_closed_while_the_line_is_down_is_closed_for_the_command_too() {
+    let server = NetworkServer::start();
+    let (line, port) = Cutting::whole(address(&server));
+    let mut child = through(&server, port, "run").args(["-n", "yes"]).spawn();
+    let rest = sees(&mut child, "y\n");
+    line.down();
+    drop(rest);
+    line.up();
+    assert_eq!(wait(&mut child), 141, "{}", said(&mut child));
+}
