@@ -30,6 +30,8 @@ mod ground;
 mod house;
 mod job;
 mod kept;
+mod late;
+mod list;
 mod listener;
 mod logins;
 mod naps;

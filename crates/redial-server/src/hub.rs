@@ -1,5 +1,7 @@
 //! What the sessions of a front share: the link to the keeper, and who reads which job.
 
+mod reading;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
@@ -8,16 +10,15 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use redial_keeper::pool::OutputView;
-use redial_keeper::spool::SpoolState;
 use redial_keeper::wire::{
-    Capability, Chunk, Dismissal, FrontSettings, JobId, Link, Outbox, Piece, Snapshot, ToFront,
-    ToKeeper, WireError,
+    Capability, Dismissal, FrontSettings, JobId, Link, Outbox, ToFront, ToKeeper, WireError,
 };
 use redial_net::proto::ChannelId;
 use tokio::task::AbortHandle;
 
-use crate::notice::{Attachment, Mailbox, Notice, Request};
-use crate::readers::{Along, Reader, Way};
+use crate::notice::{Mailbox, Notice, Request};
+use crate::readers::Reader;
+use crate::shares::Shares;
 
 /// Messages to the keeper that may wait before sessions stop reading from their
 /// clients: two starts of full length. Keeps a slow keeper from growing the front.
@@ -42,6 +43,11 @@ pub(crate) struct Hub {
     /// Who reads a job. The keeper tells about a job only while it is in here.
     readers: HashMap<JobId, Vec<Reader>>,
     requests: HashMap<u32, Request>,
+    /// Requests to read a job along, not answered yet. What its holder acknowledges is told only
+    /// then: it would be freed, and be another's before it was copied.
+    looks: Vec<(u32, JobId)>,
+    /// Channels that have bytes of their own here, and so share what memory there is for that.
+    pub(crate) shares: Shares,
     output: Rc<OutputView>,
     last_request: u32,
     /// Sessions that wait until the outbox is empty, and the task that empties it.
@@ -60,6 +66,8 @@ impl Hub {
             callers: HashMap::new(),
             readers: HashMap::new(),
             requests: HashMap::new(),
+            looks: Vec::new(),
+            shares: Shares::default(),
             output,
             last_request: 0,
             waiting: Vec::new(),
@@ -189,8 +197,10 @@ impl Hub {
             }
             ToFront::Attached(request, job, new, snapshot) => {
                 self.attached(request, job.into(), new, *snapshot, fd);
+                self.looked(request);
             }
             ToFront::Refused(request, code, text) => {
+                self.looked(request);
                 if let Some(it) = self.requests.remove(&request) {
                     self.put(it.capability, Notice::Refused(it.channel, code, text));
                 }
@@ -200,6 +210,7 @@ impl Hub {
                     self.put(it.capability, Notice::Answer(it.channel, *reply));
                 }
             }
+            ToFront::Echo(number) => self.tell(&ToKeeper::Echo(number)),
             ToFront::Output(job, chunks, pieces) => self.output(job.into(), chunks, pieces),
             ToFront::Spooled(job, state) => {
                 self.route(job.into(), |channel| Notice::Spooled(channel, state));
@@ -246,108 +257,6 @@ impl Hub {
                     mailbox.borrow_mut().put(Notice::ShuttingDown);
                 }
             }
-        }
-    }
-
-    fn attached(
-        &mut self,
-        request: u32,
-        job: JobId,
-        new: bool,
-        snapshot: Snapshot,
-        log: Option<OwnedFd>,
-    ) {
-        // The channel may have been closed while the answer was under way.
-        let Some(request) = self.requests.remove(&request) else {
-            return;
-        };
-        let (capability, channel) = (request.capability, request.channel);
-        if snapshot.holder {
-            self.holder_lost(None, job);
-        }
-        let mut copies = None;
-        let way = if request.outcome_only {
-            Way::Outcome
-        } else if snapshot.spool.is_some() {
-            Way::File
-        } else if snapshot.holder || snapshot.pid == 0 {
-            Way::Holds
-        } else {
-            let wanted = request.wanted;
-            let (along, copied) = Along::new(&snapshot, wanted, request.last, &self.output);
-            copies = Some(copied);
-            Way::Along(along)
-        };
-        let reader = Reader {
-            capability,
-            channel,
-            way,
-            holds: snapshot.holder,
-        };
-        self.readers.entry(job).or_default().push(reader);
-        let attachment = Attachment {
-            new,
-            snapshot,
-            copies,
-            log,
-        };
-        self.put(capability, Notice::Attached(channel, Box::new(attachment)));
-    }
-
-    /// Its holder, of this connection if it is known, is told nothing more.
-    fn holder_lost(&mut self, capability: Option<Capability>, job: JobId) {
-        let Some(readers) = self.readers.get_mut(&job) else {
-            return;
-        };
-        let is_it = |it: &Reader| it.holds && capability.is_none_or(|who| who == it.capability);
-        if let Some(at) = readers.iter().position(is_it) {
-            let reader = readers.swap_remove(at);
-            self.put(reader.capability, Notice::HolderLost(reader.channel));
-        }
-    }
-
-    fn output(&mut self, job: JobId, chunks: Vec<Chunk>, pieces: Vec<Piece>) {
-        let Some(readers) = self.readers.get_mut(&job) else {
-            return;
-        };
-        let mut notices = Vec::with_capacity(readers.len());
-        for reader in readers.iter_mut() {
-            if let Way::Along(along) = &mut reader.way {
-                let copies = along.take(&chunks, &pieces, &self.output);
-                notices.push((reader.capability, Notice::Copied(reader.channel, copies)));
-            }
-        }
-        let holder = readers.iter().find(|it| matches!(it.way, Way::Holds));
-        if let Some(holder) = holder {
-            let notice = Notice::Output(holder.channel, chunks, pieces);
-            notices.push((holder.capability, notice));
-        }
-        for (capability, notice) in notices {
-            self.put(capability, notice);
-        }
-    }
-
-    /// The outputs of a job go to a file from now on: those who read along go on there.
-    fn kept(&mut self, job: JobId, state: SpoolState, log: Option<OwnedFd>) {
-        let (Some(readers), Some(log)) = (self.readers.get_mut(&job), log) else {
-            return;
-        };
-        let mut notices = Vec::new();
-        for reader in readers.iter_mut() {
-            if matches!(reader.way, Way::Outcome) {
-                continue;
-            }
-            reader.way = Way::File;
-            match log.try_clone() {
-                Ok(log) => {
-                    let notice = Notice::Kept(reader.channel, log, state);
-                    notices.push((reader.capability, notice));
-                }
-                Err(error) => tracing::error!(%error, "a reader loses its job's output"),
-            }
-        }
-        for (capability, notice) in notices {
-            self.put(capability, notice);
         }
     }
 

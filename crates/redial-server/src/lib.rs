@@ -13,6 +13,7 @@ mod network;
 mod notice;
 mod readers;
 mod session;
+mod shares;
 #[cfg(feature = "simulation")]
 #[doc(hidden)]
 pub mod simulation;

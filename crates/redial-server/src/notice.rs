@@ -80,6 +80,11 @@ impl Mailbox {
 
     pub(crate) fn put(&mut self, notice: Notice) {
         self.notices.push_back(notice);
+        self.wake();
+    }
+
+    /// There is something to do, though nothing was said.
+    pub(crate) fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }

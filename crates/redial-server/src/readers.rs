@@ -37,11 +37,11 @@ pub(crate) struct Along {
 }
 
 impl Along {
-    /// Begins where the job stands; with the copies of what is wanted of it.
+    /// Begins where the job stands; with copies of what is wanted of its `last` bytes.
     pub(crate) fn new(
         snapshot: &Snapshot,
         wanted: [u64; 2],
-        last: Option<u64>,
+        last: u64,
         pool: &OutputView,
     ) -> (Self, Vec<Copy>) {
         let mut along = Self {
@@ -49,7 +49,6 @@ impl Along {
             ..Self::default()
         };
         let ends = [snapshot.stdout.end, snapshot.stderr.end];
-        let last = last.unwrap_or(u64::MAX).min(MAX_COPIED_BYTES as u64);
         let from = before_end(&snapshot.pieces, ends, last);
         let from = [0, 1].map(|index| from[index].max(wanted[index]));
         let mut copies = along.take(&snapshot.chunks, &snapshot.pieces, pool);

@@ -132,6 +132,9 @@ impl FrontSession {
             outcome_only,
             ..self.asked(channel, from)
         });
+        if !attach.take && !outcome_only {
+            hub.looks_at(number, attach.job.into());
+        }
         hub.tell(&ToKeeper::Attach(
             self.capability,
             number,
@@ -251,14 +254,17 @@ impl FrontSession {
     /// Tells the keeper what has come together since the last turn.
     fn tell_keeper(&mut self) {
         let mut hub = self.hub.borrow_mut();
-        for channel in self.dirty.drain(..) {
+        for channel in std::mem::take(&mut self.dirty) {
             let Some(state) = self.channels.get_mut(&channel) else {
                 continue;
             };
-            state.dirty = false;
             let [stdout, stderr] = state.acknowledged;
             let job = state.job.into();
-            if matches!(state.source, Source::Pool) && state.holds {
+            let acknowledges = matches!(state.source, Source::Pool) && state.holds;
+            state.dirty = acknowledges && hub.is_looked_at(&state.job);
+            if state.dirty {
+                self.dirty.push(channel);
+            } else if acknowledges {
                 hub.tell(&ToKeeper::Acknowledge(self.capability, job, stdout, stderr));
             }
             if state.stdin_told < state.stdin_written {

@@ -8,6 +8,8 @@ use redial_keeper::spool::{SpoolReader, SpoolState};
 use redial_net::Slices;
 use redial_net::proto::message::Outcome;
 
+use crate::shares::Share;
+
 /// Output that waits here for one channel, at most: what one stream's log holds, twice.
 pub(crate) const MAX_COPIED_BYTES: usize = 4 * 1024 * 1024;
 /// Of a file, so much is read ahead of what the client has acknowledged.
@@ -36,20 +38,26 @@ pub(crate) struct Copies {
     pub(crate) buffers: Buffers,
     /// Up to where it has gone without this channel.
     left_out: Option<[u64; 2]>,
+    /// Up to where the client knows of that.
+    said: Option<[u64; 2]>,
+    share: Share,
 }
 
 impl Copies {
     /// From these offsets on.
-    pub(crate) fn new(from: [u64; 2]) -> Self {
+    pub(crate) fn new(from: [u64; 2], share: Share) -> Self {
         Self {
             buffers: Buffers::new(from),
             left_out: None,
+            said: None,
+            share,
         }
     }
 
     /// Takes what comes, or leaves it out: false.
     pub(crate) fn add(&mut self, copy: &Copy) -> bool {
-        let is_full = self.buffers.len() + copy.bytes.len() > MAX_COPIED_BYTES;
+        let most = self.share.most(MAX_COPIED_BYTES);
+        let is_full = self.buffers.len() + copy.bytes.len() > most;
         if self.left_out.is_none() && is_full {
             self.left_out = Some(self.buffers.ends());
         }
@@ -71,8 +79,16 @@ impl Copies {
         if is_taken {
             self.left_out = None;
             self.buffers = Buffers::new(at);
+        } else {
+            self.said = Some(at);
         }
         Some(at)
+    }
+
+    /// What is here, and from where the rest is to be read.
+    pub(crate) fn into_buffers(self) -> (Buffers, [u64; 2]) {
+        let at = self.said.unwrap_or_else(|| self.buffers.ends());
+        (self.buffers, at)
     }
 
     /// Behind what has come, given or left out.
@@ -202,11 +218,12 @@ pub(crate) struct FileSource {
     pub(crate) end_said: [bool; 2],
     /// Said when all the rest is.
     pub(crate) outcome: Option<Outcome>,
+    share: Share,
 }
 
 impl FileSource {
     /// Reads on from these offsets.
-    pub(crate) fn new(reader: SpoolReader, state: SpoolState, at: [u64; 2]) -> Self {
+    pub(crate) fn new(reader: SpoolReader, state: SpoolState, at: [u64; 2], share: Share) -> Self {
         Self {
             reader: Some(reader),
             state,
@@ -215,6 +232,7 @@ impl FileSource {
             ended: [false; 2],
             end_said: [false; 2],
             outcome: None,
+            share,
         }
     }
 
@@ -225,13 +243,14 @@ impl FileSource {
 
     /// The reader, if there is something to be read and room for it. A channel that had output
     /// from memory before is ahead of the file until that is written as far.
-    pub(crate) fn begin_to_load(&mut self) -> Option<(SpoolReader, SpoolState)> {
+    pub(crate) fn begin_to_load(&mut self) -> Option<(SpoolReader, SpoolState, usize)> {
         let mut streams = self.at.into_iter().zip(self.state.ends());
         let is_behind = streams.any(|(at, end)| at < end);
-        if !is_behind || self.buffers.len() >= MAX_LOADED_BYTES {
+        let most = self.share.most(MAX_LOADED_BYTES);
+        if !is_behind || self.buffers.len() >= most {
             return None;
         }
-        Some((self.reader.take()?, self.state))
+        Some((self.reader.take()?, self.state, most.min(LOAD_BYTES)))
     }
 
     /// What was read is here.
@@ -248,8 +267,8 @@ impl FileSource {
     }
 }
 
-/// Reads some of a file; on a thread that may wait for the disk.
-pub(crate) fn load(mut reader: SpoolReader, state: SpoolState) -> Loaded {
+/// Reads so much of a file, or little more; on a thread that may wait for the disk.
+pub(crate) fn load(mut reader: SpoolReader, state: SpoolState, most: usize) -> Loaded {
     let mut copies = Vec::new();
     let mut bytes = 0;
     let result = loop {
@@ -262,7 +281,7 @@ pub(crate) fn load(mut reader: SpoolReader, state: SpoolState) -> Loaded {
                     offset: it.offset,
                     bytes: it.bytes,
                 }));
-                if bytes >= LOAD_BYTES {
+                if bytes >= most {
                     break Ok(());
                 }
             }
@@ -278,6 +297,7 @@ pub(crate) fn load(mut reader: SpoolReader, state: SpoolState) -> Loaded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shares::Shares;
 
     fn copy(stream: u8, offset: u64, bytes: &[u8]) -> Copy {
         Copy {
@@ -308,7 +328,7 @@ mod tests {
 
     #[test]
     fn whoever_takes_too_little_goes_on_behind_what_went_meanwhile() {
-        let mut copies = Copies::new([0, 5]);
+        let mut copies = Copies::new([0, 5], Shares::default().one_more());
         let long = vec![7; MAX_COPIED_BYTES];
         assert!(copies.add(&copy(1, 0, &long)));
         assert!(!copies.add(&copy(2, 5, b"x")));
@@ -334,7 +354,8 @@ mod tests {
             ..SpoolState::default()
         };
         let reader = SpoolReader::new(nothing.into());
-        let mut file = FileSource::new(reader, state(100, 0), [150, 0]);
+        let share = Shares::default().one_more();
+        let mut file = FileSource::new(reader, state(100, 0), [150, 0], share);
         assert!(file.begin_to_load().is_none(), "it has all of that");
         file.grown(state(150, 0));
         assert!(file.begin_to_load().is_none());

@@ -197,6 +197,8 @@ impl Keeper<'_> {
             tracing::error!(reason, "the front is lost");
         }
         self.front.lose();
+        self.ground.late.front_is_lost();
+        self.upgrades.front_is_lost();
         self.pending = PendingCommand::default();
         if let Some(network) = &mut self.network {
             network.strangers.clear();

@@ -170,15 +170,37 @@ pub(super) fn label(command: &Command) -> String {
     }
 }
 
+/// Of the names of jobs: Crockford's base32, in lower case.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const NAME_LETTERS: usize = 26;
+
 /// The id as users see it, also in REDIAL_JOB and in logs: 26 characters of Crockford's
 /// base32, the first of which holds but three bits (PROTOCOL.md).
 pub(super) fn job_name(id: &JobId) -> String {
-    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let value = u128::from_be_bytes(*id);
-    let letters = (0..26)
+    let letters = (0..NAME_LETTERS)
         .rev()
         .map(|place| ALPHABET[(value >> (5 * place)) as usize & 31]);
     letters.map(char::from).collect()
+}
+
+/// The first and the last id whose names begin so; none if no name does.
+pub(super) fn ids_named(prefix: &str) -> Option<(JobId, JobId)> {
+    let [first, last] = [ALPHABET[0], ALPHABET[31]].map(|rest| {
+        let letters = prefix.bytes().chain(std::iter::repeat(rest));
+        let mut value: u128 = 0;
+        for (place, letter) in letters.take(NAME_LETTERS).enumerate() {
+            let bits = ALPHABET.iter().position(|known| *known == letter)?;
+            if place == 0 && bits > 7 && !prefix.is_empty() {
+                return None;
+            }
+            // Of the first letter, what is too much is shifted out.
+            value = value << 5 | bits as u128;
+        }
+        Some(value.to_be_bytes())
+    });
+    let fits = prefix.len() <= NAME_LETTERS;
+    Some((first?, last?)).filter(|_| fits)
 }
 
 /// The name of an instance, as its cgroup has it.
@@ -197,5 +219,23 @@ mod tests {
         assert_eq!(job_name(&id), "00041061050r3gg28a1c60t3gf");
         assert_eq!(job_name(&[0xff; 16]), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
         assert_eq!(hex(&id), "000102030405060708090a0b0c0d0e0f");
+    }
+
+    #[test]
+    fn names_that_begin_alike_are_ids_in_a_row() {
+        assert_eq!(ids_named(""), Some(([0; 16], [0xFF; 16])));
+        let id: JobId = std::array::from_fn(|at| 17 * at as u8);
+        let name = job_name(&id);
+        assert_eq!(ids_named(&name), Some((id, id)));
+        for len in 1..name.len() {
+            let (first, last) = ids_named(&name[..len]).unwrap();
+            assert!(first <= id && id <= last, "{len}");
+            for id in [first, last] {
+                assert!(job_name(&id).starts_with(&name[..len]), "{len}");
+            }
+        }
+        for wrong in ["8", "u", "A", "000000000000000000000000000"] {
+            assert_eq!(ids_named(wrong), None, "{wrong}");
+        }
     }
 }

@@ -7,6 +7,7 @@
 use super::ending::{Left, Sweep};
 use super::ground::Ground;
 use super::job::Job;
+use super::kept::Spool;
 use super::streams::Output;
 use super::time::{Millis, unix_ms};
 use super::workers::{Walk, Walked};
@@ -16,6 +17,22 @@ impl Job {
     /// TERM to the tree, KILL after `grace_ms`; the outcome says by whom.
     pub(super) fn cancel(&mut self, now: Millis, grace_ms: u64, by: String) {
         self.end_tree(now, grace_ms, Cause::Cancelled(by));
+    }
+
+    /// It is to end: what it has left, and has no place, is given up.
+    pub(super) fn wait_for_no_room(&mut self, ground: &mut Ground) {
+        if self.only_waits_for_room() {
+            self.drop_rest(ground);
+        }
+    }
+
+    /// Ends the tree: TERM, and KILL after `grace_ms`. What has outlived the job is
+    /// none of it any more.
+    pub(super) fn end_tree(&mut self, now: Millis, grace_ms: u64, cause: Cause) {
+        if self.outcome.is_some() {
+            return;
+        }
+        self.ending.sweep(Sweep::new(now, grace_ms), cause);
     }
 
     /// The process has exited.
@@ -103,9 +120,7 @@ impl Job {
         let reaped = self.ending.reap(&mut ground.to_close);
         // Nobody will ever read it: there is no use in waiting for room.
         if self.is_abandoned || self.is_stuck(ground.now) {
-            for output in &mut self.outputs {
-                output.drop_all(ground, &mut self.journal);
-            }
+            self.drop_rest(ground);
         }
         if !self.drain(ground) || !reaped || !self.ending.has_settled(self.pid, ground.now) {
             return;
@@ -117,6 +132,28 @@ impl Job {
         self.ended_ms = Some(unix_ms());
         // A kept job's end is told when it is written down.
         self.tell.ended = self.spool.is_none() && !self.is_being_kept;
+    }
+
+    /// Its process has ended, and what it has left has no place.
+    pub(super) fn only_waits_for_room(&self) -> bool {
+        let is_short = self.spool.as_ref().is_some_and(Spool::is_short);
+        is_short && self.ending.exit.is_some() && self.remove_for.is_none()
+    }
+
+    /// What has not been read is lost, and the outcome says so.
+    pub(super) fn drop_rest(&mut self, ground: &mut Ground) {
+        let is_read = self.is_read();
+        let lost = self
+            .outputs
+            .each_mut()
+            .map(|it| it.drop_all(ground, &mut self.journal, is_read));
+        if let Some(outcome) = &mut self.outcome {
+            outcome.stdout.complete &= lost[0] == 0;
+            outcome.stderr.complete &= lost[1] == 0;
+        }
+        if let Some(spool) = &mut self.spool {
+            spool.has_no_more();
+        }
     }
 
     /// Whether both outputs have come to their end.

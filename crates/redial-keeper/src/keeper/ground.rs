@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use super::config::Limits;
 use super::kept::{Disk, Room};
+use super::late::Late;
 use super::naps::Naps;
 use super::pipes::PipeRoom;
 use super::poll::{Poll, Serial};
@@ -32,6 +33,8 @@ pub(super) struct Ground {
     /// Where jobs are kept, if there is a place for that.
     pub(super) disk: Option<Disk>,
     pub(super) room: Room,
+    /// Chunks of output that are given up, and not free yet.
+    pub(super) late: Late,
     /// Done with, and closed once the news is out: it takes time that others wait for.
     pub(super) to_close: Vec<OwnedFd>,
 }
@@ -64,6 +67,7 @@ impl Ground {
             naps: Naps::default(),
             pipes: PipeRoom::default(),
             disk: None,
+            late: Late::default(),
             to_close: Vec::new(),
         })
     }

@@ -23,6 +23,7 @@ impl Keeper<'_> {
         }
         self.records.forget(now);
         self.expire_kept();
+        self.free_late();
         self.cool_pools();
         self.listen_if_possible();
         self.keep_network();

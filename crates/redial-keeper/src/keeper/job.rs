@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::ending::{Ending, Sweep};
+use super::ending::Ending;
 use super::ground::Ground;
-use super::kept::Spool;
+use super::kept::{Asker, Spool};
 use super::poll::{Interest, Serial, Token};
 use super::streams::{Input, Output};
 use super::terms::{Share, Terms};
@@ -44,6 +44,8 @@ pub(super) struct Job {
     pub(super) spool: Option<Spool>,
     /// It soon will.
     pub(super) is_being_kept: bool,
+    /// To be removed when its end is written down, and who waits for that.
+    pub(super) remove_for: Option<Asker>,
     /// The last requests of who does not hold it.
     pub(super) requests: VecDeque<[u8; 16]>,
     /// When it got its outcome, in milliseconds of Unix time.
@@ -135,6 +137,7 @@ impl Job {
             is_abandoned: false,
             spool: None,
             is_being_kept: false,
+            remove_for: None,
             requests: VecDeque::new(),
             ended_ms: None,
             tell: Tell::default(),
@@ -238,12 +241,16 @@ impl Job {
             // Without a terminal there is nothing to resize.
             ControlKind::Resize(..) => {}
             ControlKind::Stop(stream) => {
+                let is_read = self.is_read();
                 let index = usize::from(stream).wrapping_sub(1);
                 if let Some(output) = self.outputs.get_mut(index) {
-                    output.drop_all(ground, &mut self.journal);
+                    output.drop_all(ground, &mut self.journal, is_read);
                 }
             }
-            ControlKind::Cancel(grace_ms) => self.cancel(ground.now, u64::from(grace_ms), by),
+            ControlKind::Cancel(grace_ms) => {
+                self.wait_for_no_room(ground);
+                self.cancel(ground.now, u64::from(grace_ms), by);
+            }
         }
     }
 
@@ -281,6 +288,11 @@ impl Job {
             DropPolicy::KeepFor(ms) => Some(now.saturating_add(ms)),
             DropPolicy::Keep => None,
         };
+    }
+
+    /// Whether somebody may be reading what it still has of its output.
+    pub(super) fn is_read(&self) -> bool {
+        !self.readers.is_empty() || self.spool.as_ref().is_some_and(Spool::is_appending)
     }
 
     /// Whether it outlives its line whatever happens.
@@ -342,7 +354,8 @@ impl Job {
             self.ending.due()
         };
         let spool = self.spool.as_ref().and_then(Spool::due);
-        let due = [ending, self.drop_at, spool].into_iter().flatten().min();
+        let due = [ending, self.drop_at, spool, self.stuck_at()];
+        let due = due.into_iter().flatten().min();
         ground.timers.set(self.serial, self.due, due);
         self.due = due;
     }
@@ -356,10 +369,12 @@ impl Job {
     /// says so.
     pub(super) fn release(mut self, ground: &mut Ground) -> (Terms, Option<Box<Outcome>>) {
         ground.timers.set(self.serial, self.due, None);
+        let along = self.readers.iter().any(|who| self.holder != Some(*who));
+        let is_read = along || self.spool.as_ref().is_some_and(Spool::is_appending);
         let lost = self
             .outputs
             .each_mut()
-            .map(|it| it.drop_all(ground, &mut self.journal));
+            .map(|it| it.drop_all(ground, &mut self.journal, is_read));
         if let Some(input) = &mut self.input {
             input.close(ground);
         }
@@ -374,14 +389,5 @@ impl Job {
     /// The tree, for a walk.
     pub(super) fn tree(&self) -> &Arc<Tree> {
         self.ending.tree()
-    }
-
-    /// Ends the tree: TERM, and KILL after `grace_ms`. What has outlived the job is
-    /// none of it any more.
-    pub(super) fn end_tree(&mut self, now: Millis, grace_ms: u64, cause: crate::outcome::Cause) {
-        if self.outcome.is_some() {
-            return;
-        }
-        self.ending.sweep(Sweep::new(now, grace_ms), cause);
     }
 }

@@ -17,7 +17,7 @@ mod spooling;
 mod store;
 
 pub(super) use archive::{Keeping, Kept};
-pub(super) use disk::{Disk, DiskDone};
+pub(super) use disk::{Asker, Disk, DiskDone};
 pub(super) use keeping::open;
 pub(super) use record::Record;
 pub(super) use room::Room;

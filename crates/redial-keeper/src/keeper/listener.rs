@@ -26,6 +26,27 @@ pub(super) struct Listener {
     lock: File,
 }
 
+/// Whether the server goes on without what it cannot have: one that has taken another program's
+/// place has jobs to go on with, whatever has changed around it since.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tolerant(pub(super) bool);
+
+impl Tolerant {
+    /// None, and a line in the log, for an error that is tolerated.
+    pub(super) fn or_log<T>(
+        self,
+        result: Result<T, KeeperError>,
+    ) -> Result<Option<T>, KeeperError> {
+        match result {
+            Err(error) if self.0 => {
+                tracing::error!(%error, "the server goes on without that");
+                Ok(None)
+            }
+            result => result.map(Some),
+        }
+    }
+}
+
 /// Who connected, as the kernel says (unix(7), SO_PEERCRED).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Peer {

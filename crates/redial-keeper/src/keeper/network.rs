@@ -12,7 +12,7 @@ use rustix::process::Resource;
 
 use super::config::{KeeperError, NetworkConfig};
 use super::grant::Grant;
-use super::listener::Reserve;
+use super::listener::{Reserve, Tolerant};
 use super::logins::Logins;
 use super::penalties::Penalties;
 use super::strangers::Strangers;
@@ -69,12 +69,14 @@ impl Network {
         connections: u32,
         logins: impl FnOnce(&Arc<HostKey>, &Arc<KeyReader>) -> io::Result<Logins>,
         mut inherited: impl FnMut(SocketAddr) -> Option<TcpListener>,
+        tolerant: Tolerant,
     ) -> Result<Self, KeeperError> {
         let (host_key, reader) = (Arc::new(config.host_key), Arc::new(config.key_reader));
-        check_keys(&reader)?;
+        tolerant.or_log(check_keys(&reader))?;
         let logins = logins(&host_key, &reader).map_err(KeeperError::setup("start threads"))?;
-        let bind = |address| inherited(address).map_or_else(|| TcpListener::bind(address), Ok);
-        let listeners: Result<Vec<_>, _> = config.listen.into_iter().map(bind).collect();
+        let mut bind = |address| inherited(address).map_or_else(|| TcpListener::bind(address), Ok);
+        let bind = |address| tolerant.or_log(bind(address)).transpose();
+        let listeners: Result<Vec<_>, _> = config.listen.into_iter().filter_map(bind).collect();
         Ok(Self {
             host_key,
             listeners: listeners?,

@@ -2,18 +2,13 @@
 
 use super::command::{Refusal, job_name};
 use super::grant::Client;
-use super::job::Job;
-use super::kept::Kept;
+use super::kept::Asker;
 use super::poll::Serial;
 use super::report::tell;
-use super::start::Starting;
-use super::time::unix_ms;
 use super::turn::Keeper;
 use crate::outcome::{ControlKind, RefusedCode};
-use crate::wire::{Ask, Capability, JobId, JobInfo, JobPhase, Reply, ToFront};
+use crate::wire::{Ask, Capability, JobId, Reply, ToFront};
 
-/// Of one answer, in bytes: with what is around it, it fits a packet and a frame.
-const MAX_PAGE_BYTES: usize = 48 * 1024;
 /// Requests remembered for each job, so that none is done twice.
 const MAX_REQUESTS: usize = 64;
 
@@ -35,7 +30,7 @@ impl Keeper<'_> {
                 self.act(&client, &job, *request, ControlKind::Cancel(grace_ms))?
             }
             Ask::Upgrade(request) => return self.ask_for_upgrade(&client, number, *request),
-            Ask::Remove(job) => match self.remove(&client, number, &job)? {
+            Ask::Remove(job) => match self.remove(&client, (who, number), &job)? {
                 Some(reply) => reply,
                 None => return Ok(()),
             },
@@ -45,54 +40,6 @@ impl Keeper<'_> {
             &ToFront::Answer(number, Box::new(reply)),
         );
         Ok(())
-    }
-
-    /// A page of them, in order of their ids.
-    fn list(&self, client: &Client, prefix: &str, after: &[u8]) -> Reply {
-        let mut found: Vec<Found<'_>> = Vec::new();
-        found.extend(self.starting.values().map(Found::Starting));
-        found.extend(self.jobs.values().map(Found::Job));
-        found.extend(self.keeping.archive.iter().map(Found::Kept));
-        found.retain(|it| {
-            let is_behind = after.is_empty() || &it.id()[..] > after;
-            is_behind && it.reached_by(client) && job_name(&it.id()).starts_with(prefix)
-        });
-        found.sort_unstable_by_key(Found::id);
-        let (mut jobs, mut bytes) = (Vec::new(), 0);
-        let total = found.len();
-        for it in found {
-            let info = self.info(&it);
-            let len = minicbor::to_vec(&info).map_or(0, |encoded| encoded.len());
-            if bytes + len > MAX_PAGE_BYTES && !jobs.is_empty() {
-                break;
-            }
-            bytes += len;
-            jobs.push(info);
-        }
-        let more = jobs.len() < total;
-        Reply::Jobs(jobs, more)
-    }
-
-    fn info(&self, found: &Found<'_>) -> JobInfo {
-        match found {
-            Found::Starting(starting) => starting.terms.info(),
-            Found::Job(job) => job.info(unix_ms(), self.ground.now),
-            Found::Kept(kept) => JobInfo {
-                phase: JobPhase::Ended,
-                user: kept.record.user.clone(),
-                stdout: kept.spool().stdout,
-                stderr: kept.spool().stderr,
-                kept: true,
-                outcome: Some(kept.end.outcome.clone()),
-                ended_ms: Some(kept.end.at_ms),
-                expires_ms: Some(kept.expires_ms()),
-                ..JobInfo::new(
-                    *kept.record.job,
-                    &kept.record.command,
-                    kept.record.started_ms,
-                )
-            },
-        }
     }
 
     /// A signal or cancel of who does not hold the job.
@@ -154,52 +101,41 @@ impl Keeper<'_> {
     fn remove(
         &mut self,
         client: &Client,
-        number: u32,
+        asker: Asker,
         id: &JobId,
     ) -> Result<Option<Reply>, Refusal> {
         let kept = self.keeping.archive.find(id);
         if kept.is_some_and(|kept| client.reaches(&kept.record.owner())) {
-            self.remove_kept(id, number);
+            self.remove_kept(id, asker)?;
             return Ok(None);
         }
         let serial = self.ids.get(id).copied();
         let job = serial.and_then(|serial| self.jobs.get(&serial));
         let job = job.filter(|job| client.reaches(&job.terms.owner));
+        let not_now = |text: &str| Err(Refusal::new(RefusedCode::Unsupported, text));
         match (serial, job) {
-            (Some(serial), Some(job)) if job.outcome.is_some() && job.spool.is_none() => {
+            (Some(serial), Some(job)) if job.only_waits_for_room() => {
+                self.with_job(serial, |job, ground| {
+                    job.remove_for = Some(asker);
+                    job.drop_rest(ground);
+                });
+                Ok(None)
+            }
+            (_, Some(job)) if job.outcome.is_none() => {
+                not_now("the job has not ended; end it first")
+            }
+            (_, Some(job)) if job.spool.is_some() || job.is_being_kept => {
+                not_now("the job's end is being written down; try again")
+            }
+            // It sends from memory that would be another's at once.
+            (_, Some(job)) if job.holder.is_some() => {
+                not_now("a client holds the job, and has not seen its end; it goes with that")
+            }
+            (Some(serial), Some(_)) => {
                 self.let_go(serial, true);
                 Ok(Some(Reply::Done))
             }
-            (_, Some(_)) => {
-                let text = "the job has not ended; end it first";
-                Err(Refusal::new(RefusedCode::Unsupported, text))
-            }
-            (_, None) => Err(no_such_job()),
-        }
-    }
-}
-
-/// A job, wherever it is.
-enum Found<'k> {
-    Starting(&'k Starting),
-    Job(&'k Job),
-    Kept(&'k Kept),
-}
-
-impl Found<'_> {
-    fn id(&self) -> JobId {
-        match self {
-            Self::Starting(starting) => starting.terms.id,
-            Self::Job(job) => job.terms.id,
-            Self::Kept(kept) => *kept.record.job,
-        }
-    }
-
-    fn reached_by(&self, client: &Client) -> bool {
-        match self {
-            Self::Starting(starting) => client.reaches(&starting.terms.owner),
-            Self::Job(job) => client.reaches(&job.terms.owner),
-            Self::Kept(kept) => client.reaches(&kept.record.owner()),
+            _ => Err(no_such_job()),
         }
     }
 }

@@ -172,6 +172,7 @@ impl Keeper<'_> {
                 self.refuse_unless(number, result);
             }
             ToKeeper::Login(who, login) => return self.on_login(who, *login),
+            ToKeeper::Echo(echo) => return self.on_echo(echo),
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::command::hex;
 use super::config::{KeeperError, Limits, NetworkConfig};
 use super::ground::Ground;
 use super::kept::{self, Keeping};
-use super::listener::Listener;
+use super::listener::{Listener, Tolerant};
 use super::network::{Network, TcpListener};
 use super::upgrade::Resumed;
 use super::workers::Workers;
@@ -59,11 +59,13 @@ pub(super) fn bind(
     paths: &[PathBuf],
     resumed: &mut Option<Resumed>,
 ) -> Result<Vec<Listener>, KeeperError> {
-    let bind = |path: &PathBuf| match resumed.as_mut().and_then(|it| it.listener(path)) {
+    let tolerant = Tolerant(resumed.is_some());
+    let mut bind = |path: &PathBuf| match resumed.as_mut().and_then(|it| it.listener(path)) {
         Some(listener) => Ok(listener),
         None => Listener::bind(path),
     };
-    paths.iter().map(bind).collect()
+    let bind = |path| tolerant.or_log(bind(path)).transpose();
+    paths.iter().filter_map(bind).collect()
 }
 
 /// The sockets of the network, and who lets people in there.
@@ -72,6 +74,7 @@ pub(super) fn open_network(
     ground: &Ground,
     resumed: &mut Option<Resumed>,
 ) -> Result<Option<Network>, KeeperError> {
+    let tolerant = Tolerant(resumed.is_some());
     let inherited = |address| {
         let resumed = resumed.as_mut()?;
         let callers = resumed.callers();
@@ -79,7 +82,8 @@ pub(super) fn open_network(
     };
     let logins = |key: &_, reader: &_| ground.workers.logins(key, reader);
     let connections = ground.limits.connections;
-    let network = config.map(|config| Network::new(config, connections, logins, inherited));
+    let network =
+        config.map(|config| Network::new(config, connections, logins, inherited, tolerant));
     network.transpose()
 }
 

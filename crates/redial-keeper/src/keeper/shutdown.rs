@@ -97,6 +97,7 @@ impl Keeper<'_> {
     fn end_all_jobs(&mut self, kill_after_ms: u64) {
         for serial in self.unfinished() {
             self.with_job(serial, |job, ground| {
+                job.wait_for_no_room(ground);
                 job.end_tree(ground.now, kill_after_ms, Cause::ServerEnded);
             });
         }

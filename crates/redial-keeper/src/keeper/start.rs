@@ -2,20 +2,18 @@
 
 use super::admission::revoked;
 use super::command::{self, Refusal, job_name};
-use super::grant::Client;
 use super::ground::Ground;
 use super::job::Job;
 use super::kept::{Log, Spool};
 use super::permit;
 use super::poll::Serial;
 use super::records::bare;
-use super::terms::{KeepTerms, Share, Terms};
-use super::time::unix_ms;
+use super::terms::{Share, Terms};
 use super::turn::Keeper;
 use super::workers::{Start, Started};
 use crate::outcome::{Cause, RefusedCode, Status};
 use crate::spawn::SpawnError;
-use crate::wire::{Capability, Command, DropPolicy, JobId, Program};
+use crate::wire::{Capability, Command, JobId, Program};
 
 /// Waiting answers for one start; more are sent by no client of ours.
 const MAX_ANSWERS: usize = 64;
@@ -77,10 +75,7 @@ impl Keeper<'_> {
     ) -> Result<(), Refusal> {
         let client = self.client(who)?;
         if !self.phase.is_serving() {
-            return Err(Refusal::new(
-                RefusedCode::ShuttingDown,
-                "the server is shutting down",
-            ));
+            return Err(shuts_down());
         }
         let mut command = command::parse(bytes, self.private)?;
         // Of what was asked for: a line that forces another command may change meanwhile.
@@ -223,44 +218,12 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    fn terms(&self, client: &Client, command: &Command, hash: u128) -> Terms {
-        Terms {
-            id: *command.job,
-            owner: client.owner(),
-            grant: client.grant.clone(),
-            hash,
-            deadline_ms: command.deadline_ms,
-            drain_ms: command.drain_ms,
-            // Whoever asks to keep it does not want it ended with a line.
-            on_drop: match command.detach {
-                true => DropPolicy::Keep,
-                false => command.on_drop,
-            },
-            reap: command.reap,
-            user: format!("uid {}", client.uid),
-            command: command::label(command),
-            started_ms: unix_ms(),
-            detached: command.detach,
-            keep: self.keep_terms(command),
-        }
-    }
-
-    /// How it is kept, if it is.
-    fn keep_terms(&self, command: &Command) -> KeepTerms {
-        let (asked, limits) = (command.keep.unwrap_or_default(), &self.ground.limits);
-        KeepTerms {
-            bytes: asked.bytes.unwrap_or(limits.keep_bytes),
-            tail: asked.tail,
-            time_ms: asked.time_ms.unwrap_or(limits.keep_ms),
-        }
-    }
-
     fn check_can_keep(&self) -> Result<(), Refusal> {
         if let Some(reason) = &self.keeping.cannot {
             return Err(Refusal::new(RefusedCode::Unsupported, reason.clone()));
         }
-        let max = self.ground.limits.kept_jobs;
-        if self.keeping.archive.len() + self.jobs.len() >= max {
+        if self.keeps_as_many_as_it_may() {
+            let max = self.ground.limits.kept_jobs;
             let text = format!("{max} jobs are kept; that is the limit (remove some: redial rm)");
             return Err(Refusal::new(RefusedCode::Jobs, text));
         }
@@ -269,11 +232,19 @@ impl Keeper<'_> {
 
     /// It is written down that the job starts: so now it does.
     pub(super) fn start_recorded(&mut self, serial: Serial) {
-        let starting = self.starting.get_mut(&serial);
-        let Some(start) = starting.and_then(|starting| starting.waiting.take()) else {
+        let Some(starting) = self.starting.get_mut(&serial) else {
             return;
         };
-        if !self.ground.workers.start(start) {
+        let is_revoked = starting.revoked;
+        let Some(start) = starting.waiting.take() else {
+            return;
+        };
+        if is_revoked {
+            let text = "the key was revoked while the job was written down; it was not started";
+            self.cannot_start(serial, Refusal::new(RefusedCode::NotAllowed, text));
+        } else if !self.phase.is_serving() {
+            self.cannot_start(serial, shuts_down());
+        } else if !self.ground.workers.start(start) {
             self.cannot_start(serial, too_many_wait());
         }
     }
@@ -290,12 +261,8 @@ impl Keeper<'_> {
         for answer in starting.answers {
             self.refuse(answer.number, refusal.clone());
         }
-        self.remove_files(&starting.log, &id);
-    }
-
-    fn remove_files(&self, log: &Option<Log>, id: &JobId) {
-        if let (Some(_), Some(disk)) = (log, &self.ground.disk) {
-            disk.remove(*id, None);
+        if starting.log.is_some() {
+            self.remove_files(&id);
         }
     }
 
@@ -361,7 +328,9 @@ impl Keeper<'_> {
         share.give_back(&mut self.ground);
         self.ids.remove(&terms.id);
         // Whoever asked is told; there is nothing to be kept.
-        self.remove_files(&log, &terms.id);
+        if log.is_some() {
+            self.remove_files(&terms.id);
+        }
         let SpawnError {
             stage,
             errno,
@@ -380,6 +349,10 @@ impl Keeper<'_> {
         self.records
             .add(self.ground.now, terms.id, whose, Box::new(outcome), false);
     }
+}
+
+fn shuts_down() -> Refusal {
+    Refusal::new(RefusedCode::ShuttingDown, "the server is shutting down")
 }
 
 fn too_many_wait() -> Refusal {

@@ -231,13 +231,18 @@ impl Output {
         }
     }
 
-    /// Nobody reads this any more: the child gets SIGPIPE, what is logged goes.
-    /// Says how many bytes are lost.
-    pub(super) fn drop_all(&mut self, ground: &mut Ground, journal: &mut Journal) -> u64 {
+    /// Nobody is to read this any more: the child gets SIGPIPE, what is logged goes, though somebody
+    /// may still be reading it (`is_read`). Says how many bytes are lost.
+    pub(super) fn drop_all(
+        &mut self,
+        ground: &mut Ground,
+        journal: &mut Journal,
+        is_read: bool,
+    ) -> u64 {
         if self.pipe.is_some() {
             self.close(false);
         }
-        let lost = self.log.close(&mut ground.output);
+        let lost = self.log.close(&mut ground.output, is_read);
         journal.forget(self.stream, lost);
         journal.drop_news(self.stream);
         self.complete &= lost == 0;

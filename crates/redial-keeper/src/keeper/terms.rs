@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::grant::{Grant, Owner};
+use super::command;
+use super::grant::{Client, Grant, Owner};
 use super::ground::Ground;
 use super::kept::Record;
+use super::time::unix_ms;
+use super::turn::Keeper;
 use crate::pool::Pool;
 use crate::state::TermsState;
-use crate::wire::{DropPolicy, JobId, JobInfo};
+use crate::wire::{Command, DropPolicy, JobId, JobInfo};
 
 /// What a start asks for besides the command itself.
 #[derive(Debug, Clone)]
@@ -155,6 +158,41 @@ impl Share {
             .for_each(|slot| ground.stdin.give_back(slot));
         ground.output.give_back(self.stdout);
         ground.output.give_back(self.stderr);
+    }
+}
+
+impl Keeper<'_> {
+    /// What is agreed for a command of this client's.
+    pub(super) fn terms(&self, client: &Client, command: &Command, hash: u128) -> Terms {
+        Terms {
+            id: *command.job,
+            owner: client.owner(),
+            grant: client.grant.clone(),
+            hash,
+            deadline_ms: command.deadline_ms,
+            drain_ms: command.drain_ms,
+            // Whoever asks to keep it does not want it ended with a line.
+            on_drop: match command.detach {
+                true => DropPolicy::Keep,
+                false => command.on_drop,
+            },
+            reap: command.reap,
+            user: format!("uid {}", client.uid),
+            command: command::label(command),
+            started_ms: unix_ms(),
+            detached: command.detach,
+            keep: self.keep_terms(command),
+        }
+    }
+
+    /// How it is kept, if it is.
+    fn keep_terms(&self, command: &Command) -> KeepTerms {
+        let (asked, limits) = (command.keep.unwrap_or_default(), &self.ground.limits);
+        KeepTerms {
+            bytes: asked.bytes.unwrap_or(limits.keep_bytes),
+            tail: asked.tail,
+            time_ms: asked.time_ms.unwrap_or(limits.keep_ms),
+        }
     }
 }
 

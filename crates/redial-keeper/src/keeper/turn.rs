@@ -1,6 +1,6 @@
 //! The keeper's state, and its loop.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub(super) struct Keeper<'a> {
     pub(super) jobs: HashMap<Serial, Job>,
     pub(super) starting: HashMap<Serial, Starting>,
     /// Jobs that are starting, running or not read.
-    pub(super) ids: HashMap<JobId, Serial>,
+    pub(super) ids: BTreeMap<JobId, Serial>,
     pub(super) records: Records,
     pub(super) keeping: Keeping,
     pub(super) next_serial: Serial,
@@ -146,7 +146,7 @@ impl<'a> Keeper<'a> {
             instance,
             jobs: HashMap::new(),
             starting: HashMap::new(),
-            ids: HashMap::new(),
+            ids: BTreeMap::new(),
             next_serial: 1,
             waiting_bytes: 0,
             clients: HashMap::new(),

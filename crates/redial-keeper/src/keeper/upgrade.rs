@@ -10,6 +10,7 @@ mod program;
 mod resume;
 mod save;
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -46,6 +47,8 @@ pub(super) struct Upgrades {
     under_way: Option<Upgrade>,
     /// Requests that are done.
     done: Vec<[u8; 16]>,
+    /// Requests that came to nothing, and why: one that is sent again is not tried again.
+    failed: VecDeque<([u8; 16], String)>,
 }
 
 impl Upgrades {
@@ -54,6 +57,26 @@ impl Upgrades {
             config,
             under_way: None,
             done: Vec::new(),
+            failed: VecDeque::new(),
+        }
+    }
+
+    /// Nobody hears its answers any more; the next one has numbers of its own.
+    pub(super) fn front_is_lost(&mut self) {
+        match &mut self.under_way {
+            Some(Upgrade::Checking(asked) | Upgrade::Settling { asked, .. }) => {
+                asked.numbers.clear();
+            }
+            None => {}
+        }
+    }
+
+    /// It came to nothing.
+    fn fail(&mut self, asked: &Asked, reason: &str) {
+        tracing::error!(reason, "no upgrade; the old program stays");
+        for request in &asked.requests {
+            self.failed.truncate(MAX_REQUESTS - 1);
+            self.failed.push_front((*request, reason.to_owned()));
         }
     }
 
@@ -109,6 +132,10 @@ impl Keeper<'_> {
             tell(&mut self.front.out, &done);
             return Ok(());
         }
+        let failed = self.upgrades.failed.iter();
+        if let Some((_, reason)) = failed.clone().find(|(known, _)| *known == request) {
+            return Err(no_upgrade(reason));
+        }
         let asked = Asked {
             numbers: vec![number],
             requests: vec![request],
@@ -135,6 +162,9 @@ impl Keeper<'_> {
             return unsupported("the server is shutting down");
         }
         match &mut self.upgrades.under_way {
+            Some(Upgrade::Checking(before)) if before.requests.len() >= MAX_REQUESTS => {
+                return unsupported("too many ask for an upgrade");
+            }
             Some(Upgrade::Checking(before)) => {
                 before.numbers.extend(asked.numbers);
                 before.requests.extend(asked.requests);
@@ -174,12 +204,12 @@ impl Keeper<'_> {
         let program = match checked {
             Ok(program) => program,
             Err(reason) => {
-                tracing::error!(reason, "the new program is not taken; the old one stays");
                 self.refuse_upgrade(&asked, &reason);
                 return Ok(());
             }
         };
         if !self.phase.is_serving() {
+            self.refuse_upgrade(&asked, "the server is shutting down");
             return Ok(());
         }
         self.upgrades.under_way = Some(Upgrade::Settling {
@@ -192,9 +222,9 @@ impl Keeper<'_> {
     }
 
     fn refuse_upgrade(&mut self, asked: &Asked, reason: &str) {
+        self.upgrades.fail(asked, reason);
         for number in &asked.numbers {
-            let text = format!("no upgrade, the old program stays: {reason}");
-            self.refuse(*number, Refusal::new(RefusedCode::Failure, text));
+            self.refuse(*number, no_upgrade(reason));
         }
     }
 
@@ -216,9 +246,9 @@ impl Keeper<'_> {
         if !self.is_settling() {
             return;
         }
-        let opening = self.ground.disk.as_ref().is_some_and(|it| it.is_opening());
+        let disk_is_busy = self.ground.disk.as_ref().is_some_and(|it| it.is_busy());
         let in_hand = self.jobs.values().any(|job| job.is_in_hand());
-        let is_busy = !self.starting.is_empty() || opening || in_hand;
+        let is_busy = !self.starting.is_empty() || disk_is_busy || in_hand;
         let Some(Upgrade::Settling {
             asked,
             program,
@@ -236,17 +266,25 @@ impl Keeper<'_> {
             return;
         }
         if is_busy || !self.phase.is_serving() {
-            tracing::error!("no upgrade: threads are busy for too long; the old program stays");
-            return;
+            let reason = "its threads are busy for too long, or it is shutting down";
+            return self.refuse_upgrade(&asked, reason);
         }
         let before = std::mem::take(&mut self.upgrades.done);
         let all = asked.requests.iter().chain(&before).copied();
         self.upgrades.done = all.take(MAX_REQUESTS).collect();
         let state = self.save();
         let args = self.upgrades.args();
-        // It only returns to say why it could not.
-        let error = execute(&program, &args, &state);
+        // It only returns to say why it could not. Meanwhile nothing is started that would inherit
+        // what is left open for it.
+        let workers = &self.ground.workers;
+        let error = workers.execute(|| execute(&program, &args, &state));
         self.upgrades.done = before;
-        tracing::error!(%error, "the new program cannot be executed; the old one stays");
+        let reason = format!("the new program cannot be executed: {error}");
+        self.refuse_upgrade(&asked, &reason);
     }
+}
+
+fn no_upgrade(reason: &str) -> Refusal {
+    let text = format!("no upgrade, the old program stays: {reason}");
+    Refusal::new(RefusedCode::Failure, text)
 }

@@ -183,6 +183,11 @@ impl Workers {
         self.gate.start(start)
     }
 
+    /// Does something while nothing is being started.
+    pub(super) fn execute<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.gate.walk(work)
+    }
+
     /// Hands a command over; false when the queue is full.
     pub(super) fn start(&self, start: Start) -> bool {
         self.starts.push(start)

@@ -216,9 +216,15 @@ impl OutputLog {
         }
     }
 
-    /// Gives all chunks back. Says how many bytes are lost by that.
-    pub(crate) fn close(&mut self, pool: &mut Pool) -> u64 {
-        self.slots.drain(..).for_each(|slot| pool.give_back(slot));
+    /// Gives all chunks back; later, if they may still be read. Says how many bytes are lost by that.
+    pub(crate) fn close(&mut self, pool: &mut Pool, is_read: bool) -> u64 {
+        for slot in self.slots.drain(..) {
+            if is_read {
+                pool.give_up(slot);
+            } else {
+                pool.give_back(slot);
+            }
+        }
         self.first = self.end.div_ceil(CHUNK);
         let lost = self.end - self.oldest;
         (self.oldest, self.told) = (self.end, self.end);

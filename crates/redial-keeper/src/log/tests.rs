@@ -134,7 +134,7 @@ fn output_is_exact_through_reused_chunks() {
     let mut pool = pool(32);
     let mut log = OutputLog::new(1, pool.take_own().unwrap(), 16);
     through(&mut pool, &mut log, 3_000_000);
-    log.close(&mut pool);
+    log.close(&mut pool, false);
     assert_eq!(pool.free(), 32);
 }
 
@@ -145,7 +145,7 @@ fn a_stream_makes_do_with_its_own_chunk_when_the_pool_is_short() {
     let taken: Vec<u32> = (0..7).map(|_| pool.take_own().unwrap()).collect();
     through(&mut pool, &mut log, 500_000);
     taken.into_iter().for_each(|slot| pool.give_back(slot));
-    log.close(&mut pool);
+    log.close(&mut pool, false);
     assert_eq!(pool.free(), 8);
 }
 

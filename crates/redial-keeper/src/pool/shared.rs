@@ -21,6 +21,8 @@ pub(crate) struct Pool {
     chunks: u32,
     /// A chunk has come back since somebody last asked whether it is idle.
     is_busy: bool,
+    /// Given up, and perhaps still read by somebody.
+    late: Vec<u32>,
 }
 
 impl Pool {
@@ -37,6 +39,7 @@ impl Pool {
             slots: Slots::new(chunks),
             chunks,
             is_busy: false,
+            late: Vec::new(),
         })
     }
 
@@ -51,6 +54,7 @@ impl Pool {
             slots: Slots::without(chunks, used),
             chunks,
             is_busy: false,
+            late: Vec::new(),
         })
     }
 
@@ -100,6 +104,16 @@ impl Pool {
         if self.slots.warm() * CHUNK_BYTES > WARM_BYTES {
             self.cool_one();
         }
+    }
+
+    /// A chunk is given up that somebody may still read: it comes back later.
+    pub(crate) fn give_up(&mut self, slot: u32) {
+        self.late.push(slot);
+    }
+
+    /// Those given up since this was last asked.
+    pub(crate) fn take_late(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.late)
     }
 
     /// Whether free chunks cost memory.

@@ -32,7 +32,7 @@ fn append(writer: &mut SpoolWriter, pieces: &[(u8, usize)], oldest_go: OldestGo)
     };
     let made: Vec<(u8, Vec<u8>)> = pieces.iter().map(made).collect();
     let lent = made.iter().map(|(stream, bytes)| (*stream, &bytes[..]));
-    writer.append(lent, oldest_go).unwrap();
+    writer.append(&mut Vec::new(), lent, oldest_go).unwrap();
 }
 
 fn read_all(reader: &mut SpoolReader, state: &SpoolState) -> Vec<Bytes> {

@@ -23,7 +23,6 @@ pub enum OldestGo {
 pub struct SpoolWriter {
     file: Arc<File>,
     state: SpoolState,
-    buffer: Vec<u8>,
 }
 
 impl SpoolWriter {
@@ -42,11 +41,7 @@ impl SpoolWriter {
 
     /// Goes on with a file that stands like this.
     pub fn at(file: Arc<File>, state: SpoolState) -> Self {
-        Self {
-            file,
-            state,
-            buffer: Vec::new(),
-        }
+        Self { file, state }
     }
 
     /// The file.
@@ -59,12 +54,13 @@ impl SpoolWriter {
         self.state
     }
 
-    /// Appends pieces of stdout (1) and stderr (2), all or nothing.
+    /// Appends pieces of stdout (1) and stderr (2), all or nothing, by way of a `buffer`.
     ///
     /// # Errors
     /// They cannot be written; the file is as it was.
     pub fn append<'a>(
         &mut self,
+        buffer: &mut Vec<u8>,
         pieces: impl IntoIterator<Item = (u8, &'a [u8])>,
         oldest_go: OldestGo,
     ) -> io::Result<()> {
@@ -73,11 +69,11 @@ impl SpoolWriter {
             self.forget_beyond(bytes)?;
         }
         let mut after = self.state;
-        self.buffer.clear();
+        buffer.clear();
         for (stream, bytes) in pieces {
-            frame(&mut self.buffer, &mut after, self.state.len, stream, bytes);
+            frame(buffer, &mut after, self.state.len, stream, bytes);
         }
-        if let Err(error) = self.file.write_all_at(&self.buffer, self.state.len) {
+        if let Err(error) = self.file.write_all_at(buffer, self.state.len) {
             // On a full disk a part may be there. What is behind the end is read by nobody, and
             // written over; to give it back is a courtesy to the disk.
             let _ = self.file.set_len(self.state.len);

@@ -82,6 +82,10 @@ pub enum ToFront {
     /// Answer to a query: the front's number, what is answered.
     #[n(18)]
     Answer(#[n(0)] u32, #[n(1)] Box<Reply>),
+    /// To be sent back ([`super::ToKeeper::Echo`]) when all that came before is done with: no bytes
+    /// of the output pool that it named are read any more, except by who holds their job.
+    #[n(19)]
+    Echo(#[n(0)] u64),
 }
 
 /// What the keeper says to a [`super::Login`].

@@ -72,6 +72,9 @@ pub enum ToKeeper {
     /// Capability, number for the answer, question. Answered by `Answer` or `Refused`.
     #[n(12)]
     Query(#[n(0)] Capability, #[n(1)] u32, #[n(2)] Box<Ask>),
+    /// The answer to [`super::ToFront::Echo`].
+    #[n(13)]
+    Echo(#[n(0)] u64),
 }
 
 /// What a client says of itself (PROTOCOL.md, `authenticate` and section 9).

@@ -31,6 +31,9 @@ pub(crate) struct Front {
     pub(crate) lost: Vec<(Capability, JobId)>,
     pub(crate) shutting_down: bool,
     pub(crate) is_gone: bool,
+    /// Answers echoes at once, as a front that has nothing to do; else they are here.
+    pub(crate) answers_echoes: bool,
+    pub(crate) echoes: Vec<u64>,
     /// The way to the host key.
     pub(crate) signer: Option<OwnedFd>,
 }
@@ -52,6 +55,8 @@ impl Front {
             lost: Vec::new(),
             shutting_down: false,
             is_gone: false,
+            answers_echoes: true,
+            echoes: Vec::new(),
             signer: None,
         }
     }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use minicbor::bytes::{ByteArray, ByteVec};
 use redial_keeper::outcome::{Exit, Outcome, Status};
 use redial_keeper::pool::CHUNK_BYTES;
-use redial_keeper::wire::{Chunk, Command, DropPolicy, JobId, Piece, Program, Snapshot, ToFront};
+use redial_keeper::wire::{
+    Chunk, Command, DropPolicy, JobId, Piece, Program, Snapshot, ToFront, ToKeeper,
+};
 
 use crate::front::Front;
 
@@ -112,6 +114,8 @@ impl Front {
             ToFront::HolderLost(who, id) => self.lost.push((who, *id)),
             ToFront::ShuttingDown => self.shutting_down = true,
             ToFront::Attached(_, id, _, snapshot) => self.see_snapshot(*id, &snapshot),
+            ToFront::Echo(number) if self.answers_echoes => self.say(&ToKeeper::Echo(number)),
+            ToFront::Echo(number) => self.echoes.push(number),
             ToFront::Refused(..) | ToFront::Answer(..) => {}
             other => panic!("not expected now: {other:?}"),
         }

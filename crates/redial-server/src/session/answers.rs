@@ -146,20 +146,22 @@ impl FrontSession {
     }
 }
 
-/// Makes ready the output that arrived before the attach, in its order.
+/// Makes ready the output that arrived before the attach, in its order: what is wanted `from` there
+/// on, as far as it is here, from the `oldest` bytes on.
 pub(super) fn replay(
     connection: &mut Connection,
     channel: ChannelId,
     snapshot: &Snapshot,
-    from: [u64; 2],
+    (from, oldest): ([u64; 2], [u64; 2]),
 ) {
     let outputs = [snapshot.stdout, snapshot.stderr];
     let mut at = [outputs[0].oldest, outputs[1].oldest];
     for (i, stream) in [Stream::Stdout, Stream::Stderr].into_iter().enumerate() {
-        if from[i] < outputs[i].oldest {
-            connection.missed(channel, stream, from[i], outputs[i].oldest);
+        if from[i] < oldest[i] {
+            connection.missed(channel, stream, from[i], oldest[i]);
         }
     }
+    let from = [0, 1].map(|i| from[i].max(oldest[i]));
     for piece in &snapshot.pieces {
         let Some(i) = usize::from(piece.stream).checked_sub(1).filter(|i| *i < 2) else {
             continue;

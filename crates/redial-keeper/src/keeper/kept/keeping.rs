@@ -13,16 +13,18 @@ use super::super::start::Answer;
 use super::super::time::unix_ms;
 use super::super::turn::Keeper;
 use super::archive::{Archive, Keeping, Kept};
-use super::disk::{Disk, DiskDone};
+use super::disk::{Asker, Disk, DiskDone};
 use super::record::Record;
 use super::spooling::Spool;
 use super::store::{Log, Store};
 use crate::outcome::RefusedCode;
 use crate::pool::OutputView;
-use crate::wire::{JobId, Reply, Snapshot, StreamState, ToFront};
+use crate::wire::{Capability, JobId, Reply, Snapshot, StreamState, ToFront};
 
 /// Between two looks at whose time is over.
 const EXPIRE_MS: u64 = 10_000;
+/// Said to who asks for more than is done.
+const TOO_MUCH: &str = "too much is asked for at once; try again";
 
 /// Takes the directory, and what is in it.
 pub(in crate::keeper) fn open(
@@ -48,28 +50,43 @@ impl Keeper<'_> {
     /// News from the disk's threads.
     pub(in crate::keeper) fn on_disk(&mut self, done: DiskDone) {
         match done {
-            DiskDone::Recorded(serial, Ok(log)) => self.on_recorded(serial, log),
-            DiskDone::Recorded(serial, Err(error)) => self.on_not_recorded(serial, &error),
+            DiskDone::Recorded(serial, id, Ok(log)) => self.on_recorded(serial, &id, log),
+            DiskDone::Recorded(serial, _, Err(error)) => self.on_not_recorded(serial, &error),
             DiskDone::Appended(serial, writer, result) => {
-                let used = self.ground.room.left();
+                self.ground
+                    .disk
+                    .as_mut()
+                    .into_iter()
+                    .for_each(Disk::appended);
                 self.with_job(serial, |job, ground| job.appended(ground, writer, result));
-                if self.ground.room.left() > used {
-                    self.try_all_again();
-                }
+                self.try_all_again();
             }
             DiskDone::Finished(serial, result) => self.on_finished(serial, result),
-            DiskDone::Removed(id, number, removed) => self.on_removed(&id, number, removed),
+            DiskDone::Removed(id, asker, removed) => self.on_removed(&id, asker, removed),
             DiskDone::Opened(id, answer, log) => self.on_opened(&id, answer, log),
         }
     }
 
-    fn on_recorded(&mut self, serial: Serial, log: Log) {
+    /// Removes the files of a job.
+    pub(in crate::keeper) fn remove_files(&mut self, id: &JobId) {
+        if let Some(disk) = &mut self.ground.disk {
+            disk.remove(*id);
+        }
+    }
+
+    /// Whether the front that asked is still there, and its connection.
+    fn is_there(&self, who: Capability) -> bool {
+        self.clients.contains_key(&who)
+    }
+
+    fn on_recorded(&mut self, serial: Serial, id: &JobId, log: Log) {
         if let Some(starting) = self.starting.get_mut(&serial) {
             starting.log = Some(log);
             return self.start_recorded(serial);
         }
         let Some(job) = self.jobs.get_mut(&serial) else {
-            return;
+            // It is gone, and so this must go.
+            return self.remove_files(id);
         };
         if job.holder.is_some() {
             return self.keep_in_memory(serial);
@@ -94,18 +111,22 @@ impl Keeper<'_> {
             let told = self.front.out.push_with(&message, vec![reader]);
             debug_assert!(told.is_ok(), "one descriptor goes along");
         }
-        self.with_job(serial, |_, _| ());
+        let echo = readers.then(|| self.ask_for_echo());
+        self.with_job(serial, |job, _| {
+            if let (Some(spool), Some(echo)) = (&mut job.spool, echo) {
+                spool.hold(echo);
+            }
+        });
     }
 
     /// Its holder was back before there was a file. It sends from memory, and goes on to: what is
     /// in a file is taken from memory, under frames that are still to be sent from there.
     fn keep_in_memory(&mut self, serial: Serial) {
-        let Some(job) = self.jobs.get_mut(&serial) else {
+        let Some(job) = self.jobs.get(&serial) else {
             return;
         };
-        if let Some(disk) = &self.ground.disk {
-            disk.remove(job.terms.id, None);
-        }
+        let id = job.terms.id;
+        self.remove_files(&id);
         self.stays_in_memory(serial);
     }
 
@@ -134,23 +155,40 @@ impl Keeper<'_> {
         let now = self.ground.now;
         let error = result.as_ref().err();
         self.with_job(serial, |job, _| job.end_written(now, error));
-        let Ok(record) = result else { return };
+        let Ok(mut record) = result else { return };
         let Some(job) = self.jobs.get_mut(&serial) else {
             return;
         };
+        if let Some(end) = &mut record.end {
+            // As it was written down, and not otherwise.
+            job.outcome = Some(Box::new(end.outcome.clone()));
+        }
         job.report(&mut self.ground, &mut self.front);
         let Some(job) = self.jobs.remove(&serial) else {
             return;
         };
+        let remove_for = job.remove_for;
         let (terms, _) = job.release(&mut self.ground);
         self.ids.remove(&terms.id);
         if let Some(kept) = Kept::new(*record, now, unix_ms()) {
             self.keeping.archive.add(kept);
         }
+        if let Some(asker) = remove_for
+            && let Err(refusal) = self.remove_kept(&terms.id, asker)
+            && self.is_there(asker.0)
+        {
+            self.refuse(asker.1, refusal);
+        }
+    }
+
+    /// Jobs may run that will be kept; they are counted too.
+    pub(in crate::keeper) fn keeps_as_many_as_it_may(&self) -> bool {
+        self.keeping.archive.len() + self.jobs.len() >= self.ground.limits.kept_jobs
     }
 
     /// Its line has dropped, and it is to be kept whatever happens: its output goes to a file.
     pub(in crate::keeper) fn begin_to_keep(&mut self, serial: Serial) {
+        let is_full = self.keeps_as_many_as_it_may();
         let Some(job) = self.jobs.get_mut(&serial) else {
             return;
         };
@@ -158,7 +196,13 @@ impl Keeper<'_> {
             return;
         };
         let wanted = job.is_to_be_kept() && job.spool.is_none();
-        if wanted && !std::mem::replace(&mut job.is_being_kept, true) {
+        if wanted && is_full {
+            let job = job_name(&job.terms.id);
+            tracing::warn!(
+                job,
+                "as many jobs are kept as may be; its output stays in memory"
+            );
+        } else if wanted && !std::mem::replace(&mut job.is_being_kept, true) {
             disk.record(serial, job.terms.record());
         }
     }
@@ -178,13 +222,17 @@ impl Keeper<'_> {
         if disk.is_some_and(|disk| disk.open(*id, answer)) {
             return Ok(true);
         }
-        let text = "too much is asked for at once; try again";
-        Err(Refusal::new(RefusedCode::Failure, text))
+        Err(Refusal::new(RefusedCode::Failure, TOO_MUCH))
     }
 
     fn on_opened(&mut self, id: &JobId, answer: Answer, log: io::Result<OwnedFd>) {
-        if let Some(disk) = &mut self.ground.disk {
-            disk.opened();
+        self.ground
+            .disk
+            .as_mut()
+            .into_iter()
+            .for_each(Disk::answered);
+        if !self.is_there(answer.who) {
+            return;
         }
         let Some(kept) = self.keeping.archive.find(id) else {
             let refused = Refusal::new(RefusedCode::NoSuchJob, "no such job");
@@ -237,31 +285,52 @@ impl Keeper<'_> {
         };
         self.ground.room.change(kept.spool().used(), 0);
         self.remember(kept);
-        if let Some(disk) = &self.ground.disk {
-            disk.remove(*id, None);
-        }
+        self.remove_files(id);
         self.try_all_again();
     }
 
     /// Somebody asked for that, and waits for the answer.
-    pub(in crate::keeper) fn remove_kept(&mut self, id: &JobId, number: u32) {
-        if let Some(disk) = &self.ground.disk {
-            disk.remove(*id, Some(number));
+    pub(in crate::keeper) fn remove_kept(
+        &mut self,
+        id: &JobId,
+        asker: Asker,
+    ) -> Result<(), Refusal> {
+        let disk = self.ground.disk.as_mut();
+        if disk.is_some_and(|disk| disk.remove_for(*id, asker)) {
+            return Ok(());
         }
+        Err(Refusal::new(RefusedCode::Failure, TOO_MUCH))
     }
 
-    fn on_removed(&mut self, id: &JobId, number: u32, removed: io::Result<()>) {
+    fn on_removed(&mut self, id: &JobId, asker: Option<Asker>, removed: io::Result<()>) {
+        self.ground
+            .disk
+            .as_mut()
+            .into_iter()
+            .for_each(Disk::removed);
+        let Some((who, number)) = asker else { return };
+        self.ground
+            .disk
+            .as_mut()
+            .into_iter()
+            .for_each(Disk::answered);
+        let is_there = self.is_there(who);
         if let Err(error) = removed {
             let text = format!("its files cannot be removed: {error}");
-            return self.refuse(number, Refusal::new(RefusedCode::Failure, text));
+            if is_there {
+                self.refuse(number, Refusal::new(RefusedCode::Failure, text));
+            }
+            return;
         }
         if let Some(kept) = self.keeping.archive.remove(id) {
             self.ground.room.change(kept.spool().used(), 0);
             self.remember(kept);
             self.try_all_again();
         }
-        let done = ToFront::Answer(number, Box::new(Reply::Done));
-        tell(&mut self.front.out, &done);
+        if is_there {
+            let done = ToFront::Answer(number, Box::new(Reply::Done));
+            tell(&mut self.front.out, &done);
+        }
     }
 
     /// For a start that is sent again: it has run.
@@ -274,6 +343,9 @@ impl Keeper<'_> {
 
     /// There is room again.
     fn try_all_again(&mut self) {
+        if !self.ground.room.take_wanted() {
+            return;
+        }
         let stalled = self
             .jobs
             .iter()

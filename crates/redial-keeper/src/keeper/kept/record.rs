@@ -68,6 +68,13 @@ impl Record {
         Owner::of(self.uid, self.key.as_deref())
     }
 
+    /// Its output may not be on the disk as it was appended.
+    pub(super) fn is_not_safe(&mut self) {
+        if let Some(End { outcome, .. }) = &mut self.end {
+            (outcome.stdout.complete, outcome.stderr.complete) = (false, false);
+        }
+    }
+
     /// As it is written.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();

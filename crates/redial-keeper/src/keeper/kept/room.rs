@@ -5,16 +5,32 @@
 pub(in crate::keeper) struct Room {
     quota: u64,
     used: u64,
+    /// Somebody waits for more.
+    is_wanted: bool,
 }
 
 impl Room {
     pub(in crate::keeper) fn new(quota: u64) -> Self {
-        Self { quota, used: 0 }
+        Self {
+            quota,
+            used: 0,
+            is_wanted: false,
+        }
     }
 
     /// A file has grown or shrunk.
     pub(in crate::keeper) fn change(&mut self, from: u64, to: u64) {
         self.used = self.used.saturating_sub(from).saturating_add(to);
+    }
+
+    /// Somebody waits for more.
+    pub(in crate::keeper) fn want(&mut self) {
+        self.is_wanted = true;
+    }
+
+    /// Whether somebody does, who is now told that there may be.
+    pub(in crate::keeper) fn take_wanted(&mut self) -> bool {
+        std::mem::take(&mut self.is_wanted)
     }
 
     /// Bytes that may still be written by all together.
@@ -32,6 +48,12 @@ pub(super) fn fits(room: u64, pieces: usize) -> u64 {
         + (room.saturating_sub(heads + 128) % 65_536).saturating_sub(64)
 }
 
+/// Of a file, what so many bytes in so many pieces take at most.
+pub(super) fn space(bytes: u64, pieces: usize) -> u64 {
+    let blocks = bytes / 65_000 + 2;
+    bytes + 4 * pieces as u64 + 64 * blocks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,14 +68,22 @@ mod tests {
                 let mut writer = SpoolWriter::new(file, [0, 0]);
                 let before = vec![1; start];
                 let never = OldestGo::Never;
-                writer.append([(1, &before[..])], never).unwrap();
+                writer
+                    .append(&mut Vec::new(), [(1, &before[..])], never)
+                    .unwrap();
                 let used = writer.state().used();
                 let fits = usize::try_from(fits(room, 2)).unwrap();
                 let bytes = vec![1; fits];
                 let (one, other) = bytes.split_at(fits / 3);
-                writer.append([(1, one), (2, other)], never).unwrap();
+                writer
+                    .append(&mut Vec::new(), [(1, one), (2, other)], never)
+                    .unwrap();
                 let more = writer.state().used() - used;
                 assert!(more <= room, "{more} > {room} behind {start}");
+                assert!(
+                    more <= space(bytes.len() as u64, 2),
+                    "{more} behind {start}"
+                );
             }
         }
     }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use super::super::ground::Ground;
 use super::super::job::Job;
+use super::super::streams::Output;
 use super::super::time::{Millis, unix_ms};
 use super::super::upgrade::Inherited;
 use super::disk::{Append, Place};
 use super::record::{End, Record};
-use super::room::fits;
+use super::room::{fits, space};
 use super::store::Log;
+use crate::outcome::Cause;
 use crate::spool::{BLOCK_BYTES, OldestGo, SpoolState, SpoolWriter};
 use crate::state::JobSpoolState;
 
@@ -33,6 +35,13 @@ pub(in crate::keeper) struct Spool {
     pub(in crate::keeper) state: SpoolState,
     pub(in crate::keeper) told: SpoolState,
     stalled: Option<Stall>,
+    /// It was, and nothing was appended since.
+    is_short: bool,
+    /// Nothing is taken from memory before the front has answered this: it may still have to copy
+    /// from there for those who read along.
+    held: Option<u64>,
+    /// Of the quota, for what is being appended.
+    reserved: u64,
     end: Ended,
 }
 
@@ -67,6 +76,9 @@ impl Spool {
             file: log.file,
             reader: log.reader,
             stalled: None,
+            is_short: false,
+            held: None,
+            reserved: 0,
             end: Ended::No,
         }
     }
@@ -92,13 +104,37 @@ impl Spool {
             state: state.state,
             told: SpoolState::default(),
             stalled: None,
+            is_short: false,
+            held: None,
+            reserved: 0,
             end: Ended::No,
         })
     }
 
     /// Whether something of it is on its way to the disk.
     pub(in crate::keeper) fn is_under_way(&self) -> bool {
-        self.writer.is_none() || self.end == Ended::Writing
+        self.is_appending() || self.end == Ended::Writing
+    }
+
+    /// Whether something is being appended.
+    pub(in crate::keeper) fn is_appending(&self) -> bool {
+        self.writer.is_none()
+    }
+
+    /// Waits for this echo.
+    pub(super) fn hold(&mut self, echo: u64) {
+        self.held = Some(echo);
+    }
+
+    /// Whether it waits for an echo.
+    pub(in crate::keeper) fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// What was not appended is lost.
+    pub(in crate::keeper) fn has_no_more(&mut self) {
+        self.stalled = None;
+        self.is_short = false;
     }
 
     /// For another reader.
@@ -132,6 +168,11 @@ impl Spool {
         self.stalled.is_some()
     }
 
+    /// Whether it waits for room, or tries right now whether there is some.
+    pub(in crate::keeper) fn is_short(&self) -> bool {
+        self.is_short
+    }
+
     /// Its end is on the disk.
     pub(in crate::keeper) fn is_over(&self) -> bool {
         self.end == Ended::Written
@@ -158,9 +199,17 @@ impl Spool {
 impl Job {
     /// Appends what has come in, or writes down how it ended.
     pub(in crate::keeper) fn spool_on(&mut self, ground: &mut Ground) {
+        // How it ended may be known, and the rest of its output in nobody's way but its own.
+        if self.outcome.is_some() && self.is_stuck(ground.now) {
+            self.drop_rest(ground);
+        }
         let Some(spool) = &mut self.spool else { return };
         spool.wake(ground.now);
-        if spool.writer.is_none() {
+        if spool.held.is_some_and(|echo| !ground.late.has_heard(echo)) {
+            return;
+        }
+        spool.held = None;
+        if spool.is_appending() {
             return;
         }
         if self.journal.is_empty() {
@@ -169,7 +218,7 @@ impl Job {
         if spool.stalled.is_some() {
             return;
         }
-        let Some(disk) = &ground.disk else { return };
+        let Some(disk) = &mut ground.disk else { return };
         let (keep, used) = (self.terms.keep, spool.state.used());
         let left = keep.bytes.saturating_sub(used).min(ground.room.left());
         let (most, oldest_go) = if keep.tail {
@@ -185,11 +234,19 @@ impl Job {
         let Some(spool) = &mut self.spool else { return };
         if places.is_empty() {
             let quota = ground.room.left() < keep.bytes.saturating_sub(used);
-            let stall = if quota { Stall::Quota } else { Stall::Full };
+            let stall = if quota {
+                ground.room.want();
+                Stall::Quota
+            } else {
+                Stall::Full
+            };
             spool.stalled = Some(stall);
+            spool.is_short = true;
             return self.say_stalled();
         }
         if let Some(writer) = spool.writer.take() {
+            spool.reserved = reserve(&places).min(ground.room.left());
+            ground.room.change(0, spool.reserved);
             disk.append(Append {
                 serial: self.serial,
                 writer,
@@ -231,7 +288,7 @@ impl Job {
         result: io::Result<()>,
     ) {
         let Some(spool) = &mut self.spool else { return };
-        let before = spool.state.used();
+        let before = spool.state.used() + std::mem::take(&mut spool.reserved);
         spool.state = writer.state();
         spool.writer = Some(writer);
         ground.room.change(before, spool.state.used());
@@ -239,7 +296,10 @@ impl Job {
         if let Err(error) = result {
             let retry_at = ground.now + RETRY_MS;
             spool.stalled = Some(Stall::Disk(error.to_string(), retry_at));
+            spool.is_short = true;
             self.say_stalled();
+        } else {
+            spool.is_short = false;
         }
         self.free(ground, ends);
     }
@@ -251,10 +311,21 @@ impl Job {
         }
     }
 
-    /// Its file takes no more, and nobody writes it any more who could wait for that.
+    /// When what is left is given up, for want of room: nobody writes any more who could be made to
+    /// wait, and the file is full. If only the quota or the disk is, it is waited as long as it
+    /// takes, but not for a job that somebody wanted to end.
+    pub(in crate::keeper) fn stuck_at(&self) -> Option<Millis> {
+        let spool = self.spool.as_ref()?;
+        let (_, exited_at) = self.ending.exit?;
+        let was_ended = !matches!(self.ending.cause, None | Some(Cause::Itself));
+        let is_full = spool.stalled == Some(Stall::Full);
+        let all_is_here = self.outputs.iter().all(Output::has_ended);
+        let patience = if all_is_here { 0 } else { self.terms.drain_ms };
+        (is_full || was_ended && spool.stalled.is_some()).then(|| exited_at + u64::from(patience))
+    }
+
     pub(in crate::keeper) fn is_stuck(&self, now: Millis) -> bool {
-        let is_over = self.ending.drain_until.is_some_and(|until| until <= now);
-        is_over && self.spool.as_ref().is_some_and(Spool::is_stalled)
+        self.stuck_at().is_some_and(|at| at <= now)
     }
 
     fn write_end_down(&mut self, ground: &Ground) {
@@ -289,4 +360,10 @@ impl Job {
         tracing::error!(%error, "a job's end cannot be written down; tried again");
         spool.end = Ended::Again(now + RETRY_MS);
     }
+}
+
+/// Of a file, what these bytes may take.
+fn reserve(places: &[Place]) -> u64 {
+    let bytes = |(_, _, range): &Place| range.len() as u64;
+    space(places.iter().map(bytes).sum(), places.len())
 }

@@ -108,14 +108,20 @@ impl Store {
                 Some("job") => match self.read(&path, running) {
                     Ok(Some(record)) => records.push(record),
                     Ok(None) => set_aside(&path, "it is no record, or torn"),
-                    Err(error) => set_aside(&path, &error.to_string()),
+                    // It may be a good one, and can be read another time.
+                    Err(error) => {
+                        let shown = path.display();
+                        tracing::error!(%shown, %error, "a record cannot be read; it stays there");
+                    }
                 },
                 // Never renamed into place, so never acknowledged.
                 Some("new") => drop(fs::remove_file(&path)),
                 _ => {}
             }
         }
-        self.remove_orphans(&records)?;
+        if let Err(error) = self.remove_orphans(&records) {
+            tracing::error!(%error, "output that is nobody's cannot be removed");
+        }
         records.retain(|record| !running.contains(&*record.job));
         Ok(records)
     }
@@ -129,7 +135,9 @@ impl Store {
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
             let is_log = path.extension().is_some_and(|ending| ending == "log");
-            let has_record = path.with_extension("aside").exists();
+            // Set aside, or not to be read now.
+            let exists = |ending: &str| path.with_extension(ending).exists();
+            let has_record = exists("aside") || exists("job");
             if is_log && !known.contains(&path) && !has_record {
                 fs::remove_file(&path)?;
             }
@@ -173,7 +181,11 @@ impl Store {
         });
         let job = job_name(&record.job);
         tracing::warn!(job, "it ran when its server ended; its outcome is unknown");
-        self.write(record)
+        if let Err(error) = self.write(record) {
+            // It is found again the next time.
+            tracing::error!(job, %error, "that cannot be written down");
+        }
+        Ok(())
     }
 
     /// A file for the output of a new job.
@@ -237,6 +249,9 @@ impl Store {
     }
 
     /// Forgets a job: the record first, so that nothing half gone is found.
+    ///
+    /// # Errors
+    /// Something of it cannot be removed.
     pub(super) fn remove(&self, id: &JobId) -> io::Result<()> {
         for ending in ["job", "log"] {
             match fs::remove_file(self.path(id, ending)) {
@@ -246,6 +261,15 @@ impl Store {
         }
         let _ = self.refill_reserve();
         Ok(())
+    }
+
+    /// The same, and it stays so after a loss of power.
+    ///
+    /// # Errors
+    /// As [`Store::remove`].
+    pub(super) fn remove_for_good(&self, id: &JobId) -> io::Result<()> {
+        self.remove(id)?;
+        self.directory.sync_all()
     }
 }
 

@@ -163,7 +163,7 @@ impl<'a> Keeper<'a> {
             instance,
             jobs: HashMap::new(),
             starting: HashMap::new(),
-            ids: HashMap::new(),
+            ids: BTreeMap::new(),
             next_serial: 1,
             waiting_bytes: 0,
             clients: HashMap::new(),

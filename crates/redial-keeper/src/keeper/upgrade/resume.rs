@@ -161,11 +161,15 @@ impl Keeper<'_> {
     fn resume_job(&mut self, state: JobState, fds: &mut Inherited) {
         let (serial, id) = (state.serial, *state.terms.id);
         let name = super::super::command::job_name(&id);
-        let Some(job) = Job::restore(&mut self.ground, state, fds) else {
+        let Some(mut job) = Job::restore(&mut self.ground, state, fds) else {
             tracing::error!(job = name, "a job cannot be taken up, and is lost");
             return;
         };
         self.ids.insert(id, serial);
+        if self.ground.disk.is_none() && job.spool.take().is_some() {
+            tracing::error!(job = name, "its output cannot go to its file any more");
+            job.tell.ended = job.outcome.is_some();
+        }
         if let Some(spool) = &job.spool {
             self.ground.room.change(0, spool.state.used());
         }
