@@ -234,7 +234,6 @@ impl FrontSession {
         state.acknowledged[place] = up_to;
         state.release(stream, up_to);
         self.touch(channel);
-        self.load(channel);
     }
 
     fn close(&mut self, channel: ChannelId, outcome_seen: bool) {
@@ -302,6 +301,8 @@ impl Session for FrontSession {
             } => {
                 self.acknowledged(channel, stream, up_to);
                 self.say_left_out(connection, channel, false);
+                self.give(connection, channel);
+                self.load(channel);
             }
             Event::Goodbye(goodbye) => {
                 tracing::debug!(code = goodbye.code, "the client says goodbye");

@@ -1,21 +1,18 @@
 //! Where a channel's outputs come from: the pool, for who holds the job; copies, for who reads
 //! along; a file, of a kept job.
 
-use std::collections::VecDeque;
-use std::io;
+mod file;
 
-use redial_keeper::spool::{SpoolReader, SpoolState};
+use std::collections::VecDeque;
+
 use redial_net::Slices;
-use redial_net::proto::message::Outcome;
 
 use crate::shares::Share;
 
+pub(crate) use file::{FileSource, Loaded, load};
+
 /// Output that waits here for one channel, at most: what one stream's log holds, twice.
 pub(crate) const MAX_COPIED_BYTES: usize = 4 * 1024 * 1024;
-/// Of a file, so much is read ahead of what the client has acknowledged.
-const MAX_LOADED_BYTES: usize = 1024 * 1024;
-/// Read from a file in one go.
-const LOAD_BYTES: usize = 256 * 1024;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -196,104 +193,6 @@ impl Buffers {
     }
 }
 
-/// What a read of a file has brought.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    pub(crate) reader: SpoolReader,
-    pub(crate) copies: io::Result<Vec<Copy>>,
-}
-
-/// A kept job's file, and how far a channel has come in it.
-#[derive(Debug)]
-pub(crate) struct FileSource {
-    /// None while it is read from.
-    reader: Option<SpoolReader>,
-    state: SpoolState,
-    pub(crate) buffers: Buffers,
-    /// Made ready up to here.
-    pub(crate) at: [u64; 2],
-    /// No more comes of these.
-    pub(crate) ended: [bool; 2],
-    /// Their end was said.
-    pub(crate) end_said: [bool; 2],
-    /// Said when all the rest is.
-    pub(crate) outcome: Option<Outcome>,
-    share: Share,
-}
-
-impl FileSource {
-    /// Reads on from these offsets.
-    pub(crate) fn new(reader: SpoolReader, state: SpoolState, at: [u64; 2], share: Share) -> Self {
-        Self {
-            reader: Some(reader),
-            state,
-            buffers: Buffers::new(at),
-            at,
-            ended: [false; 2],
-            end_said: [false; 2],
-            outcome: None,
-            share,
-        }
-    }
-
-    /// The file is written further.
-    pub(crate) fn grown(&mut self, state: SpoolState) {
-        self.state = state;
-    }
-
-    /// The reader, if there is something to be read and room for it. A channel that had output
-    /// from memory before is ahead of the file until that is written as far.
-    pub(crate) fn begin_to_load(&mut self) -> Option<(SpoolReader, SpoolState, usize)> {
-        let mut streams = self.at.into_iter().zip(self.state.ends());
-        let is_behind = streams.any(|(at, end)| at < end);
-        let most = self.share.most(MAX_LOADED_BYTES);
-        if !is_behind || self.buffers.len() >= most {
-            return None;
-        }
-        Some((self.reader.take()?, self.state, most.min(LOAD_BYTES)))
-    }
-
-    /// What was read is here.
-    pub(crate) fn loaded(&mut self, reader: SpoolReader, copies: &[Copy]) {
-        self.reader = Some(reader);
-        for copy in copies {
-            self.buffers.add(copy);
-        }
-    }
-
-    /// Where it is written to.
-    pub(crate) fn ends(&self) -> [u64; 2] {
-        self.state.ends()
-    }
-}
-
-/// Reads so much of a file, or little more; on a thread that may wait for the disk.
-pub(crate) fn load(mut reader: SpoolReader, state: SpoolState, most: usize) -> Loaded {
-    let mut copies = Vec::new();
-    let mut bytes = 0;
-    let result = loop {
-        match reader.next(&state) {
-            Ok(found) if found.is_empty() => break Ok(()),
-            Ok(found) => {
-                bytes += found.iter().map(|it| it.bytes.len()).sum::<usize>();
-                copies.extend(found.into_iter().map(|it| Copy {
-                    stream: it.stream,
-                    offset: it.offset,
-                    bytes: it.bytes,
-                }));
-                if bytes >= most {
-                    break Ok(());
-                }
-            }
-            Err(error) => break Err(error),
-        }
-    };
-    Loaded {
-        reader,
-        copies: result.map(|()| copies),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,23 +242,5 @@ mod tests {
         assert!(copies.add(&copy(2, 7, b"z")));
         assert_eq!(copies.ends(), [behind[0], 8]);
         assert_eq!(copies.go_on(true), None);
-    }
-
-    #[test]
-    fn a_channel_that_is_ahead_of_its_file_reads_on_when_that_is_written_further() {
-        let nothing = std::fs::File::open("/dev/null").unwrap();
-        let state = |stdout, stderr| SpoolState {
-            stdout,
-            stderr,
-            ..SpoolState::default()
-        };
-        let reader = SpoolReader::new(nothing.into());
-        let share = Shares::default().one_more();
-        let mut file = FileSource::new(reader, state(100, 0), [150, 0], share);
-        assert!(file.begin_to_load().is_none(), "it has all of that");
-        file.grown(state(150, 0));
-        assert!(file.begin_to_load().is_none());
-        file.grown(state(151, 0));
-        assert!(file.begin_to_load().is_some());
     }
 }

@@ -114,6 +114,14 @@ impl SpoolReader {
             let len = read_at(&self.file, &mut block, self.at)?;
             block.truncate(len);
             let taken = self.frames(&block, &mut found);
+            // It may have been taken out while it was read, and that begins at its front: then
+            // some of what looks like bytes is none.
+            let block_start = block_end - BLOCK_BYTES;
+            if !found.is_empty() && Self::offsets_at(&self.file, block_start)?.is_none() {
+                found.clear();
+                (self.at, self.offsets) = (block_end, None);
+                continue;
+            }
             let is_whole = len > 0 && taken == block.len();
             self.at = if is_whole {
                 self.at + taken as u64

@@ -198,7 +198,7 @@ impl FrontSession {
         &mut self,
         connection: &mut Connection,
         channel: ChannelId,
-        Loaded { reader, copies }: Loaded,
+        loaded: Loaded,
     ) {
         let Some(state) = self.channels.get_mut(&channel) else {
             return;
@@ -206,13 +206,36 @@ impl FrontSession {
         let Source::File(file) = &mut state.source else {
             return;
         };
-        let found_nothing = copies.as_ref().map_or(true, Vec::is_empty);
-        let copies = copies.unwrap_or_else(|error| {
-            tracing::error!(channel = channel.0, %error, "a job's file cannot be read");
-            Vec::new()
-        });
-        file.loaded(reader, &copies);
-        for copy in &copies {
+        // There should be more, and there is not: it went, or cannot be read. It is looked for once
+        // more when the client has all that came before.
+        let loaded = file.loaded(loaded);
+        if let Err(error) = &loaded {
+            tracing::warn!(channel = channel.0, %error, "a job's file has not what it should");
+        }
+        if loaded.is_err() && file.buffers.len() == 0 {
+            let from = file.pass_over();
+            for (index, stream) in OUTPUTS.into_iter().enumerate() {
+                if from[index] < file.at[index] {
+                    connection.missed(channel, stream, from[index], file.at[index]);
+                }
+            }
+        }
+        self.give(connection, channel);
+        if loaded.is_ok() {
+            self.load(channel);
+        }
+    }
+
+    /// Makes ready what was loaded. What lies behind a gap waits until the client has all that
+    /// lies before: only then nothing that is on its way is left out with the gap.
+    pub(super) fn give(&mut self, connection: &mut Connection, channel: ChannelId) {
+        let Some(state) = self.channels.get_mut(&channel) else {
+            return;
+        };
+        let Source::File(file) = &mut state.source else {
+            return;
+        };
+        while let Some(copy) = file.next_copy() {
             let index = usize::from(copy.stream) - 1;
             if copy.offset > file.at[index] {
                 connection.missed(channel, OUTPUTS[index], file.at[index], copy.offset);
@@ -220,17 +243,6 @@ impl FrontSession {
             file.at[index] = copy.offset + copy.bytes.len() as u64;
             data_ready(connection, channel, copy.stream, copy.bytes.len() as u64);
         }
-        if found_nothing {
-            // There should be more, and there is not: it went, or cannot be read.
-            for (index, stream) in OUTPUTS.into_iter().enumerate() {
-                let end = file.ends()[index];
-                if file.at[index] < end {
-                    connection.missed(channel, stream, file.at[index], end);
-                    file.at[index] = end;
-                }
-            }
-        }
-        self.load(channel);
         self.say_ends(connection, channel);
     }
 

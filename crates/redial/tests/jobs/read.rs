@@ -125,6 +125,58 @@ fn whoever_reads_along_too_slowly_loses_a_part_and_is_told_which() {
     assert!(named, "{}", ran.stderr);
 }
 
+/// Numbered lines, of which some are gone: each byte is here or named, and none is another's.
+fn check_numbers(text: &[u8], notes: &str, last: u64) {
+    let expected: Vec<u8> = (1..=last)
+        .flat_map(|i| format!("{i}\n").into_bytes())
+        .collect();
+    let (mut read, mut at) = (0, 0);
+    let gone = notes.lines().filter(|line| line.ends_with(" are gone"));
+    let numbers = gone.map(|line| {
+        let words = line
+            .split(' ')
+            .filter_map(|word| word.parse::<usize>().ok());
+        let [from, to] = words.collect::<Vec<_>>()[..] else {
+            panic!("{line}");
+        };
+        (from, to)
+    });
+    for (from, to) in numbers.chain([(expected.len(), expected.len())]) {
+        let len = from - at;
+        assert!(
+            text[read..read + len] == expected[at..from],
+            "{at} to {from}"
+        );
+        (read, at) = (read + len, to);
+    }
+    assert_eq!(read, text.len());
+}
+
+#[test]
+fn whoever_reads_a_tail_too_slowly_is_told_of_every_gap_and_reads_on() {
+    let server = TestServer::start();
+    let tail = ["--keep-output", "200KiB", "--keep-output-policy", "tail"];
+    let go = server.socket().with_file_name("go");
+    let text = format!(
+        "seq 1 500000; until [ -e {} ]; do sleep 0.01; done; seq 500001 2000000",
+        go.display()
+    );
+    let job = detached(&server, &[&tail[..], &["-c", &text]].concat());
+    let mut reader = Redial::bare(["logs", "-f", "--from", "start", &job]).spawn();
+    let mut stdout = reader.stdout.take().unwrap();
+    let mut read = vec![0; 1000];
+    stdout.read_exact(&mut read).unwrap();
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(redial(&["wait", &job]).code, 0);
+    stdout.read_to_end(&mut read).unwrap();
+    let mut notes = String::new();
+    let mut stderr = reader.stderr.take().unwrap();
+    stderr.read_to_string(&mut notes).unwrap();
+    wait(&mut reader);
+    assert!(notes.contains(" are gone"), "{notes}");
+    check_numbers(&read, &notes, 2_000_000);
+}
+
 #[test]
 fn a_job_is_taken_with_its_stdin_and_whoever_held_it_is_told() {
     let server = TestServer::start();
