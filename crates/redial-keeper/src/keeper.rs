@@ -62,4 +62,4 @@ pub use front::FrontHandle;
 #[cfg(feature = "simulation")]
 pub(crate) use turn::simulation;
 pub use turn::{run, run_with};
-pub use upgrade::check_state;
+pub use upgrade::{check_state, own_program};

@@ -22,5 +22,5 @@ pub(crate) use frame::frame;
 pub(crate) use jobs::{Blow, Form, Wanted, kill, logs, ps, rm, upgrade, wait};
 pub(crate) use keys::keys;
 pub(crate) use repl::repl;
-pub(crate) use run::{print, refused, run};
+pub(crate) use run::{refused, run};
 pub(crate) use serve::{read_keys, serve};

@@ -121,7 +121,7 @@ fn redials_own_failures_are_125_with_one_clear_line() {
         (
             "local:",
             &["--on-drop", "keep", "--", "true"],
-            "not supported by this server",
+            "only --on-drop kill",
         ),
         (
             "local:",

@@ -73,6 +73,16 @@ fn at_least(child: &mut Child, bytes: usize) -> Vec<u8> {
 fn jobs_of_every_kind_go_on_through_many_upgrades() {
     let it = Replaceable::start();
     let target = it.server.target();
+    // The job waits for it, so it is there before the job.
+    let fifo = it.dir.path().join("go");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
     let detached = it
         .server
         .run()
@@ -83,15 +93,6 @@ fn jobs_of_every_kind_go_on_through_many_upgrades() {
         ])
         .args(["--cwd", it.dir.path().to_str().unwrap()])
         .ran();
-    let fifo = it.dir.path().join("go");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &fifo,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RWXU,
-        0,
-    )
-    .unwrap();
     let name = String::from_utf8(detached.stdout).unwrap();
     let began = std::time::Instant::now();
     let text = "seq 1 200000; cat; echo end >&2; exit 4";
@@ -255,4 +256,25 @@ fn a_deadline_and_a_drop_policy_hold_through_an_upgrade() {
         (!text.contains("\"running\"")).then_some(())
     });
     assert!(none.is_some());
+}
+
+#[test]
+fn a_program_that_was_moved_out_of_the_way_makes_room_for_the_new_one() {
+    let it = Replaceable::start();
+    let old = it.dir.path().join("redial.old");
+    fs::rename(program(&it.dir), &old).unwrap();
+    let refused = it.upgrade();
+    assert_eq!(refused.code, 125);
+    assert!(
+        refused.stderr.contains("No such file"),
+        "{}",
+        refused.stderr
+    );
+    install(&binary(), &program(&it.dir));
+    let before = it.inode();
+    let upgraded = it.upgrade();
+    assert_eq!(upgraded.code, 0, "{}", upgraded.stderr);
+    assert_ne!(it.inode(), before);
+    let runs = fs::read_link(format!("/proc/{}/exe", it.server.pid())).unwrap();
+    assert_eq!(runs, program(&it.dir));
 }

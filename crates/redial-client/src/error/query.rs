@@ -39,7 +39,7 @@ pub(super) fn refusal(code: u16) -> &'static str {
             RefusedCode::LogPool,
             "refused, the server has no room for its output: ",
         ),
-        (RefusedCode::NoSuchJob, "no such job: "),
+        (RefusedCode::NoSuchJob, ""),
         (
             RefusedCode::OtherCommand,
             "refused, this job is another command: ",
@@ -50,7 +50,8 @@ pub(super) fn refusal(code: u16) -> &'static str {
             RefusedCode::ShuttingDown,
             "refused, the server is shutting down: ",
         ),
-        (RefusedCode::Unsupported, "not supported by this server: "),
+        // Their texts say it.
+        (RefusedCode::Unsupported, ""),
         (RefusedCode::ServerFailure, "the server failed: "),
     ];
     let known = CODES.iter().find(|(known, _)| *known as u16 == code);

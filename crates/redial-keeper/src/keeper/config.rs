@@ -112,6 +112,9 @@ pub struct UpgradeConfig {
     pub hangup: OwnedFd,
     /// All arguments, the program's name first: the new one gets the same.
     pub args: Vec<OsString>,
+    /// Where the new program lies: where this one did when it was started. It may have been moved
+    /// out of the way since.
+    pub program: PathBuf,
 }
 
 /// How the network is served. There is no way to serve it without keys.

@@ -28,8 +28,8 @@ use crate::outcome::RefusedCode;
 use crate::signals;
 use crate::wire::{Reply, ToFront};
 
-pub use program::check_state;
 pub(super) use program::{STATE_VARIABLE, execute, memory};
+pub use program::{check_state, own_program};
 pub(super) use resume::{Inherited, Resumed, take_state};
 
 /// The new program has so long to read the state.
@@ -183,7 +183,9 @@ impl Keeper<'_> {
     }
 
     fn start_check(&mut self) -> io::Result<()> {
-        let program = program::open()?;
+        let config = self.upgrades.config.as_ref();
+        let path = config.map(|config| config.program.clone());
+        let program = program::open(&path.unwrap_or_default())?;
         let state = memory(&self.save().to_bytes())?;
         let args = self.upgrades.args();
         let workers = &self.ground.workers;

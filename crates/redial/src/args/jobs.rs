@@ -24,7 +24,7 @@ stalled (why, or null), outcome (as in docs/json.md, or null).
 
 Examples:
   redial ps web1
-  redial ps web1 -q | xargs redial rm
+  redial ps web1 -q | xargs -r redial rm
   redial ps unix: --json | jq -r 'select(.outcome.code == 3).job'";
 
 const ATTACH_HELP: &str = "\

@@ -15,7 +15,7 @@ use crate::exit_code::FAILED;
 use crate::report;
 use crate::settings::Way;
 
-pub(super) use find::find;
+pub(super) use find::{find, find_info, within};
 pub(crate) use kill::{Blow, kill};
 pub(crate) use logs::{Wanted, logs};
 pub(crate) use ps::{Form, ps};
@@ -38,6 +38,8 @@ pub(super) enum Failure {
     Name(Target, String),
     #[error("{0}: {1}")]
     Here(&'static str, std::io::Error),
+    #[error("nobody reads this")]
+    Unread,
     #[error("interrupted by signal {0}")]
     Interrupted(u8),
 }
@@ -51,13 +53,23 @@ pub(super) fn block_on(work: impl Future<Output = Result<u8, Failure>>) -> u8 {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => Err(Failure::Here("cannot start", error)),
     };
-    ended.unwrap_or_else(|failure| {
-        if let Failure::Interrupted(signal) = failure {
-            return crate::exit_code::interrupted(signal);
+    ended.unwrap_or_else(|failure| match failure {
+        Failure::Interrupted(signal) => crate::exit_code::interrupted(signal),
+        // Whoever reads us has seen enough.
+        Failure::Unread => 0,
+        failure => {
+            report::error(format_args!("{failure}"));
+            FAILED
         }
-        report::error(format_args!("{failure}"));
-        FAILED
     })
+}
+
+/// A list could not be written: no failure if it is only that nobody reads it.
+fn cannot_list(error: std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Failure::Unread,
+        _ => Failure::Here("cannot write", error),
+    }
 }
 
 async fn connect(way: &Way) -> Result<Client, Failure> {

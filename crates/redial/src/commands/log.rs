@@ -13,6 +13,9 @@ pub(crate) fn start(format: LogFormat, default: &str) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        // It would be said on stderr, which is what cannot be written, and panic at that: a full
+        // disk under the log must not end a server.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // It fails only if there is a subscriber already, and then that one serves.
     let _ = match format {

@@ -26,8 +26,6 @@ use crate::stdin;
 use begin::{detach, start};
 use fate::Fate;
 
-pub(crate) use line::print;
-
 /// From TERM to KILL at the second interrupt.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
 /// Who leaves waits so long for what is said to be read.
@@ -163,7 +161,13 @@ impl Run<'_> {
             tokio::select! {
                 event = job.next(), if !done => self.event(event),
                 failure = self.sinks.next_failure() => match failure {
-                    Some((stream, error)) => self.sink_failed(stream, &error),
+                    Some((stream, error)) => {
+                        self.sink_failed(stream, &error);
+                        // Whoever reads us has seen enough, and the job is another's.
+                        if !self.settings.holds() && self.ended.is_none() {
+                            return (if self.failed.is_some() { FAILED } else { 0 }, true);
+                        }
+                    }
                     None => break,
                 },
                 (step, signal) = self.interrupts.next() => {

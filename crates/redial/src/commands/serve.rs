@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use redial_client::runtime_dir;
 use redial_keeper::HostKey;
-use redial_keeper::keeper::{FrontProgram, KeeperConfig, Limits, NetworkConfig, UpgradeConfig};
+use redial_keeper::keeper::{
+    FrontProgram, KeeperConfig, Limits, NetworkConfig, UpgradeConfig, own_program,
+};
 use redial_keeper::login::{
     HostKeyFileError, KeyReader, StrictError, load_host_key, load_or_make_host_key,
     report_key_files,
@@ -111,6 +113,7 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
         upgrade: Some(UpgradeConfig {
             hangup: signals::hangup().context("cannot hear SIGHUP")?,
             args: std::env::args_os().collect(),
+            program: own_program().context("cannot find our program")?,
         }),
         front,
         shutdown,

@@ -9,6 +9,7 @@ use crate::charset::{Charset, Decoding};
 /// One output on its way to JSON. A character that is cut waits for its other part, so
 /// that text stays text wherever the line has cut it; offsets stay exact.
 pub(crate) struct Text {
+    charset: Option<Charset>,
     form: Form,
     /// The offset of the first byte that no part has told.
     told: u64,
@@ -22,16 +23,35 @@ enum Form {
     Decoded(Box<Decoding>),
 }
 
+impl Form {
+    fn new(charset: Option<Charset>) -> Self {
+        match charset {
+            Some(charset) => Form::Decoded(Box::new(Decoding::new(charset))),
+            None => Form::Plain(Vec::new()),
+        }
+    }
+}
+
 impl Text {
     pub(crate) fn new(charset: Option<Charset>) -> Self {
         Text {
-            form: match charset {
-                Some(charset) => Form::Decoded(Box::new(Decoding::new(charset))),
-                None => Form::Plain(Vec::new()),
-            },
+            charset,
+            form: Form::new(charset),
             told: 0,
             arrived: 0,
         }
+    }
+
+    /// What comes next lies at this offset. If that is behind a gap, what waited for the rest of a
+    /// character waits in vain.
+    pub(crate) fn go_on_at(&mut self, offset: u64) -> Option<Data> {
+        if offset <= self.arrived {
+            return None;
+        }
+        let rest = self.finish();
+        self.form = Form::new(self.charset);
+        (self.told, self.arrived) = (offset, offset);
+        rest
     }
 
     /// More has come; nothing if it is only the beginning of a character.
@@ -133,6 +153,20 @@ mod tests {
 
     fn is_base64(text: &str) -> Content {
         Content::Base64(text.to_owned())
+    }
+
+    #[test]
+    fn what_lies_behind_a_gap_has_its_own_offset() {
+        let mut text = Text::new(None);
+        assert!(text.go_on_at(7).is_none());
+        assert_eq!(text.push("a\u{e9}".as_bytes()).unwrap().offset, 7);
+        assert!(text.push(b"\xC3").is_none(), "half of a character");
+        let rest = text.go_on_at(20).unwrap();
+        assert_eq!((rest.offset, rest.bytes), (10, 1));
+        assert!(matches!(rest.content, Content::Base64(_)));
+        let next = text.push(b"b").unwrap();
+        assert_eq!((next.offset, next.bytes), (20, 1));
+        assert!(text.go_on_at(21).is_none());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What `redial serve` is to do.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use redial_client::default_socket;
@@ -285,12 +287,35 @@ fn asked_state_dir(flag: Option<&Path>, file: &File) -> Result<Option<PathBuf>, 
 
 /// A place that cannot be used is said now, not later.
 fn check_state_dir(args: &ServeArgs, file: &File) -> Result<(), SettingsError> {
-    match asked_state_dir(args.state_dir.as_deref(), file)? {
-        Some(dir) if !dir.is_dir() => {
-            Err(format!("state directory {}: is no directory", dir.display()).into())
-        }
-        _ => Ok(()),
+    let asked = asked_state_dir(args.state_dir.as_deref(), file)?;
+    if asked.is_none() && (args.front || args.private || args.stdio) {
+        return Ok(());
     }
+    let dir = match state_dir(args.state_dir.as_deref(), file) {
+        Ok(dir) => dir,
+        // Then nothing is kept, and a host key has to be named.
+        Err(_) if asked.is_none() => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let wrong = |what: String| Err(format!("state directory {}: {what}", dir.display()).into());
+    let about = match std::fs::metadata(&dir) {
+        Ok(about) => about,
+        // The usual one is made when it is needed.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && asked.is_none() => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return wrong(format!("is not there; mkdir -m 700 {}", dir.display()));
+        }
+        Err(error) => return wrong(error.to_string()),
+    };
+    if !about.is_dir() {
+        return wrong("is no directory".to_owned());
+    }
+    // It has the host key, and what jobs have written.
+    if about.uid() != rustix::process::geteuid().as_raw() || about.mode() & 0o022 != 0 {
+        let text = "must belong to this user and be writable by nobody else (chmod go-w)";
+        return wrong(text.to_owned());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

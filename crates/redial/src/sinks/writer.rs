@@ -89,8 +89,9 @@ fn json(pieces: &Receiver<Piece>, desk: &mut Desk, charset: Option<Charset>) {
         for piece in batch.drain(..) {
             match piece {
                 Piece::Data { stream, end, bytes } => {
-                    let data = texts[stream.index()].push(&bytes);
-                    if let Some(data) = data {
+                    let text = &mut texts[stream.index()];
+                    let rest = text.go_on_at(end - bytes.len() as u64);
+                    for data in rest.into_iter().chain(text.push(&bytes)) {
                         Event::data(stream, data).write(&mut lines);
                     }
                     ends[stream.index()] = Some(end);

@@ -21,7 +21,7 @@ fn small() -> Option<TestServer> {
         skip("jobs on a full disk: no file system of our own can be mounted here");
         return None;
     }
-    let mount = "mount -t tmpfs -o size=16m none \"$0\" && exec \"$@\"";
+    let mount = "mount -t tmpfs -o size=16m,mode=700 none \"$0\" && exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", mount]).arg(&state);
     Some(TestServer::inside(command, dir, &state))
@@ -80,6 +80,22 @@ fn a_full_disk_harms_nothing_that_was_there_and_stops_only_who_needs_it() {
     let expected: String = (1..=900_000).map(|i| format!("{i}\n")).collect();
     let logs = redial(&["logs", &running]);
     assert!(logs.stdout == expected.as_bytes());
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_no_reason_to_end() {
+    let dir = dir_for_socket();
+    let state = dir.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$@\" 2>/dev/full", "sh"]);
+    command.env("REDIAL_LOG", "debug");
+    let server = TestServer::inside(command, dir, &state);
+    for _ in 0..3 {
+        let ran = server.run().args(["-n", "-c", "exit 5"]).ran();
+        assert_eq!((ran.code, &*ran.stderr), (5, ""));
+    }
 }
 
 #[test]

@@ -125,6 +125,73 @@ fn whoever_reads_along_too_slowly_loses_a_part_and_is_told_which() {
     assert!(named, "{}", ran.stderr);
 }
 
+#[test]
+fn a_place_behind_the_end_of_one_output_is_its_end() {
+    let server = TestServer::start();
+    let job = detached(&server, &["-c", "echo onlyout; echo more"]);
+    assert_eq!(redial(&["wait", &job]).code, 0);
+    for command in ["logs", "attach"] {
+        let ran = redial(&[command, "--from", "8", &job]);
+        let said = (ran.code, &ran.stdout[..], &*ran.stderr);
+        assert_eq!(said, (0, &b"more\n"[..], ""), "{command}");
+    }
+    let ran = redial(&["logs", "--from", "99", &job]);
+    assert_eq!((ran.code, &ran.stdout[..]), (0, &b""[..]));
+}
+
+#[test]
+fn whoever_only_reads_leaves_when_nobody_reads_it_any_more() {
+    let server = TestServer::start();
+    let text = "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.01; done";
+    let job = detached(&server, &["-c", text]);
+    for arguments in [&["logs", "-f"][..], &["attach"], &["attach", "--json"]] {
+        let mut reader = Redial::bare(arguments.iter().chain(&[&*job])).spawn();
+        let mut line = [0; 5];
+        reader.stdout.take().unwrap().read_exact(&mut line).unwrap();
+        assert_eq!(wait(&mut reader), 0, "{arguments:?}");
+    }
+    assert_eq!(redial(&["rm", "-f", &job]).code, 0, "it went on meanwhile");
+}
+
+#[test]
+fn offsets_in_json_are_those_of_the_job_wherever_it_is_read_from() {
+    let server = TestServer::start();
+    let tail = ["--keep-output", "200KiB", "--keep-output-policy", "tail"];
+    let text = "seq 1 100000; echo last >&2";
+    let job = detached(&server, &[&tail[..], &["-c", text]].concat());
+    assert_eq!(redial(&["wait", &job]).code, 0);
+    let events = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let ran = redial(&[arguments, &["--json", &job]].concat());
+        let text = String::from_utf8(ran.stdout).unwrap();
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let all: u64 = (1..=100_000_u64)
+        .map(|i| format!("{i}\n").len() as u64)
+        .sum();
+    for arguments in [&["logs", "--tail", "3"][..], &["logs"]] {
+        let events = events(arguments);
+        let of_stdout = |it: &&serde_json::Value| it["event"] == "stdout";
+        let mut at = events.iter().find(of_stdout).unwrap()["offset"]
+            .as_u64()
+            .unwrap();
+        assert!(at > 100_000, "{at}");
+        for event in events.iter().filter(of_stdout) {
+            assert_eq!(event["offset"], at);
+            at += event["bytes"].as_u64().unwrap();
+        }
+        assert_eq!(at, all);
+    }
+    let whole = events(&["logs"]);
+    assert_eq!(whole[0]["event"], "missed", "{}", whole[0]);
+    assert_eq!(
+        (&whole[0]["from"], &whole[0]["to"]),
+        (&0.into(), &whole[1]["offset"])
+    );
+}
+
 /// Numbered lines, of which some are gone: each byte is here or named, and none is another's.
 fn check_numbers(text: &[u8], notes: &str, last: u64) {
     let expected: Vec<u8> = (1..=last)

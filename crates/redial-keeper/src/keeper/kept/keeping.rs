@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use super::super::command::{Refusal, job_name};
 use super::super::ground::Ground;
@@ -23,6 +24,8 @@ use crate::wire::{Capability, JobId, Reply, Snapshot, StreamState, ToFront};
 
 /// Between two looks at whose time is over.
 const EXPIRE_MS: u64 = 10_000;
+/// For another server to end: its jobs have 5 s, it gives up what is left, and says goodbye.
+const ANOTHERS_END: Duration = Duration::from_secs(12);
 /// Said to who asks for more than is done.
 const TOO_MUCH: &str = "too much is asked for at once; try again";
 
@@ -32,7 +35,7 @@ pub(in crate::keeper) fn open(
     ground: &mut Ground,
     running: &HashSet<JobId>,
 ) -> io::Result<Keeping> {
-    let store = Store::open(dir)?;
+    let store = Store::open(dir, ANOTHERS_END)?;
     let mut archive = Archive::default();
     let unix_ms = unix_ms();
     for record in store.load(running)? {

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::Errno;
@@ -24,6 +25,8 @@ use crate::wire::JobId;
 
 /// Space that is held back, for outcomes when the disk is full.
 const RESERVE_BYTES: u64 = 256 * 1024;
+/// Between two looks whether another server has ended.
+const LOCK_LOOK: Duration = Duration::from_millis(20);
 
 /// See the module.
 #[derive(Debug)]
@@ -45,11 +48,12 @@ pub(in crate::keeper) struct Log {
 }
 
 impl Store {
-    /// Makes the directory if it is not there, and takes it for this server alone.
+    /// Makes the directory if it is not there, and takes it for this server alone. A server that is
+    /// ending has left its sockets already, and is waited for.
     ///
     /// # Errors
     /// It cannot be made, is not ours alone, or another server has it.
-    pub(in crate::keeper) fn open(dir: &Path) -> io::Result<Self> {
+    pub(in crate::keeper) fn open(dir: &Path, patience: Duration) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let about = fs::metadata(dir)?;
         let ours = about.uid() == rustix::process::geteuid().as_raw();
@@ -58,8 +62,7 @@ impl Store {
             return Err(io::Error::other(text));
         }
         let lock = new_file(&dir.join("lock"))?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| io::Error::other("another server keeps its jobs there"))?;
+        take_lock(&lock, patience)?;
         let store = Self {
             directory: File::open(dir)?,
             reserve: new_file(&dir.join("reserve"))?,
@@ -273,6 +276,25 @@ impl Store {
     }
 }
 
+fn take_lock(lock: &File, patience: Duration) -> io::Result<()> {
+    let until = Instant::now() + patience;
+    let mut said = false;
+    loop {
+        match rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < until => {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::info!("another server keeps its jobs there; waiting for its end");
+                }
+                std::thread::sleep(LOCK_LOOK);
+            }
+            Err(Errno::WOULDBLOCK) => {
+                return Err(io::Error::other("another server keeps its jobs there"));
+            }
+            result => return Ok(result?),
+        }
+    }
+}
+
 fn new_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true).mode(0o600);
@@ -296,7 +318,7 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("jobs")).unwrap();
+        let store = Store::open(&dir.path().join("jobs"), Duration::ZERO).unwrap();
         (dir, store)
     }
 
@@ -309,7 +331,7 @@ mod tests {
         }
         store.remove(&[3; 16]).unwrap();
         drop(store);
-        let store = Store::open(&dir.path().join("jobs")).unwrap();
+        let store = Store::open(&dir.path().join("jobs"), Duration::ZERO).unwrap();
         let mut records = store.load(&HashSet::new()).unwrap();
         records.sort_by_key(|record| record.job);
         let expected: Vec<Record> = (0..20)
@@ -365,7 +387,7 @@ mod tests {
     #[test]
     fn one_directory_is_one_servers() {
         let (dir, _store) = store();
-        let error = Store::open(&dir.path().join("jobs")).unwrap_err();
+        let error = Store::open(&dir.path().join("jobs"), Duration::ZERO).unwrap_err();
         assert!(error.to_string().contains("another server"), "{error}");
     }
 }

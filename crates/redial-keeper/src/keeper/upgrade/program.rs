@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,16 +27,22 @@ const DELETED: &[u8] = b" (deleted)";
 /// Of what the child says, so much is passed on.
 const SAID_BYTES: u64 = 2_048;
 
-/// The file that our own program was started from, as it is now.
-pub(super) fn open() -> io::Result<File> {
+/// Where our own program lies, before anybody replaces it.
+///
+/// # Errors
+/// As readlink(2) of /proc/self/exe.
+pub fn own_program() -> io::Result<PathBuf> {
     let link = std::fs::read_link("/proc/self/exe")?;
     let bytes = link.as_os_str().as_bytes();
-    let path = PathBuf::from(OsStr::from_bytes(
-        bytes.strip_suffix(DELETED).unwrap_or(bytes),
-    ));
+    let bytes = bytes.strip_suffix(DELETED).unwrap_or(bytes);
+    Ok(PathBuf::from(OsStr::from_bytes(bytes)))
+}
+
+/// The program that lies there now.
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let named =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    File::open(&path).map_err(named)
+    File::open(path).map_err(named)
 }
 
 /// The bytes in memory that can be read as a file.

@@ -1,6 +1,6 @@
 //! Which job a name means.
 
-use redial_client::{Client, JobId, JobInfo, QueryError};
+use redial_client::{Client, JobId, JobInfo, Place, QueryError};
 
 use super::Failure;
 use crate::settings::JobName;
@@ -16,8 +16,19 @@ pub(in crate::commands) async fn find(client: &Client, name: &JobName) -> Result
     Ok(find_info(client, name).await?.id)
 }
 
+/// The place in a job's outputs as they are: where one of them is shorter, its end.
+pub(in crate::commands) fn within(place: Place, info: &JobInfo) -> Place {
+    match place {
+        Place::At(at) => Place::At([0, 1].map(|index| at[index].min(info.bytes[index]))),
+        other => other,
+    }
+}
+
 /// The same, with what is known of it.
-pub(super) async fn find_info(client: &Client, name: &JobName) -> Result<JobInfo, Failure> {
+pub(in crate::commands) async fn find_info(
+    client: &Client,
+    name: &JobName,
+) -> Result<JobInfo, Failure> {
     let (target, prefix) = (&name.way.target, &name.prefix);
     let failed = |error: QueryError| Failure::Query(target.clone(), error);
     let mut found = client.jobs(prefix).await.map_err(failed)?;

@@ -5,7 +5,7 @@ use redial_client::{AttachOptions, Bytes, Client, Job, JobEvent, JobInfo, Output
 use super::{Failure, block_on, connect};
 use crate::exit_code::{self, FAILED};
 use crate::interrupt::Interrupts;
-use crate::json::OutcomeLine;
+use crate::json::{Event, OutcomeLine};
 use crate::report;
 use crate::settings::JobName;
 use crate::sinks::{Form, Replaced, Sinks};
@@ -42,7 +42,10 @@ async fn show(name: &JobName, wanted: Wanted) -> Result<u8, Failure> {
     let mut shown = Shown::new(name, wanted, &info);
     let (job, held) = match wanted.tail {
         Some(lines) => shown.last_lines(&client, lines).await?,
-        None => (shown.attach(&client, wanted.from).await?, Vec::new()),
+        None => {
+            let from = super::find::within(wanted.from, &info);
+            (shown.attach(&client, from).await?, Vec::new())
+        }
     };
     let code = shown.print(job, held).await?;
     client.close().await;
@@ -60,6 +63,8 @@ struct Shown<'n> {
     at: [u64; 2],
     ended: bool,
     code: u8,
+    /// To be said before what comes next; only in JSON.
+    events: Vec<Event>,
 }
 
 impl<'n> Shown<'n> {
@@ -71,6 +76,7 @@ impl<'n> Shown<'n> {
             at: [0; 2],
             ended: false,
             code: 0,
+            events: Vec::new(),
         }
     }
 
@@ -121,6 +127,7 @@ impl<'n> Shown<'n> {
                     self.at[stream.index()] = to;
                     if self.wants(stream) {
                         report::note(format_args!("bytes {from} to {to} of {stream} are gone"));
+                        self.events.push(Event::missed(stream, from, to));
                         // Whoever named a place wanted what is there.
                         if matches!(self.wanted.from, Place::At(_)) {
                             self.code = FAILED;
@@ -133,7 +140,7 @@ impl<'n> Shown<'n> {
                         let verdict = exit_code::verdict(&outcome, None, None);
                         let host = self.name.way.target.to_string();
                         let line = OutcomeLine::of(host, job.id(), &outcome, &verdict);
-                        crate::commands::print(&line.event());
+                        self.events.push(line.event());
                     }
                     return Ok(None);
                 }
@@ -156,6 +163,7 @@ impl<'n> Shown<'n> {
         loop {
             let mut job = self.attach(client, Place::Last(guess)).await?;
             (self.at, self.ended) = ([0; 2], false);
+            self.events.clear();
             let mut parts = Vec::new();
             while !self.is_there()
                 && let Some((stream, end, bytes)) = self.next(&mut job).await?
@@ -178,6 +186,10 @@ impl<'n> Shown<'n> {
         let handle = job.handle();
         let mut sinks = Sinks::start(&handle, form, &Replaced::default())
             .map_err(|error| Failure::Here("cannot write", error))?;
+        let say = |events: &mut Vec<Event>, sinks: &Sinks| {
+            events.drain(..).for_each(|event| sinks.say(event));
+        };
+        say(&mut self.events, &sinks);
         for (stream, end, bytes) in held {
             sinks.write_up_to(stream, end, bytes);
         }
@@ -188,12 +200,16 @@ impl<'n> Shown<'n> {
                 sinks.finish();
             }
             tokio::select! {
-                part = self.next(&mut job), if !done => match part? {
-                    Some((stream, end, bytes)) => {
-                        sinks.write_up_to(stream, end, bytes);
-                        done = self.is_there() && !self.wanted.follow;
+                part = self.next(&mut job), if !done => {
+                    let part = part?;
+                    say(&mut self.events, &sinks);
+                    match part {
+                        Some((stream, end, bytes)) => {
+                            sinks.write_up_to(stream, end, bytes);
+                            done = self.is_there() && !self.wanted.follow;
+                        }
+                        None => done = true,
                     }
-                    None => done = true,
                 },
                 failed = sinks.next_failure() => match failed {
                     // Whoever reads us has seen enough.

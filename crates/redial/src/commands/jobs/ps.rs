@@ -4,7 +4,7 @@ use redial_client::{JobInfo, Output};
 use unicode_width::UnicodeWidthStr;
 
 use super::listing::{HEAD, JobLine, cells, letters};
-use super::{Failure, block_on, connect};
+use super::{Failure, block_on, cannot_list, connect};
 use crate::report::Harmless;
 use crate::settings::Way;
 use crate::sinks::write_all;
@@ -39,7 +39,7 @@ pub(crate) fn ps(way: &Way, form: Form) -> u8 {
                 lines.collect::<Vec<_>>().concat()
             }
         };
-        write_all(Output::Stdout, &[text]).map_err(|error| Failure::Here("cannot write", error))?;
+        write_all(Output::Stdout, &[text]).map_err(cannot_list)?;
         Ok(0)
     })
 }

@@ -1,6 +1,6 @@
 //! How a job begins for us: started, left running, or attached to.
 
-use redial_client::{AttachOptions, Client, Job, JobError, JobEvent, Output, new_job_id};
+use redial_client::{AttachOptions, Client, Job, JobError, JobEvent, Output, Place, new_job_id};
 
 use super::fate::Fate;
 use super::{Failure, line, say_left};
@@ -52,10 +52,16 @@ async fn attach(
     };
     let attached = async {
         let named = |failure: jobs::Failure| Failure::Name(failure.to_string());
-        let id = jobs::find(client, name).await.map_err(named)?;
+        let (id, from) = match from {
+            Place::At(_) => {
+                let info = jobs::find_info(client, name).await.map_err(named)?;
+                (info.id, jobs::within(*from, &info))
+            }
+            _ => (jobs::find(client, name).await.map_err(named)?, *from),
+        };
         let options = AttachOptions::default()
             .take(*take)
-            .from(*from)
+            .from(from)
             .manual_acknowledge(true);
         let failed = |error| Failure::Start(settings.target.clone(), error);
         client.attach(id, &options).await.map_err(failed)
