@@ -44,13 +44,18 @@ pub(crate) fn source(number: u32) -> Ipv4Addr {
 
 impl Stranger {
     pub(crate) async fn new(port: u16, source: Ipv4Addr) -> Self {
-        let line = Transport::from_tcp(dial(port, source).await.unwrap()).unwrap();
+        Self::try_new(port, source).await.unwrap()
+    }
+
+    /// An error if who is there hangs up before TLS is done.
+    pub(crate) async fn try_new(port: u16, source: Ipv4Addr) -> io::Result<Self> {
+        let line = Transport::from_tcp(dial(port, source).await?)?;
         let client = TlsClient::new(|_| Decision::Accept);
         let stream = client.connect(line, Instant::now() + PATIENCE).await;
-        Stranger {
-            stream: stream.unwrap(),
+        Ok(Stranger {
+            stream: stream.map_err(io::Error::other)?,
             read: Vec::new(),
-        }
+        })
     }
 
     pub(crate) fn host_key(&self) -> PublicKey {
