@@ -101,7 +101,11 @@ impl Redialler {
             .until
             .get_or_insert_with(|| Instant::now() + self.within);
         loop {
-            unless_unwanted(&mut held, sleep(waits.next())).await?;
+            let wait = waits.next();
+            // A timer rounds up to a millisecond, which is more than a line over a socket takes.
+            if !wait.is_zero() {
+                unless_unwanted(&mut held, sleep(wait)).await?;
+            }
             let dialled = connect::open(&self.target, &self.options);
             match unless_unwanted(&mut held, Box::pin(dialled)).await? {
                 Ok(line) => {

@@ -86,6 +86,7 @@ impl KeyReader {
             return Err(FetchError::Time);
         }
         let mut child = start(&mut || self.command().spawn()).map_err(FetchError::Start)?;
+        crate::spawn::oom::give_back(child.id());
         let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
         let read = child
             .stdout

@@ -76,6 +76,7 @@ pub(super) fn try_out(
         .process_group(0);
     let told = |error: io::Error| format!("it cannot be run: {error}");
     let mut child = gate.start(|| command.spawn()).map_err(told)?;
+    crate::spawn::oom::give_back(child.id());
     let ended = ends_within(Pid::from_child(&child), patience);
     if !matches!(ended, Ok(true)) {
         let _ = child.kill();
