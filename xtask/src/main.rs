@@ -3,6 +3,7 @@
 mod artifacts;
 mod bench;
 mod dispositions;
+mod failures;
 mod ordinary;
 mod packages;
 mod picture;

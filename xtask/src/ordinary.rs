@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::artifacts::{Executable, Kind};
+use crate::failures::{Failure, Failures};
 use crate::processes;
 use crate::report::Verdict;
 use crate::stage::Stage;
@@ -55,6 +56,7 @@ pub(crate) struct User {
 pub(crate) struct Outcome {
     pub(crate) tally: Tally,
     pub(crate) skips: Vec<Skip>,
+    pub(crate) failures: Vec<Failure>,
     /// One line for each thing that went wrong.
     pub(crate) complaints: Vec<String>,
 }
@@ -114,7 +116,9 @@ impl Outcome {
         let name = harness.file_name();
         eprintln!("     Running {name} as {NAME} ({})", harness.crate_name());
         let mut tally = Tally::default();
+        let mut failures = Failures::default();
         let ended = watch::run(name, command, TEST_LIMIT, |line| {
+            failures.line(line);
             tally += Tally::from_line(line).unwrap_or_default();
             Line::Show
         })?;
@@ -123,6 +127,7 @@ impl Outcome {
             self.complaints.push(format!("{name}: {complaint}"));
         }
         self.tally += tally;
+        self.failures.extend(failures.into_found());
         Ok(())
     }
 }

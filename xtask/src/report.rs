@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::failures::Failure;
 use crate::tally::{Skip, Tally};
 
 /// How a step went.
@@ -24,6 +25,7 @@ pub(crate) struct Row {
     /// Nothing for steps that are no tests.
     pub(crate) tally: Option<Tally>,
     pub(crate) skips: Vec<Skip>,
+    pub(crate) failures: Vec<Failure>,
     pub(crate) verdict: Verdict,
 }
 
@@ -40,6 +42,7 @@ impl Row {
             took,
             tally: None,
             skips: Vec::new(),
+            failures: Vec::new(),
             verdict,
         }
     }
@@ -113,6 +116,14 @@ impl fmt::Display for Report {
                 writeln!(f, "skipped: {name}: {reason} ({})", row.step)?;
             }
         }
+        for row in &self.rows {
+            for failure in &row.failures {
+                writeln!(f, "failed: {} ({})", failure.test, row.step)?;
+                for line in &failure.said {
+                    writeln!(f, "    {line}")?;
+                }
+            }
+        }
         let Tally {
             passed,
             failed,
@@ -159,6 +170,20 @@ mod tests {
         let text = report.to_string();
         assert_eq!(text.lines().last(), Some("0 passed, 1 failed, 0 skipped"));
         assert!(text.contains("not run: formatting failed"), "{text}");
+    }
+
+    #[test]
+    fn what_failed_is_named_with_what_it_said() {
+        let mut row = tests(3, Verdict::Bad("exit status: 101".to_owned()));
+        row.failures = vec![Failure {
+            test: "cancel_is_exact".to_owned(),
+            said: vec!["one was left".to_owned()],
+        }];
+        let mut report = Report::default();
+        report.push(row);
+        let text = report.to_string();
+        let named = "failed: cancel_is_exact (tests)\n    one was left\n";
+        assert!(text.contains(named), "{text}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::artifacts::Executable;
+use crate::failures::{Failure, Failures};
 use crate::report::{Report, Row, Verdict};
 use crate::tally::{self, SKIPS_VARIABLE, Skip, Tally};
 use crate::watch::{self, Line};
@@ -82,6 +83,7 @@ fn steps(root: &Path, report: &mut Report) {
 struct Counted {
     tally: Option<Tally>,
     skips: Vec<Skip>,
+    failures: Vec<Failure>,
 }
 
 /// Does one step. That it could not even be tried is a failure of it too.
@@ -94,6 +96,7 @@ fn step(name: &'static str, work: impl FnOnce() -> anyhow::Result<(Verdict, Coun
     Row {
         tally: counted.tally,
         skips: counted.skips,
+        failures: counted.failures,
         ..Row::plain(name, began.elapsed(), verdict)
     }
 }
@@ -158,7 +161,9 @@ fn first_pass(root: &Path) -> anyhow::Result<(Verdict, Counted)> {
         .env("RUST_BACKTRACE", "1")
         .env(SKIPS_VARIABLE, &skips.path);
     let mut tally = Tally::default();
+    let mut failures = Failures::default();
     let ended = watch::run(FIRST_PASS, &mut command, TEST_LIMIT, |line| {
+        failures.line(line);
         tally += Tally::from_line(line).unwrap_or_default();
         // cargo says this before each harness, and each gets its own time.
         match line.contains("Running ") || line.contains("Doc-tests ") {
@@ -168,8 +173,12 @@ fn first_pass(root: &Path) -> anyhow::Result<(Verdict, Counted)> {
     })?;
     let skips = tally::read_skips(&skips.path);
     tally.skip(&skips);
-    let tally = Some(tally);
-    Ok((verdict(ended.complaint()), Counted { tally, skips }))
+    let counted = Counted {
+        tally: Some(tally),
+        skips,
+        failures: failures.into_found(),
+    };
+    Ok((verdict(ended.complaint()), counted))
 }
 
 fn second_pass(executables: &[Executable]) -> anyhow::Result<(Verdict, Counted)> {
@@ -178,6 +187,7 @@ fn second_pass(executables: &[Executable]) -> anyhow::Result<(Verdict, Counted)>
     let counted = Counted {
         tally: Some(outcome.tally),
         skips: outcome.skips,
+        failures: outcome.failures,
     };
     Ok((
         verdict((!complaints.is_empty()).then_some(complaints)),

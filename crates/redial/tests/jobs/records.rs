@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::support::eventually;
-use crate::support::processes::descendants;
+use crate::support::processes::{Process, descendants};
 use crate::support::server::TestServer;
+use crate::support::{eventually, skip};
 use crate::{BOTH, detached, printed, redial};
 
 #[test]
@@ -58,6 +58,9 @@ fn when_keeper_and_front_are_killed_the_records_stay_and_what_ran_is_unknown() {
     if exact() {
         let gone = eventually(|| left.iter().all(|it| !it.lives()).then_some(()));
         assert!(gone.is_some(), "left running: {left:?}");
+    } else {
+        skip("that nothing runs on without its keeper: no cgroup can be made here");
+        left.iter().for_each(Process::end);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A process, told from a later one of the same id by when it started.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
@@ -36,6 +38,16 @@ impl Process {
     /// Whether it is still there, and no zombie.
     pub(crate) fn lives(&self) -> bool {
         Process::of(self.pid).is_some_and(|now| now.is(self) && now.state != 'Z')
+    }
+
+    /// Kills it, if it is still there: what a test has to leave must not stay.
+    pub(crate) fn end(&self) {
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
+            && self.lives()
+        {
+            // Gone meanwhile is as good.
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 }
 
