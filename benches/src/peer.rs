@@ -1,5 +1,6 @@
 //! The contestants: the spawner called in this process, redial, ssh, socat.
 
+pub(crate) mod bare;
 pub(crate) mod cutter;
 pub(crate) mod direct;
 pub(crate) mod floor;

@@ -8,6 +8,7 @@ use anyhow::Context;
 use redial_client::{Client, Command as Remote, ConnectOptions, JobEvent, OnDrop, Target};
 
 use crate::order::Order;
+use crate::peer::bare::Sender;
 use crate::peer::cutter::Cutter;
 use crate::peer::redial::runtime;
 use crate::peer::server::Server;
@@ -17,6 +18,19 @@ use crate::table::Table;
 
 const CUTS: u64 = 1_000;
 const SEED: u64 = 11;
+/// Of the five things that are timed, those that are cut.
+const CUT: [usize; 2] = [2, 4];
+/// The first of those that are no redial's.
+const BARE: usize = 3;
+
+/// Much output, timed in five ways.
+struct Runs {
+    bytes: u64,
+    cuts: u64,
+    times: [Samples; 5],
+    /// Lines that were cut, in the run with most.
+    counted: [u64; 5],
+}
 
 /// # Errors
 /// A byte was wrong, or nothing came.
@@ -26,42 +40,10 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
         false => (5, 1 << 30, CUTS),
     };
     let mut server = Server::start(&[])?;
-    let mut times = [(); 3].map(|()| Samples::default());
-    let mut order = Order::new(SEED);
-    let mut counted = 0;
-    for _ in 0..rounds {
-        for which in order.round(3) {
-            let every = if which == 2 { bytes / cuts } else { 0 };
-            let cutter = Cutter::start(&server.socket(), every)?;
-            let redial: &[&str] = if which == 0 { &["--no-redial"] } else { &[] };
-            let took = once(&server, &cutter.socket(), redial, bytes)?;
-            times[which].push(took.as_secs_f64());
-            counted = counted.max(cutter.cuts());
-        }
-    }
+    let runs = runs(&server, rounds, bytes, cuts)?;
     let gaps = gaps(&mut server, if quick { 3 } else { 20 })?;
     let [again, floor] = reconnects(&server, if quick { 5 } else { 50 })?;
-    let [plain, uncut, cut] = &times;
-    let mut table = Table::new(["", "median", "range"]);
-    let mib = bytes as f64 / 1_048_576.0;
-    let speed = |seconds: f64| format!("{:.0} MiB/s", mib / seconds);
-    for (name, samples) in [
-        ("not to be dialled again", plain),
-        ("to be dialled again, not cut", uncut),
-        ("cut", cut),
-    ] {
-        let range = format!("{} to {}", speed(samples.max()), speed(samples.min()));
-        table.row([name.to_owned(), speed(samples.median()), range]);
-    }
-    let ms = |value: f64| format!("{value:.1} ms");
-    for (name, samples) in [
-        ("front killed: from the kill to the next byte", &gaps),
-        ("line cut: first byte over the next one", &again),
-        ("a connection, and two answers over it", &floor),
-    ] {
-        table.row([name.to_owned(), ms(samples.median()), samples.spread(ms)]);
-    }
-    let mut goals = goals(&times, &gaps, mib, counted);
+    let mut goals = goals(&runs, &gaps);
     let share = again.median() / floor.median();
     goals.push(Goal::measured(
         "line cut: first byte over the next one",
@@ -75,16 +57,103 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
             "`redial run` through a proxy between two Unix sockets, {rounds} runs of each in an order of \
              chance; the bytes are counted and summed by redial itself, which exits with 0 only if all are \
              there. Cut means both ways at once, each time that the server has sent {} bytes over a line. \
-             The gap and the first byte are those of a job that writes without a pause.",
+             The bare program only says how far it has come and is sent the rest, through the same proxy. The gap and \
+             the first byte are those of a job that writes without a pause.",
             bytes / cuts
         ),
-        figures: table.to_string(),
+        figures: figures(&runs, &gaps, &again, &floor),
         goals,
     })
 }
 
-fn goals(times: &[Samples; 3], gaps: &Samples, mib: f64, cuts: u64) -> Vec<Goal> {
-    let [plain, uncut, cut] = times;
+fn runs(server: &Server, rounds: usize, bytes: u64, cuts: u64) -> anyhow::Result<Runs> {
+    let sender = Sender::start(bytes)?;
+    let mut times = [(); 5].map(|()| Samples::default());
+    let mut order = Order::new(SEED);
+    let mut counted = [0; 5];
+    for _ in 0..rounds {
+        for which in order.round(5) {
+            let every = if CUT.contains(&which) {
+                bytes / cuts
+            } else {
+                0
+            };
+            let is_bare = which >= BARE;
+            let behind = if is_bare {
+                sender.socket()
+            } else {
+                server.socket()
+            };
+            let cutter = Cutter::start(&behind, every)?;
+            let redial: &[&str] = if which == 0 { &["--no-redial"] } else { &[] };
+            let took = match is_bare {
+                true => sender.receive(&cutter.socket())?,
+                false => once(server, &cutter.socket(), redial, bytes)?,
+            };
+            times[which].push(took.as_secs_f64());
+            counted[which] = counted[which].max(cutter.cuts());
+        }
+    }
+    Ok(Runs {
+        bytes,
+        cuts,
+        times,
+        counted,
+    })
+}
+
+impl Runs {
+    fn mib(&self) -> f64 {
+        self.bytes as f64 / 1_048_576.0
+    }
+
+    /// What each cut added to the time, in ms.
+    fn per_cut(&self, whole: usize, cut: usize) -> f64 {
+        let seconds = self.times[cut].median() - self.times[whole].median();
+        seconds * 1_000.0 / self.counted[cut].max(1) as f64
+    }
+
+    /// What a cut may add where the speed stays at so much of the uncut one.
+    fn allowed(&self, share: f64) -> f64 {
+        self.times[1].median() * (1.0 / share - 1.0) * 1_000.0 / self.cuts as f64
+    }
+}
+
+fn figures(runs: &Runs, gaps: &Samples, again: &Samples, floor: &Samples) -> String {
+    let mut table = Table::new(["", "median", "range"]);
+    let speed = |seconds: f64| format!("{:.0} MiB/s", runs.mib() / seconds);
+    let names = [
+        "not to be dialled again",
+        "to be dialled again, not cut",
+        "cut",
+        "a bare program, not cut",
+        "a bare program, cut",
+    ];
+    for (name, samples) in names.into_iter().zip(&runs.times) {
+        let range = format!("{} to {}", speed(samples.max()), speed(samples.min()));
+        table.row([name.to_owned(), speed(samples.median()), range]);
+    }
+    for (name, value) in [
+        ("what a cut adds", runs.per_cut(1, 2)),
+        ("what a cut adds, a bare program", runs.per_cut(3, 4)),
+        ("what a cut may add at 0.80 of the speed", runs.allowed(0.8)),
+    ] {
+        table.row([name.to_owned(), format!("{value:.2} ms"), String::new()]);
+    }
+    let ms = |value: f64| format!("{value:.1} ms");
+    for (name, samples) in [
+        ("front killed: from the kill to the next byte", gaps),
+        ("line cut: first byte over the next one", again),
+        ("a connection, and two answers over it", floor),
+    ] {
+        table.row([name.to_owned(), ms(samples.median()), samples.spread(ms)]);
+    }
+    table.to_string()
+}
+
+fn goals(runs: &Runs, gaps: &Samples) -> Vec<Goal> {
+    let [plain, uncut, cut, ..] = &runs.times;
+    let (mib, cuts) = (runs.mib(), runs.counted[2]);
     let ms = |value: f64| format!("{value:.1} ms");
     let share = uncut.median() / cut.median();
     let cost = uncut.median() / plain.median();
