@@ -17,6 +17,7 @@ use crate::report::Verdict;
 use crate::stage::Stage;
 use crate::tally::{self, SKIPS_VARIABLE, Skip, Tally};
 use crate::test::TEST_LIMIT;
+use crate::torture;
 use crate::watch::{self, Line};
 
 /// The crates whose tests depend on who runs them.
@@ -40,6 +41,8 @@ const GRACE: Duration = Duration::from_secs(3);
 const LOCK: &str = "/run/redial-test.lock";
 /// How long another pass may keep us waiting.
 const LOCK_WAIT: Duration = Duration::from_secs(1800);
+/// Torture has had its two minutes in the first pass.
+const TORTURE_SECONDS: u32 = 30;
 /// Not the caller's PATH: that often leads into directories of root's.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -95,6 +98,7 @@ pub(crate) fn run(executables: &[Executable]) -> anyhow::Result<Outcome> {
         let copy = stage.bring(harness)?;
         let mut command = user.command(&copy, &stage);
         command.env(SKIPS_VARIABLE, &skips);
+        command.env(torture::SECONDS, TORTURE_SECONDS.to_string());
         if let Some(redial) = &redial {
             command.env("REDIAL_BIN", redial);
         }

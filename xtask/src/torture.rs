@@ -12,7 +12,7 @@ use crate::artifacts::{Executable, Kind};
 use crate::cargo;
 
 /// Of the test program (crates/redial/tests/torture/settings.rs).
-const SECONDS: &str = "REDIAL_TORTURE_SECONDS";
+pub(crate) const SECONDS: &str = "REDIAL_TORTURE_SECONDS";
 const SEED: &str = "REDIAL_TORTURE_SEED";
 const SCALE: &str = "REDIAL_TORTURE_SCALE";
 const TABLE: &str = "REDIAL_TORTURE_TABLE";
