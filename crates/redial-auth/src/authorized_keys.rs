@@ -11,11 +11,15 @@
 //! - `permitopen=` and `permitlisten=` with the name of a service for a port.
 //! - Lines over [`limits::LINE_BYTES`], files over [`limits::FILE_BYTES`].
 //!
+//! Options of redial's own (`allow-argv=`, `env=`, `max-jobs=`, `max-time=`, `read-only`, see [`Policy`])
+//! stand in redial's own file: to sshd they are unknown, so that it refuses the line.
+//!
 //! And one that may go either way for an hour: `expiry-time=` without `Z` counts by the local clock
 //! of the moment, summer time included, while sshd takes it for winter time.
 
 mod expiry;
 mod options;
+mod policy;
 mod source;
 
 use alloc::format;
@@ -24,6 +28,7 @@ use alloc::vec::Vec;
 
 pub use expiry::{Expiry, Now};
 pub use options::{Demand, Grant, OptionError, Options, Presence, Variable};
+pub use policy::{ArgvPattern, Policy, VariableNames};
 pub use source::{SourceError, Sources};
 
 use crate::key_text::{self, NamedKey};
@@ -202,10 +207,11 @@ impl KeyLine {
         }
     }
 
-    /// Whether its owner may do less than the user: `command=` or `restrict`. Jobs of such a key are
-    /// its own; jobs of others are the user's.
+    /// Whether its owner may run less than the user: `command=`, `allow-argv=` or `restrict`. Jobs of
+    /// such a key are its own; jobs of others are the user's.
     pub fn is_restricted(&self) -> bool {
-        self.options.restrict || self.options.command.is_some()
+        let options = &self.options;
+        options.restrict || options.command.is_some() || options.policy.restricts_commands()
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::expiry::Expiry;
+use super::policy::Policy;
 use super::source::{SourceError, Sources};
 use crate::limits;
 
@@ -81,6 +82,8 @@ pub struct Options {
     pub permit_listen: Vec<String>,
     /// `verify-required`, `no-touch-required`.
     pub presence: Presence,
+    /// redial's own options.
+    pub policy: Policy,
 }
 
 /// Why options are refused, and the line with them.
@@ -113,6 +116,15 @@ pub enum OptionError {
     /// No `host:port` (`permitlisten`: or `port`), the port a number from 1 or `*`.
     #[error("`{0}` has no host and port")]
     Permit(&'static str),
+    /// No value that makes sense; which do, the documentation of redial's own options says.
+    #[error("`{0}` has no value that is understood")]
+    Value(&'static str),
+    /// Known, and of no effect yet: a line that has it must not grant what it is to limit.
+    #[error("`{0}` is reserved for a later version")]
+    Reserved(&'static str),
+    /// One says what is run, the other what may be: which counts cannot be told.
+    #[error("`command` and `allow-argv` exclude each other")]
+    Both,
     /// More of them than sshd takes.
     #[error("too many of `{0}`")]
     TooMany(&'static str),
@@ -136,6 +148,9 @@ impl Options {
             if rest.is_empty() {
                 return Err(OptionError::End);
             }
+        }
+        if options.command.is_some() && options.policy.argv.is_some() {
+            return Err(OptionError::Both);
         }
         Ok(options)
     }
@@ -167,6 +182,7 @@ impl Options {
             (b"user-rc", grant) => self.user_rc = grant,
             (b"touch-required", _) => self.presence.touch = demand,
             (b"verify-required", _) => self.presence.verification = demand,
+            (b"read-only", Grant::Allowed) => self.policy.read_only = true,
             _ => return Err(OptionError::Unknown(shown(name))),
         }
         Ok(after)
@@ -179,6 +195,9 @@ impl Options {
         quoted: &'a [u8],
     ) -> Result<&'a [u8], OptionError> {
         let value = |name| dequote(quoted).ok_or(OptionError::Quotes(name));
+        if let Some(taken) = self.policy.take_value(lower, value) {
+            return taken;
+        }
         match lower {
             b"command" => {
                 let (command, rest) = value("command")?;
@@ -272,6 +291,7 @@ impl Default for Options {
             permit_open: Vec::new(),
             permit_listen: Vec::new(),
             presence: Presence::DEFAULT,
+            policy: Policy::default(),
         }
     }
 }

@@ -73,6 +73,23 @@ fn options_say_what_their_manual_page_says() {
 }
 
 #[test]
+fn redials_own_options_stand_beside_sshs() {
+    let got = options(
+        r#"restrict,allow-argv="git-* ?*,uptime",env="CI_*",MAX-JOBS="4",max-time="90m",pty"#,
+    )
+    .unwrap();
+    let policy = &got.policy;
+    assert_eq!(policy.argv.as_ref().map(Vec::len), Some(2));
+    assert!(policy.variables.as_ref().unwrap().has(b"CI_JOB"));
+    assert_eq!(
+        (policy.max_jobs, policy.max_time_ms),
+        (Some(4), Some(5_400_000))
+    );
+    assert!(!policy.read_only && options("read-only").unwrap().policy.read_only);
+    assert_eq!(options("pty").unwrap().policy, Policy::default());
+}
+
+#[test]
 fn an_odd_option_refuses_the_line_and_says_which() {
     for (text, error) in [
         (
@@ -103,6 +120,22 @@ fn an_odd_option_refuses_the_line_and_says_which() {
         ("environment=\"A-B=1\"", OptionError::Environment),
         ("permitopen=\"a\"", OptionError::Permit("permitopen")),
         ("permitopen=\"a:0\"", OptionError::Permit("permitopen")),
+        ("max-jobs=\"0\"", OptionError::Value("max-jobs")),
+        ("max-jobs=4", OptionError::Quotes("max-jobs")),
+        ("max-time=\"1\"", OptionError::Value("max-time")),
+        ("env=\"A,,B\"", OptionError::Value("env")),
+        ("env=\"A=1\"", OptionError::Value("env")),
+        ("allow-argv=\"\"", OptionError::Value("allow-argv")),
+        ("allow-argv=\"a, \"", OptionError::Value("allow-argv")),
+        (
+            "allow-argv=\"a\",allow-argv=\"b\"",
+            OptionError::Twice("allow-argv"),
+        ),
+        ("allow-argv=\"a\",command=\"b\"", OptionError::Both),
+        ("no-read-only", OptionError::Unknown("no-read-only".into())),
+        ("read-only=\"1\"", OptionError::Unknown("read-only".into())),
+        ("files=\"/srv\"", OptionError::Reserved("files")),
+        ("forward=\"*\"", OptionError::Reserved("forward")),
         (
             "permitlisten=\"a:http\"",
             OptionError::Permit("permitlisten"),

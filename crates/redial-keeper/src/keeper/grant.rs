@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use redial_auth::authorized_keys::KeyLine;
+use redial_auth::authorized_keys::{KeyLine, Policy};
 
 use super::command::Refusal;
 use super::time::wall_clock;
@@ -96,6 +96,25 @@ impl Client {
         checked.map_err(|problem| Refusal::new(RefusedCode::NotAllowed, problem.to_string()))
     }
 
+    /// What redial's own options of its line say, if it has come in by one.
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        Some(&self.grant.as_ref()?.line.options.policy)
+    }
+
+    /// Asked before anything is started, taken, ended or removed.
+    pub(super) fn check_may_change(&self) -> Result<(), Refusal> {
+        if !self.is_read_only() {
+            return Ok(());
+        }
+        let text = "this key may only look (read-only)";
+        Err(Refusal::new(RefusedCode::NotAllowed, text))
+    }
+
+    /// Whether it may only look.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.policy().is_some_and(|policy| policy.read_only)
+    }
+
     /// Whether a control may reach its jobs. Signals that a forced command's author has not
     /// thought of do not: stops, core dumps, what a program gives a meaning to.
     pub(super) fn may_send(&self, control: ControlKind) -> bool {
@@ -123,10 +142,19 @@ impl Client {
     }
 
     /// Whether a job of this owner is there for it: the user's own keys reach all of the user's
-    /// jobs, a restricted one only its own.
+    /// jobs, a restricted one only its own. One that may only look has none, and sees all.
     pub(super) fn reaches(&self, owner: &Owner) -> bool {
         let own = self.owner();
-        own.uid == owner.uid && (own.key.is_none() || own.key == owner.key)
+        let is_users = own.key.is_none() || self.is_read_only();
+        own.uid == owner.uid && (is_users || own.key == owner.key)
+    }
+
+    /// Whether this is the key that a job lives by.
+    pub(super) fn is_key_of(&self, job: Option<&Arc<Grant>>) -> bool {
+        let (Some(own), Some(job)) = (&self.grant, job) else {
+            return false;
+        };
+        own.fingerprint == job.fingerprint
     }
 }
 
@@ -200,8 +228,24 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn who_may_only_look_sees_all_of_the_users_jobs() {
+        let looks = client(2, "restrict,read-only");
+        assert!(looks.check_may_change().is_err());
+        for owner in [Client::local(7), client(1, ""), client(3, "restrict")] {
+            assert!(looks.reaches(&owner.owner()));
+            assert!(owner.check_may_change().is_ok());
+        }
+        assert!(!looks.reaches(&Client::local(8).owner()));
+    }
+
+    #[test]
     fn a_line_is_handed_over_with_all_that_it_says() {
-        for options in ["", "restrict", "from=\"192.0.2.0/24\",command=\"x y\""] {
+        for options in [
+            "",
+            "restrict",
+            "from=\"192.0.2.0/24\",command=\"x y\"",
+            "allow-argv=\"a *\",env=\"A\",max-jobs=\"1\",max-time=\"1h\",read-only",
+        ] {
             let grant = client(1, options).grant.unwrap();
             let restored = Grant::restore(&grant.save()).unwrap();
             assert_eq!(restored.line.options, grant.line.options, "{options}");

@@ -1,6 +1,9 @@
 //! What a key's line makes of a command.
 
+mod variables;
+
 use minicbor::bytes::ByteVec;
+use redial_auth::authorized_keys::{KeyLine, Policy};
 
 use super::command::Refusal;
 use super::grant::Client;
@@ -10,124 +13,20 @@ use crate::wire::{Command, Program};
 /// Tells a forced command what was asked for, as SSH_ORIGINAL_COMMAND does (sshd(8)).
 const ORIGINAL: &[u8] = b"REDIAL_ORIGINAL_COMMAND";
 
-/// All that a restricted key may set: how its output looks, not what is run.
-const HARMLESS: [&[u8]; 5] = [b"LANG", b"LANGUAGE", b"TZ", b"NO_COLOR", b"COLORTERM"];
-
-/// Variables through which an environment becomes a program: what loaders, shells and
-/// interpreters run or load because of it. Of each of these families, all.
-const DANGEROUS_FAMILIES: [&[u8]; 24] = [
-    b"LD_",
-    b"_RLD",
-    b"DYLD_",
-    b"MALLOC_",
-    b"BASH_",
-    b"PYTHON",
-    b"PERL",
-    b"RUBY",
-    b"NODE_",
-    b"LUA_",
-    b"PHP",
-    b"GIT_",
-    b"JAVA_",
-    b"RESOLV_",
-    b"ERL_",
-    b"GTK_",
-    b"QT_",
-    b"GIO_",
-    b"DOTNET_",
-    b"CORECLR_",
-    b"COR_",
-    b"CAML_",
-    b"npm_config_",
-    b"NPM_CONFIG_",
-];
-
-/// And these.
-const DANGEROUS: [&[u8]; 56] = [
-    b"GLIBC_TUNABLES",
-    b"GCONV_PATH",
-    b"GETCONF_DIR",
-    b"HOSTALIASES",
-    b"LOCALDOMAIN",
-    b"LOCPATH",
-    b"NIS_PATH",
-    b"NLSPATH",
-    b"RES_OPTIONS",
-    b"TZDIR",
-    b"PATH_LOCALE",
-    b"OPENSSL_CONF",
-    b"OPENSSL_ENGINES",
-    b"OPENSSL_MODULES",
-    b"SSLKEYLOGFILE",
-    b"ENV",
-    b"SHELLOPTS",
-    b"BASHOPTS",
-    b"PS4",
-    b"PROMPT_COMMAND",
-    b"IFS",
-    b"CDPATH",
-    b"GLOBIGNORE",
-    b"ZDOTDIR",
-    b"FPATH",
-    b"NULLCMD",
-    b"READNULLCMD",
-    b"TMPPREFIX",
-    b"TERMINFO",
-    b"TERMINFO_DIRS",
-    b"TERMPATH",
-    b"TERMCAP",
-    b"CLASSPATH",
-    b"_JAVA_OPTIONS",
-    b"JDK_JAVA_OPTIONS",
-    b"TCLLIBPATH",
-    b"GEM_HOME",
-    b"GEM_PATH",
-    b"BUNDLE_GEMFILE",
-    b"GUILE_LOAD_PATH",
-    b"R_PROFILE",
-    b"R_PROFILE_USER",
-    b"R_ENVIRON",
-    b"R_ENVIRON_USER",
-    b"AWKPATH",
-    b"AWKLIBPATH",
-    b"MAKEFLAGS",
-    b"GNUMAKEFLAGS",
-    b"VIMINIT",
-    b"EXINIT",
-    b"EMACSLOADPATH",
-    b"RSYNC_RSH",
-    b"SSH_ASKPASS",
-    b"MANPAGER",
-    b"LESSOPEN",
-    b"LESSCLOSE",
-];
-
 /// Applies what the client's key says; nothing for who has none.
 ///
 /// # Errors
-/// The key is good no more, or may not set a variable that was asked for. Nothing is left out
-/// silently.
+/// The key is good no more, or may not do what was asked for. Nothing is left out silently.
 pub(super) fn apply(client: &Client, command: &mut Command) -> Result<(), Refusal> {
     client.check()?;
+    client.check_may_change()?;
     let Some(grant) = &client.grant else {
         return Ok(());
     };
     let options = &grant.line.options;
-    let restricted = grant.line.is_restricted();
-    let refused = command
-        .env
-        .iter()
-        .find(|(name, value)| !may_set(name, value, restricted));
-    if let Some((name, _)) = refused {
-        let name = String::from_utf8_lossy(&name[..name.len().min(64)]).into_owned();
-        let name = name.escape_debug();
-        let text = if restricted {
-            format!("this key may not set the variable {name}")
-        } else {
-            format!("the variable {name} may not be set from afar; run `env {name}=… PROGRAM`")
-        };
-        return Err(Refusal::new(RefusedCode::NotAllowed, text));
-    }
+    check_program(&options.policy, &command.program)?;
+    limit_time(&options.policy, command)?;
+    check_variables(&grant.line, &command.env)?;
     if let Some(forced) = &options.command {
         let asked = original(&command.program);
         command.program = Program::Shell(forced.clone().into());
@@ -144,27 +43,69 @@ pub(super) fn apply(client: &Client, command: &mut Command) -> Result<(), Refusa
     Ok(())
 }
 
-fn may_set(name: &[u8], value: &[u8], restricted: bool) -> bool {
-    if restricted {
-        let harmless = HARMLESS.contains(&name) || name.starts_with(b"LC_");
-        return harmless && names_no_file(name, value);
-    }
-    // Some shells take functions from variables of any name that ends so (CVE-2014-6271).
-    let function = name.ends_with(b"()") || name.ends_with(b"%%");
-    !function
-        && name != ORIGINAL
-        && !DANGEROUS.contains(&name)
-        && !DANGEROUS_FAMILIES.iter().any(|it| name.starts_with(it))
+fn not_allowed(text: impl Into<String>) -> Refusal {
+    Refusal::new(RefusedCode::NotAllowed, text)
 }
 
-/// Locales and time zones are files to a C library, and of any path if one is given. `%` begins
-/// what printf(3) obeys in a catalogue's place.
-fn names_no_file(name: &[u8], value: &[u8]) -> bool {
-    let up = value.windows(2).any(|pair| pair == b"..");
-    let from_root = matches!(value.first(), Some(b'/' | b':'));
-    // Europe/Berlin.
-    let slash = name != b"TZ" && value.contains(&b'/');
-    !up && !from_root && !slash && !value.contains(&b'%')
+/// By the arguments themselves: a shell would make others of a text.
+fn check_program(policy: &Policy, program: &Program) -> Result<(), Refusal> {
+    let Some(patterns) = &policy.argv else {
+        return Ok(());
+    };
+    let Program::Argv(argv) = program else {
+        let text = "this key may not use a shell (allow-argv); give a program and its arguments";
+        return Err(not_allowed(text));
+    };
+    let arguments: Vec<&[u8]> = argv.iter().map(|argument| &argument[..]).collect();
+    if patterns.iter().any(|pattern| pattern.allows(&arguments)) {
+        return Ok(());
+    }
+    let program = shown(argv.first().map_or(&[], |program| program));
+    let text = format!("this key may not run {program} with these arguments (allow-argv)");
+    Err(not_allowed(text))
+}
+
+/// A job ends when the key's time is over, and with it what it has left running: else neither a
+/// time nor a number of jobs would limit anything.
+fn limit_time(policy: &Policy, command: &mut Command) -> Result<(), Refusal> {
+    command.reap |= policy.max_jobs.is_some() || policy.max_time_ms.is_some();
+    let Some(most) = policy.max_time_ms else {
+        return Ok(());
+    };
+    if command.deadline_ms.is_some_and(|asked| asked > most) {
+        let text = format!(
+            "this key's jobs may take {} s at most (max-time)",
+            most / 1_000
+        );
+        return Err(not_allowed(text));
+    }
+    command.deadline_ms.get_or_insert(most);
+    Ok(())
+}
+
+fn check_variables(line: &KeyLine, env: &[(ByteVec, ByteVec)]) -> Result<(), Refusal> {
+    let restricted = line.is_restricted();
+    let named = line.options.policy.variables.as_ref();
+    let may_set = |name: &[u8], value: &[u8]| match named {
+        Some(names) => names.has(name) && variables::may_be_named(name, value, restricted),
+        None => variables::may_set(name, value, restricted),
+    };
+    let Some((name, _)) = env.iter().find(|(name, value)| !may_set(name, value)) else {
+        return Ok(());
+    };
+    let name = shown(name);
+    Err(not_allowed(match restricted || named.is_some() {
+        true => format!("this key may not set the variable {name}"),
+        false => {
+            format!("the variable {name} may not be set from afar; run `env {name}=… PROGRAM`")
+        }
+    }))
+}
+
+/// What a refusal shows of what was asked for.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(64)]);
+    text.escape_debug().to_string()
 }
 
 /// What was asked for as one text: arguments are quoted as a shell would need it.
@@ -258,20 +199,71 @@ mod tests {
     }
 
     #[test]
-    fn a_locale_or_time_zone_of_a_restricted_key_is_a_name_and_no_file() {
-        for (name, value, may) in [
-            ("LC_ALL", "C.UTF-8", true),
-            ("LC_ALL", "/tmp/x", false),
-            ("LANGUAGE", "de:../../x", false),
-            ("TZ", "Europe/Berlin", true),
-            ("TZ", ":/etc/shadow", false),
-            ("TZ", "/tmp/x", false),
-            ("TZ", "x/../../y", false),
-            ("LANG", "%n", false),
-        ] {
-            let may_set = may_set(name.as_bytes(), value.as_bytes(), true);
-            assert_eq!(may_set, may, "{name}={value}");
+    fn a_key_with_allow_argv_runs_those_and_no_shell() {
+        let client = client(1, "allow-argv=\"git-* ?*,uptime\"");
+        for argv in [&["uptime"][..], &["git-upload-pack", "x; sh"]] {
+            apply(&client, &mut command(argv, &[])).unwrap();
         }
+        for argv in [
+            &["uptime", "-p"][..],
+            &["sh", "-c", "uptime"],
+            &["/bin/uptime"],
+        ] {
+            let refused = apply(&client, &mut command(argv, &[])).unwrap_err();
+            assert!(refused.text.contains(argv[0]), "{}", refused.text);
+        }
+        let mut shell = command(&["x"], &[]);
+        shell.program = Program::Shell(b"uptime".to_vec().into());
+        let refused = apply(&client, &mut shell).unwrap_err();
+        assert!(refused.text.contains("shell"), "{}", refused.text);
+        assert!(apply(&client, &mut command(&["uptime"], &["PATH"])).is_err());
+    }
+
+    #[test]
+    fn a_line_that_names_variables_lets_these_be_set_and_no_others() {
+        for options in [
+            "env=\"CI_*,PATH,LD_*,LANG\"",
+            "restrict,env=\"CI_*,PATH,LD_*,LANG\"",
+        ] {
+            let client = client(1, options);
+            apply(&client, &mut command(&["x"], &["CI_JOB", "PATH", "LANG"])).unwrap();
+            for name in [
+                "HOME",
+                "LC_ALL",
+                "LD_PRELOAD",
+                "CI",
+                "REDIAL_ORIGINAL_COMMAND",
+            ] {
+                assert!(
+                    apply(&client, &mut command(&["x"], &[name])).is_err(),
+                    "{name}"
+                );
+            }
+        }
+        let mut file = command(&["x"], &[]);
+        file.env = vec![(b"LANG".to_vec().into(), b"/tmp/x".to_vec().into())];
+        assert!(apply(&client(1, "restrict,env=\"LANG\""), &mut file).is_err());
+    }
+
+    #[test]
+    fn a_key_with_a_time_limits_each_job_and_leaves_nothing_running() {
+        let client = client(1, "max-time=\"1m\"");
+        for (asked, expected) in [(None, Some(60_000)), (Some(5), Some(5))] {
+            let mut job = command(&["x"], &[]);
+            job.deadline_ms = asked;
+            apply(&client, &mut job).unwrap();
+            assert_eq!((job.deadline_ms, job.reap), (expected, true));
+        }
+        let mut long = command(&["x"], &[]);
+        long.deadline_ms = Some(60_001);
+        let refused = apply(&client, &mut long).unwrap_err();
+        assert!(refused.text.contains("60 s"), "{}", refused.text);
+    }
+
+    #[test]
+    fn who_may_only_look_starts_nothing() {
+        let refused = apply(&client(1, "read-only"), &mut command(&["x"], &[]));
+        assert_eq!(refused.unwrap_err().code, RefusedCode::NotAllowed);
     }
 
     #[test]
@@ -284,7 +276,7 @@ mod tests {
             "PERL5OPT",
             "NODE_OPTIONS",
         ];
-        let listed = DANGEROUS
+        let listed = variables::DANGEROUS
             .iter()
             .map(|name| std::str::from_utf8(name).unwrap());
         for name in listed.chain(more) {

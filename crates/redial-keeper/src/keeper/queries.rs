@@ -21,6 +21,9 @@ impl Keeper<'_> {
     pub(super) fn query(&mut self, who: Capability, number: u32, ask: Ask) -> Result<(), Refusal> {
         let client = self.client(who)?;
         client.check()?;
+        if !matches!(ask, Ask::List(..)) {
+            client.check_may_change()?;
+        }
         let reply = match ask {
             Ask::List(prefix, after) => self.list(&client, &prefix, &after),
             Ask::Signal(job, request, signal) => {

@@ -220,6 +220,9 @@ impl Keeper<'_> {
     pub(super) fn attach(&mut self, answer: Answer, id: &JobId) -> Result<(), Refusal> {
         let client = self.client(answer.who)?;
         client.check()?;
+        if answer.take {
+            client.check_may_change()?;
+        }
         let unknown = || Refusal::new(RefusedCode::NoSuchJob, "no such job");
         if let Some(&serial) = self.ids.get(id) {
             if let Some(starting) = self.starting.get_mut(&serial) {
@@ -354,6 +357,11 @@ impl Keeper<'_> {
 
     fn on_leave(&mut self, who: Capability, id: &JobId, seen: bool, held: bool) {
         let Ok(client) = self.client(who) else { return };
+        // Who may only look holds nothing, whatever is said of it.
+        let (seen, held) = (
+            seen && !client.is_read_only(),
+            held && !client.is_read_only(),
+        );
         let Some(&serial) = self.ids.get(id) else {
             if seen {
                 self.records.mark_read(self.ground.now, id, &client);

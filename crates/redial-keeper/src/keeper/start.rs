@@ -2,6 +2,7 @@
 
 use super::admission::revoked;
 use super::command::{self, Refusal, job_name};
+use super::grant::Client;
 use super::ground::Ground;
 use super::job::Job;
 use super::kept::{Log, Spool};
@@ -108,6 +109,7 @@ impl Keeper<'_> {
             let text = "the job may have run before; its outcome is not known any more";
             return Err(Refusal::new(RefusedCode::Unknown, text));
         }
+        self.check_keys_jobs(&client)?;
         self.check_room(bytes.len())?;
         if terms.detached {
             self.check_can_keep()?;
@@ -146,6 +148,23 @@ impl Keeper<'_> {
             },
         };
         Some(known == (&terms.owner, terms.hash))
+    }
+
+    /// The key may have a number of its own (`max-jobs=`). One that has ended counts no more,
+    /// though its output may wait to be read.
+    fn check_keys_jobs(&self, client: &Client) -> Result<(), Refusal> {
+        let Some(most) = client.policy().and_then(|policy| policy.max_jobs) else {
+            return Ok(());
+        };
+        let running = self.jobs.values().filter(|job| job.outcome.is_none());
+        let terms = running.map(|job| &job.terms);
+        let terms = terms.chain(self.starting.values().map(|starting| &starting.terms));
+        let own = terms.filter(|terms| client.is_key_of(terms.grant.as_ref()));
+        if own.count() >= most as usize {
+            let text = format!("this key's jobs are {most}, which is its limit (max-jobs)");
+            return Err(Refusal::new(RefusedCode::Jobs, text));
+        }
+        Ok(())
     }
 
     fn check_room(&self, bytes: usize) -> Result<(), Refusal> {

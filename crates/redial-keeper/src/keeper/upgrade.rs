@@ -17,6 +17,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use redial_auth::authorized_keys::Policy;
+
 use super::command::Refusal;
 use super::config::{KeeperError, UpgradeConfig};
 use super::grant::Client;
@@ -119,11 +121,10 @@ impl Keeper<'_> {
         number: u32,
         request: [u8; 16],
     ) -> Result<(), Refusal> {
-        let restricted = client
-            .grant
-            .as_ref()
-            .is_some_and(|it| it.line.is_restricted());
-        if restricted {
+        let limited = client.grant.as_ref().is_some_and(|it| {
+            it.line.is_restricted() || it.line.options.policy != Policy::default()
+        });
+        if limited {
             let text = "a restricted key may not replace the server's program";
             return Err(Refusal::new(RefusedCode::NotAllowed, text));
         }

@@ -12,8 +12,9 @@ use super::MAX_FILES;
 use super::strict::{StrictError, open_strictly};
 use crate::account::Account;
 
-/// Where a user's keys are listed, below the home directory.
-const USUAL: [&str; 2] = [".ssh/authorized_keys", ".config/redial/authorized_keys"];
+/// Where a user's keys are listed, below the home directory. redial's own file first: what it says of a
+/// key is meant for redial, whatever sshd lets that key do.
+const USUAL: [&str; 2] = [".config/redial/authorized_keys", ".ssh/authorized_keys"];
 
 /// One file of authorised keys, as the child found it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -52,8 +52,8 @@ pub(crate) struct ServeArgs {
     /// state directory; if there is none, sshd's Ed25519 key if it can be read; else a new one]
     #[arg(long, value_name = "FILE")]
     pub(crate) host_key: Option<PathBuf>,
-    /// Public keys that may log in over the network; repeatable [default: ~/.ssh/authorized_keys
-    /// and ~/.config/redial/authorized_keys]
+    /// Public keys that may log in over the network; repeatable [default:
+    /// ~/.config/redial/authorized_keys, then ~/.ssh/authorized_keys]
     #[arg(long, value_name = "FILE")]
     pub(crate) authorized_keys: Vec<PathBuf>,
     /// Carry the protocol between stdin and stdout and this user's server (the one on the

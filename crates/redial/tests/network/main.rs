@@ -11,6 +11,7 @@ mod host_keys;
 mod hosts;
 mod keys;
 mod lab;
+mod limits;
 mod listeners;
 mod outlives;
 mod policy;

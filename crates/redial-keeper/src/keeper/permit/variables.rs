@@ -1,0 +1,147 @@
+//! Which variables may be set from afar.
+
+use super::ORIGINAL;
+
+/// All that a restricted key may set: how its output looks, not what is run.
+const HARMLESS: [&[u8]; 5] = [b"LANG", b"LANGUAGE", b"TZ", b"NO_COLOR", b"COLORTERM"];
+
+/// Variables through which an environment becomes a program: what loaders, shells and
+/// interpreters run or load because of it. Of each of these families, all.
+const DANGEROUS_FAMILIES: [&[u8]; 24] = [
+    b"LD_",
+    b"_RLD",
+    b"DYLD_",
+    b"MALLOC_",
+    b"BASH_",
+    b"PYTHON",
+    b"PERL",
+    b"RUBY",
+    b"NODE_",
+    b"LUA_",
+    b"PHP",
+    b"GIT_",
+    b"JAVA_",
+    b"RESOLV_",
+    b"ERL_",
+    b"GTK_",
+    b"QT_",
+    b"GIO_",
+    b"DOTNET_",
+    b"CORECLR_",
+    b"COR_",
+    b"CAML_",
+    b"npm_config_",
+    b"NPM_CONFIG_",
+];
+
+/// And these.
+pub(super) const DANGEROUS: [&[u8]; 56] = [
+    b"GLIBC_TUNABLES",
+    b"GCONV_PATH",
+    b"GETCONF_DIR",
+    b"HOSTALIASES",
+    b"LOCALDOMAIN",
+    b"LOCPATH",
+    b"NIS_PATH",
+    b"NLSPATH",
+    b"RES_OPTIONS",
+    b"TZDIR",
+    b"PATH_LOCALE",
+    b"OPENSSL_CONF",
+    b"OPENSSL_ENGINES",
+    b"OPENSSL_MODULES",
+    b"SSLKEYLOGFILE",
+    b"ENV",
+    b"SHELLOPTS",
+    b"BASHOPTS",
+    b"PS4",
+    b"PROMPT_COMMAND",
+    b"IFS",
+    b"CDPATH",
+    b"GLOBIGNORE",
+    b"ZDOTDIR",
+    b"FPATH",
+    b"NULLCMD",
+    b"READNULLCMD",
+    b"TMPPREFIX",
+    b"TERMINFO",
+    b"TERMINFO_DIRS",
+    b"TERMPATH",
+    b"TERMCAP",
+    b"CLASSPATH",
+    b"_JAVA_OPTIONS",
+    b"JDK_JAVA_OPTIONS",
+    b"TCLLIBPATH",
+    b"GEM_HOME",
+    b"GEM_PATH",
+    b"BUNDLE_GEMFILE",
+    b"GUILE_LOAD_PATH",
+    b"R_PROFILE",
+    b"R_PROFILE_USER",
+    b"R_ENVIRON",
+    b"R_ENVIRON_USER",
+    b"AWKPATH",
+    b"AWKLIBPATH",
+    b"MAKEFLAGS",
+    b"GNUMAKEFLAGS",
+    b"VIMINIT",
+    b"EXINIT",
+    b"EMACSLOADPATH",
+    b"RSYNC_RSH",
+    b"SSH_ASKPASS",
+    b"MANPAGER",
+    b"LESSOPEN",
+    b"LESSCLOSE",
+];
+
+/// Of a variable that a line names: not what turns an environment into a program, and of a
+/// restricted key no file in a locale's place.
+pub(super) fn may_be_named(name: &[u8], value: &[u8], restricted: bool) -> bool {
+    let is_locale = HARMLESS.contains(&name) || name.starts_with(b"LC_");
+    may_set(name, value, restricted && is_locale)
+}
+
+pub(super) fn may_set(name: &[u8], value: &[u8], restricted: bool) -> bool {
+    if restricted {
+        let harmless = HARMLESS.contains(&name) || name.starts_with(b"LC_");
+        return harmless && names_no_file(name, value);
+    }
+    // Some shells take functions from variables of any name that ends so (CVE-2014-6271).
+    let function = name.ends_with(b"()") || name.ends_with(b"%%");
+    !function
+        && name != ORIGINAL
+        && !DANGEROUS.contains(&name)
+        && !DANGEROUS_FAMILIES.iter().any(|it| name.starts_with(it))
+}
+
+/// Locales and time zones are files to a C library, and of any path if one is given. `%` begins
+/// what printf(3) obeys in a catalogue's place.
+fn names_no_file(name: &[u8], value: &[u8]) -> bool {
+    let up = value.windows(2).any(|pair| pair == b"..");
+    let from_root = matches!(value.first(), Some(b'/' | b':'));
+    // Europe/Berlin.
+    let slash = name != b"TZ" && value.contains(&b'/');
+    !up && !from_root && !slash && !value.contains(&b'%')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locale_or_time_zone_of_a_restricted_key_is_a_name_and_no_file() {
+        for (name, value, may) in [
+            ("LC_ALL", "C.UTF-8", true),
+            ("LC_ALL", "/tmp/x", false),
+            ("LANGUAGE", "de:../../x", false),
+            ("TZ", "Europe/Berlin", true),
+            ("TZ", ":/etc/shadow", false),
+            ("TZ", "/tmp/x", false),
+            ("TZ", "x/../../y", false),
+            ("LANG", "%n", false),
+        ] {
+            let may_set = may_set(name.as_bytes(), value.as_bytes(), true);
+            assert_eq!(may_set, may, "{name}={value}");
+        }
+    }
+}
