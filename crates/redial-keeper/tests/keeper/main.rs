@@ -18,6 +18,7 @@ mod left;
 mod login;
 mod many;
 mod once;
+mod policy;
 mod private;
 mod program;
 mod seen;

@@ -1,0 +1,99 @@
+//! A front that was taken over cannot step round what a key's line allows.
+
+use redial_keeper::outcome::{ControlKind, RefusedCode};
+use redial_keeper::wire::{Ask, ToFront, ToKeeper};
+
+use crate::harness::Keeper;
+use crate::login::{come_in, line};
+use crate::seen::{code, command, shell};
+
+#[test]
+fn only_what_allow_argv_has_is_started_however_it_is_asked_for() {
+    let options = "allow-argv=\"echo ?*,/bin/false\"";
+    let (keeper, mut front) = Keeper::start_on_network("", &line(1, options));
+    let caller = come_in(&keeper, &mut front, 1);
+    let id = front.start(caller.who, command(&["echo", "a b"]));
+    front.outcome(caller.who, id);
+    assert_eq!(front.seen(&id).bytes[0], b"a b\n");
+    for mut refused in [
+        shell("echo hi"),
+        command(&["echo"]),
+        command(&["echo", "a", "b"]),
+        command(&["/bin/../bin/false"]),
+        command(&["false"]),
+    ] {
+        refused.job = front.new_id().into();
+        let started = front.start_as(caller.who, &refused);
+        assert_eq!(started.unwrap_err(), RefusedCode::NotAllowed);
+    }
+    // One that a shell would look for elsewhere.
+    let mut elsewhere = command(&["echo", "hi"]);
+    elsewhere.env = vec![(b"PATH".to_vec().into(), b"/tmp".to_vec().into())];
+    elsewhere.job = front.new_id().into();
+    let started = front.start_as(caller.who, &elsewhere);
+    assert_eq!(started.unwrap_err(), RefusedCode::NotAllowed);
+}
+
+#[test]
+fn a_number_of_jobs_holds_however_many_starts_come_at_once() {
+    let (keeper, mut front) = Keeper::start_on_network("", &line(1, "max-jobs=\"3\""));
+    let callers = [(); 4].map(|()| come_in(&keeper, &mut front, 1));
+    for at in 0..20 {
+        let mut sleeps = command(&["sleep", "1000"]);
+        sleeps.job = front.new_id().into();
+        front.send_start(callers[at % 4].who, &sleeps);
+    }
+    front.flush();
+    let (mut started, mut refused) = (0, 0);
+    while started + refused < 20 {
+        let is_started = front.hear(|message| match message {
+            ToFront::Attached(..) => Some(true),
+            ToFront::Refused(_, RefusedCode::Jobs, _) => Some(false),
+            ToFront::Refused(_, code, text) => panic!("{code:?}: {text}"),
+            _ => None,
+        });
+        match is_started {
+            true => started += 1,
+            false => refused += 1,
+        }
+    }
+    assert_eq!((started, refused), (3, 17));
+}
+
+#[test]
+fn who_may_only_look_has_no_hand_in_a_job_whatever_the_front_says_of_it() {
+    let lines = line(1, "") + &line(2, "read-only");
+    let (keeper, mut front) = Keeper::start_on_network("", &lines);
+    let [owner, looks] = [1, 2].map(|seed| come_in(&keeper, &mut front, seed));
+    let mut reads = shell("read line; echo $line; exit 3");
+    reads.stdin = true;
+    let job = front.start(owner.who, reads);
+    let mut own = command(&["true"]);
+    own.job = front.new_id().into();
+    let started = front.start_as(looks.who, &own);
+    assert_eq!(started.unwrap_err(), RefusedCode::NotAllowed);
+    let taken = front.attach(looks.who, job, true);
+    assert_eq!(taken.unwrap_err(), RefusedCode::NotAllowed);
+    front.attach(looks.who, job, false).unwrap();
+    front.control(looks.who, job, 1, ControlKind::Cancel(0));
+    front.say(&ToKeeper::StdinEnd(looks.who, job.into(), 0));
+    front.say(&ToKeeper::Leave(looks.who, job.into(), true, true));
+    for ask in [
+        Ask::Signal(job.into(), [1; 16].into(), 9),
+        Ask::Cancel(job.into(), [2; 16].into(), 0),
+        Ask::Remove(job.into()),
+        Ask::Upgrade([3; 16].into()),
+    ] {
+        front.say(&ToKeeper::Query(looks.who, 7_000, Box::new(ask)));
+        let code = front.hear(|message| match message {
+            ToFront::Refused(7_000, code, _) => Some(*code),
+            ToFront::Answer(7_000, _) => panic!("it was done"),
+            _ => None,
+        });
+        assert_eq!(code, RefusedCode::NotAllowed);
+    }
+    front.write_stdin(owner.who, job, b"still here\n");
+    let outcome = front.outcome(owner.who, job);
+    assert_eq!(code(&outcome), Some(3));
+    assert_eq!(front.seen(&job).bytes[0], b"still here\n");
+}
