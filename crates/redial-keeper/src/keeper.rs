@@ -7,7 +7,8 @@
 //! writes pipes and shared memory.
 //!
 //! - `config`: settings, limits, errors. `poll`, `time`: events and clocks.
-//! - `set_up`, `turn`, `house`: the loop. `requests`: what the front may ask. `start`: at most once.
+//! - `set_up`, `turn`, `house`: the loop. `requests`: what the front may ask. `start`, `began`: at most once.
+//!   `auditing`: what is written down of it.
 //! - `job`: one job; `streams`: its bytes; `ending`, `finish`: its end; `records`:
 //!   ended jobs. `kept`: those whose output goes to a file; `queries`: what is asked about jobs.
 //! - `upgrade`: another program in this one's place. `front`, `listener`, `clients`, `shutdown`: the front's life, new connections,
@@ -16,6 +17,8 @@
 //!   `logins`, `grant`, `permit`: who gets in, by which key, and what that key lets it do.
 
 mod admission;
+mod auditing;
+mod began;
 mod clients;
 mod command;
 mod config;

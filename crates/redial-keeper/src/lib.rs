@@ -11,6 +11,7 @@
 //! This is the one crate with unsafe code, each block of it with its reason.
 
 pub mod account;
+pub mod audit;
 pub mod keeper;
 mod log;
 pub mod login;

@@ -40,7 +40,7 @@ pub(crate) use network::NetworkArgs;
 pub(crate) use redial::RedialArgs;
 pub(crate) use repl::ReplArgs;
 pub(crate) use run::RunArgs;
-pub(crate) use serve::{LogFormat, ServeArgs};
+pub(crate) use serve::{AuditForm, LogFormat, ServeArgs};
 
 /// What was asked for.
 pub(crate) struct Arguments {

@@ -147,7 +147,7 @@ impl Keeper<'_> {
             Answer::In(grant) => return self.let_in(who, grant),
             Answer::Prove(keys) => Verdict::Prove(keys),
             Answer::Failed => Verdict::Failed,
-            Answer::Out => {
+            Answer::Out(_) => {
                 stranger.has_failed = true;
                 Verdict::Out
             }

@@ -37,8 +37,12 @@ impl Keeper<'_> {
                     let max = self.ground.limits.connections as usize + SPARE_CONNECTIONS;
                     if self.clients.len() < max {
                         let kind = ConnectionKind::Unix(peer.uid, peer.gid, peer.pid);
+                        self.ground.note_peer(peer.uid, None);
                         self.connect(Client::local(peer.uid), kind, vec![socket]);
                     }
+                }
+                Accepted::Refused(uid) => {
+                    self.ground.note_peer(uid, Some("another user"));
                 }
                 Accepted::Dropped => {}
                 Accepted::Nobody => return,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use redial_auth::HostKey;
 
+use crate::audit::{AuditConfig, AuditTo};
 use crate::login::KeyReader;
 
 /// Every bound of the keeper, and what it stops.
@@ -96,6 +97,8 @@ pub struct KeeperConfig {
     pub stdio: Option<(OwnedFd, OwnedFd)>,
     /// Where jobs are kept; none where nothing can be (a private server).
     pub keep_in: Option<PathBuf>,
+    /// Where what is done is written down, if it is.
+    pub audit: Option<AuditConfig>,
     /// How the program is replaced in place, if it can be.
     pub upgrade: Option<UpgradeConfig>,
     /// The front.
@@ -183,6 +186,17 @@ pub enum KeeperError {
         /// The address.
         address: SocketAddr,
         /// Why it failed.
+        source: io::Error,
+    },
+    /// What is done could not be written down.
+    #[error(
+        "cannot write the audit to {to}: {source}; name another file (--audit), or have commands run \
+         all the same (--audit-best-effort)"
+    )]
+    Audit {
+        /// Where it was to go.
+        to: AuditTo,
+        /// Why not.
         source: io::Error,
     },
     /// Nobody could log in.

@@ -128,7 +128,9 @@ impl Job {
         if let Some(input) = &mut self.input {
             input.close(ground);
         }
-        self.outcome = Some(Box::new(self.conclude()));
+        let outcome = Box::new(self.conclude());
+        ground.note_end(&self.terms, &outcome);
+        self.outcome = Some(outcome);
         self.ended_ms = Some(unix_ms());
         // A kept job's end is told when it is written down.
         self.tell.ended = self.spool.is_none() && !self.is_being_kept;

@@ -32,6 +32,11 @@ impl Grant {
         }
     }
 
+    /// Of its key.
+    pub(super) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// For another program.
     pub(super) fn save(&self) -> GrantState {
         GrantState {

@@ -11,6 +11,7 @@ use super::pipes::PipeRoom;
 use super::poll::{Poll, Serial};
 use super::time::{Millis, Timers, now};
 use super::workers::Workers;
+use crate::audit::Auditor;
 use crate::pool::{CHUNK_BYTES, Pool};
 
 /// Handed to jobs with every event.
@@ -33,6 +34,8 @@ pub(super) struct Ground {
     /// Where jobs are kept, if there is a place for that.
     pub(super) disk: Option<Disk>,
     pub(super) room: Room,
+    /// Where what is done is written down, if it is.
+    pub(super) audit: Option<Auditor>,
     /// Chunks of output that are given up, and not free yet.
     pub(super) late: Late,
     /// Done with, and closed once the news is out: it takes time that others wait for.
@@ -67,6 +70,7 @@ impl Ground {
             naps: Naps::default(),
             pipes: PipeRoom::default(),
             disk: None,
+            audit: None,
             late: Late::default(),
             to_close: Vec::new(),
         })

@@ -60,7 +60,9 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub(super) enum Accepted {
     Connection(OwnedFd, Peer),
-    /// A stranger, or one for whom there was no descriptor: closed.
+    /// Another user, with this uid: closed.
+    Refused(u32),
+    /// One of whom nothing is known, or for whom there was no descriptor: closed.
     Dropped,
     /// Nobody waits.
     Nobody,
@@ -190,7 +192,7 @@ fn check_peer(socket: OwnedFd) -> Accepted {
     let uid = peer.uid;
     if uid != own_uid() && uid != 0 {
         tracing::warn!(uid, "a connection of another user is refused");
-        return Accepted::Dropped;
+        return Accepted::Refused(uid);
     }
     Accepted::Connection(socket, peer)
 }

@@ -16,6 +16,7 @@ use super::grant::Grant;
 use super::standing::{Standing, acceptable, find, key, standing};
 use super::workers::{Done, Teller};
 use crate::account::Account;
+use crate::audit::{Auditor, Text, Who, login_accepted, login_refused};
 use crate::login::{FetchError, Found, KeyFile, KeyReader};
 use crate::tree::SpawnTickets;
 use crate::wire::{Capability, Login};
@@ -41,7 +42,8 @@ pub(super) struct LoginTask {
 pub(super) enum Answer {
     In(Arc<Grant>),
     Prove(Vec<u8>),
-    Out,
+    /// Why, for the audit.
+    Out(&'static str),
     /// It could not be looked at, which is no fault of its client's.
     Failed,
 }
@@ -59,6 +61,7 @@ impl Logins {
         host_key: &Arc<HostKey>,
         reader: &Arc<KeyReader>,
         (teller, gate, tickets): (&Teller, &Arc<Gate>, &Arc<SpawnTickets>),
+        audit: Option<&Auditor>,
     ) -> io::Result<Self> {
         // Once: it may ask the network, which may hang, and it does not change.
         let user = Account::own()?.name;
@@ -68,6 +71,7 @@ impl Logins {
             reader: Arc::clone(reader),
             gate: Arc::clone(gate),
             tickets: Arc::clone(tickets),
+            audit: audit.cloned(),
         };
         let logins = Arc::new(Desk::new(MAX_WAITING));
         let rechecks = Arc::new(Desk::new(1));
@@ -119,6 +123,7 @@ struct Clerk {
     reader: Arc<KeyReader>,
     gate: Arc<Gate>,
     tickets: Arc<SpawnTickets>,
+    audit: Option<Auditor>,
 }
 
 impl Clerk {
@@ -135,7 +140,40 @@ impl Clerk {
             }
             for task in tasks.into_iter().filter(waits) {
                 let answer = unharmed(|| self.answer(&files, &task));
+                self.note(&task, answer.as_ref());
                 teller.tell(Done::LoggedIn(task.who, answer.unwrap_or(Answer::Failed)));
+            }
+        }
+    }
+
+    /// A question about keys is no login yet.
+    fn note(&self, task: &LoginTask, answer: Option<&Answer>) {
+        let (Some(audit), login) = (&self.audit, &task.login) else {
+            return;
+        };
+        let grant = match answer {
+            Some(Answer::In(grant)) => Some(grant),
+            _ => None,
+        };
+        // One key is claimed where a proof is tried; else several are asked about.
+        let claimed = login.keys.first().filter(|_| login.signature.is_some());
+        let claimed = claimed
+            .and_then(|blob| key(blob))
+            .map(|key| key.fingerprint());
+        let user = Some(Text::of(login.user.as_bytes()));
+        let who = Who {
+            user,
+            key: claimed.as_deref(),
+            comment: grant.map(|grant| Text::of(grant.line.comment.as_bytes())),
+            source: Some(task.source),
+            ..Who::default()
+        };
+        match answer {
+            Some(Answer::Prove(_)) => {}
+            Some(Answer::In(_)) => audit.note(&login_accepted(who)),
+            Some(Answer::Out(reason)) => audit.note(&login_refused(who, reason)),
+            Some(Answer::Failed) | None => {
+                audit.note(&login_refused(who, "it could not be looked at"));
             }
         }
     }
@@ -168,7 +206,7 @@ impl Clerk {
         if login.user.as_bytes() != &*self.user {
             let user = login.user.escape_debug();
             tracing::info!(%user, %source, "login refused: not this server's user");
-            return Answer::Out;
+            return Answer::Out("not this server's user");
         }
         match &login.signature {
             None => ask(files, login, *source),
@@ -186,12 +224,12 @@ impl Clerk {
         let user = login.user.escape_debug();
         let Some(key) = login.keys.first().and_then(|blob| key(blob)) else {
             tracing::info!(%user, %source, "login refused: no key that is taken");
-            return Answer::Out;
+            return Answer::Out("no key that is taken");
         };
         let Some(grant) = find(files, &key, *source) else {
             let key = key.fingerprint();
             tracing::info!(%user, %source, key, "login refused: the key is not authorised");
-            return Answer::Out;
+            return Answer::Out("the key is not authorised");
         };
         let statement = Statement {
             user: &login.user,
@@ -206,7 +244,7 @@ impl Clerk {
             Err(error) => {
                 let key = key.fingerprint();
                 tracing::warn!(%user, %source, key, %error, "login refused: no proof of the key");
-                Answer::Out
+                Answer::Out("no proof of the key")
             }
         }
     }
@@ -245,7 +283,7 @@ fn ask(files: &[KeyFile], login: &Login, source: IpAddr) -> Answer {
     if good.is_empty() {
         let (user, keys) = (login.user.escape_debug(), login.keys.len());
         tracing::info!(%user, %source, keys, "login refused: no offered key is authorised");
-        return Answer::Out;
+        return Answer::Out("no offered key is authorised");
     }
     Answer::Prove(good)
 }

@@ -80,7 +80,7 @@ pub(super) fn open_network(
         let callers = resumed.callers();
         TcpListener::restore(address, &callers, &mut resumed.fds)
     };
-    let logins = |key: &_, reader: &_| ground.workers.logins(key, reader);
+    let logins = |key: &_, reader: &_| ground.workers.logins(key, reader, ground.audit.as_ref());
     let connections = ground.limits.connections;
     let network =
         config.map(|config| Network::new(config, connections, logins, inherited, tolerant));
@@ -92,7 +92,7 @@ pub(super) fn set_up(
     instance: &[u8; 16],
     tickets: &Arc<SpawnTickets>,
     resumed: &mut Option<Resumed>,
-) -> io::Result<Ground> {
+) -> Result<Ground, KeeperError> {
     let discover = || {
         CgroupRoot::discover(&hex(instance))
             .inspect_err(
@@ -104,9 +104,12 @@ pub(super) fn set_up(
         Some(resumed) => resumed.cgroups(),
         None => discover(),
     };
-    let workers = Workers::new(limits.jobs as usize, tickets, cgroups)?;
-    let pools = resumed.as_mut().map(Resumed::pools).transpose()?;
-    Ground::new(limits, workers, pools)
+    let new = || {
+        let workers = Workers::new(limits.jobs as usize, tickets, cgroups)?;
+        let pools = resumed.as_mut().map(Resumed::pools).transpose()?;
+        Ground::new(limits, workers, pools)
+    };
+    new().map_err(KeeperError::setup("set up"))
 }
 
 /// Random bytes of the kernel's.

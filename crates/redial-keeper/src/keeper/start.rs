@@ -1,25 +1,20 @@
 //! Starts: at most once, however often one is sent.
 
-use super::admission::revoked;
 use super::command::{self, Refusal, job_name};
 use super::grant::Client;
 use super::ground::Ground;
-use super::job::Job;
-use super::kept::{Log, Spool};
+use super::kept::Log;
 use super::permit;
 use super::poll::Serial;
-use super::records::bare;
 use super::terms::{Share, Terms};
 use super::turn::Keeper;
-use super::workers::{Start, Started};
-use crate::outcome::{Cause, RefusedCode, Status};
-use crate::spawn::SpawnError;
+use super::workers::Start;
+use crate::audit::Asked;
+use crate::outcome::RefusedCode;
 use crate::wire::{Capability, Command, JobId, Program};
 
 /// Waiting answers for one start; more are sent by no client of ours.
 const MAX_ANSWERS: usize = 64;
-/// Of the path of a failed start, for the outcome.
-const MAX_PATH_BYTES: usize = 4_096;
 
 /// To whom, and how, a start or attach is to be answered.
 #[derive(Debug, Clone, Copy)]
@@ -36,15 +31,17 @@ pub(super) struct Answer {
 /// A job whose process is being started.
 pub(super) struct Starting {
     pub(super) terms: Terms,
-    share: Share,
-    answers: Vec<Answer>,
-    bytes: usize,
+    pub(super) share: Share,
+    pub(super) answers: Vec<Answer>,
+    pub(super) bytes: usize,
     /// Time to dial again, if its connection goes before the process is there.
     pub(super) grace_ms: u64,
     /// Its key was revoked meanwhile.
     pub(super) revoked: bool,
     /// To be started when it is written down that it will be.
     waiting: Option<Start>,
+    /// In the audit.
+    pub(super) audited: bool,
     /// Where its output will go, if it is kept.
     pub(super) log: Option<Log>,
 }
@@ -81,7 +78,9 @@ impl Keeper<'_> {
         let mut command = command::parse(bytes, self.private)?;
         // Of what was asked for: a line that forces another command may change meanwhile.
         let hash = command::hash(&command);
-        permit::apply(&client, &mut command)?;
+        let asked = self.audited(&command.program);
+        let permitted = permit::apply(&client, &mut command);
+        permitted.inspect_err(|refusal| self.note_refused(&client, &command, refusal))?;
         let terms = self.terms(&client, &command, hash);
         if let Some(same) = self.is_same_as_known(&terms) {
             if !same {
@@ -120,7 +119,7 @@ impl Keeper<'_> {
             take: true,
             is_start: true,
         };
-        self.hand_over(terms, command, answer, bytes.len())
+        self.hand_over(terms, command, asked, (answer, bytes.len()))
     }
 
     fn is_held(&self, id: &JobId) -> bool {
@@ -187,8 +186,8 @@ impl Keeper<'_> {
         &mut self,
         terms: Terms,
         command: Command,
-        answer: Answer,
-        bytes: usize,
+        asked: Option<Asked>,
+        (answer, bytes): (Answer, usize),
     ) -> Result<(), Refusal> {
         let Ground { output, stdin, .. } = &mut self.ground;
         let share = Share::take(output, stdin, command.stdin).map_err(|what| {
@@ -208,16 +207,9 @@ impl Keeper<'_> {
             mark: mark.into_bytes(),
             command,
         };
-        let waiting = match &self.ground.disk {
-            Some(disk) if terms.detached => {
-                disk.record(serial, terms.record());
-                Some(start)
-            }
-            _ if self.ground.workers.start(start) => None,
-            _ => {
-                share.give_back(&mut self.ground);
-                return Err(too_many_wait());
-            }
+        let Ok(waiting) = self.first_step(&terms, start, asked) else {
+            share.give_back(&mut self.ground);
+            return Err(too_many_wait());
         };
         self.overlook_children();
         self.next_serial += 1;
@@ -231,10 +223,52 @@ impl Keeper<'_> {
             grace_ms: 0,
             revoked: false,
             waiting,
+            audited: false,
             log: None,
         };
         self.starting.insert(serial, starting);
         Ok(())
+    }
+
+    /// What comes before the process, if something does: a line in the audit, then a record. An
+    /// error if too much waits for that already.
+    fn first_step(
+        &mut self,
+        terms: &Terms,
+        start: Start,
+        asked: Option<Asked>,
+    ) -> Result<Option<Start>, ()> {
+        match (asked, &self.ground.disk) {
+            (Some(asked), _) => match self.note_start(terms, &start, asked) {
+                true => Ok(Some(start)),
+                false => Err(()),
+            },
+            (None, Some(disk)) if terms.detached => {
+                disk.record(start.serial, terms.record());
+                Ok(Some(start))
+            }
+            _ => match self.ground.workers.start(start) {
+                true => Ok(None),
+                false => Err(()),
+            },
+        }
+    }
+
+    /// The audit has it: so what comes next.
+    pub(super) fn on_audited(&mut self, serial: Serial, written: Result<(), String>) {
+        let Some(starting) = self.starting.get_mut(&serial) else {
+            return;
+        };
+        if let Err(reason) = written {
+            let text =
+                format!("the audit cannot be written ({reason}), so the command does not run");
+            return self.cannot_start(serial, Refusal::new(RefusedCode::Failure, text));
+        }
+        starting.audited = true;
+        match &self.ground.disk {
+            Some(disk) if starting.terms.detached => disk.record(serial, starting.terms.record()),
+            _ => self.start_recorded(serial),
+        }
     }
 
     fn check_can_keep(&self) -> Result<(), Refusal> {
@@ -274,6 +308,9 @@ impl Keeper<'_> {
             return;
         };
         self.waiting_bytes -= starting.bytes;
+        if starting.audited {
+            self.ground.note_not_started(&starting.terms, &refusal.text);
+        }
         starting.share.give_back(&mut self.ground);
         let id = starting.terms.id;
         self.ids.remove(&id);
@@ -283,90 +320,6 @@ impl Keeper<'_> {
         if starting.log.is_some() {
             self.remove_files(&id);
         }
-    }
-
-    /// The process is there, or could not be started.
-    pub(super) fn on_started(&mut self, serial: Serial, result: Result<Box<Started>, SpawnError>) {
-        let Some(starting) = self.starting.remove(&serial) else {
-            return;
-        };
-        self.waiting_bytes -= starting.bytes;
-        match result {
-            Ok(started) => self.on_process(serial, starting, *started),
-            Err(error) => self.on_failure(starting, error),
-        }
-    }
-
-    fn on_process(&mut self, serial: Serial, starting: Starting, started: Started) {
-        let Starting {
-            terms,
-            share,
-            answers,
-            grace_ms,
-            revoked: is_revoked,
-            log,
-            ..
-        } = starting;
-        let mut job = Job::new(&mut self.ground, serial, terms, share, started);
-        job.spool = log.map(|log| Spool::new(log, [0, 0]));
-        self.jobs.insert(serial, job);
-        for answer in answers {
-            self.attach_to_job(serial, answer, answer.is_start);
-        }
-        let kill_after_ms = self.ground.limits.kill_after_ms;
-        let is_serving = self.phase.is_serving();
-        self.with_job(serial, |job, ground| {
-            job.watch(ground);
-            if job.holder.is_none() {
-                job.let_drop(ground.now, grace_ms);
-            }
-            if is_revoked {
-                job.end_tree(ground.now, 0, revoked());
-            }
-            if !is_serving {
-                job.end_tree(ground.now, kill_after_ms, Cause::ServerEnded);
-            }
-        });
-        if self
-            .jobs
-            .get(&serial)
-            .is_some_and(|job| job.holder.is_none())
-        {
-            self.begin_to_keep(serial);
-        }
-    }
-
-    fn on_failure(&mut self, starting: Starting, error: SpawnError) {
-        let Starting {
-            terms,
-            share,
-            answers,
-            log,
-            ..
-        } = starting;
-        share.give_back(&mut self.ground);
-        self.ids.remove(&terms.id);
-        // Whoever asked is told; there is nothing to be kept.
-        if log.is_some() {
-            self.remove_files(&terms.id);
-        }
-        let SpawnError {
-            stage,
-            errno,
-            mut path,
-        } = error;
-        path.truncate(MAX_PATH_BYTES);
-        let mut outcome = bare(Status::NotStarted(stage.to_string(), errno, path.into()));
-        // Nothing was ever there, so nothing is missing.
-        for digest in [&mut outcome.stdin, &mut outcome.stdout, &mut outcome.stderr] {
-            digest.complete = true;
-        }
-        for answer in answers {
-            self.answer_with_outcome(answer, terms.id, outcome.clone(), answer.is_start);
-        }
-        let whose = (terms.owner, terms.hash);
-        self.records
-            .add(self.ground.now, terms.id, whose, Box::new(outcome), false);
     }
 }
 

@@ -140,9 +140,9 @@ mod tests {
         timers.set(1, Some(10), Some(30));
         timers.set(3, None, Some(5));
         timers.set(3, Some(5), None);
-        assert_eq!(timers.take_due(19), []);
+        assert!(timers.take_due(19).is_empty());
         assert_eq!(timers.take_due(30), [2, 1]);
-        assert_eq!(timers.take_due(u64::MAX), []);
+        assert!(timers.take_due(u64::MAX).is_empty());
     }
 
     #[test]

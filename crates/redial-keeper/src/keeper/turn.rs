@@ -32,6 +32,8 @@ pub(crate) mod simulation;
 
 /// Waits in the outbox at most, before jobs are told no more and requests wait.
 pub(super) const MAX_OUTBOX_BYTES: usize = 256 * 1024;
+/// For the last lines of the audit.
+const AUDIT_END: Duration = Duration::from_secs(2);
 /// All that the keeper holds.
 pub(super) struct Keeper<'a> {
     pub(super) ground: Ground,
@@ -107,6 +109,9 @@ pub fn run_with(
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
     let result = keeper.serve();
     keeper.ground.workers.remove_cgroups();
+    if let Some(audit) = &keeper.ground.audit {
+        audit.close(AUDIT_END);
+    }
     result
 }
 
@@ -121,6 +126,7 @@ impl<'a> Keeper<'a> {
             network,
             stdio,
             keep_in,
+            audit,
             upgrade,
             front: _,
             shutdown,
@@ -133,8 +139,8 @@ impl<'a> Keeper<'a> {
         let children = set_up_process(resumed.as_ref())?;
         let instance = instance(resumed.as_ref())?;
         let tickets = SpawnTickets::new();
-        let mut ground = set_up(limits, &instance, &tickets, &mut resumed)
-            .map_err(KeeperError::setup("set up"))?;
+        let mut ground = set_up(limits, &instance, &tickets, &mut resumed)?;
+        ground.open_audit(audit, resumed.is_some())?;
         let listeners = bind(&listen, &mut resumed)?;
         let network = open_network(network, &ground, &mut resumed)?;
         let keeping = keep(keep_in.as_deref(), &mut ground, resumed.as_ref());
@@ -175,13 +181,17 @@ impl<'a> Keeper<'a> {
             house_due: None,
             buffer: vec![0; crate::wire::MAX_PACKET_BYTES],
         };
-        let watched = keeper.watch();
-        watched.map_err(KeeperError::setup("watch for events"))?;
+        keeper.watch()?;
         resumed.into_iter().for_each(|it| keeper.resume(it));
         Ok(keeper)
     }
 
-    fn watch(&self) -> io::Result<()> {
+    fn watch(&self) -> Result<(), KeeperError> {
+        self.try_watch()
+            .map_err(KeeperError::setup("watch for events"))
+    }
+
+    fn try_watch(&self) -> io::Result<()> {
         let ground = &self.ground;
         ground
             .poll
@@ -327,6 +337,7 @@ impl<'a> Keeper<'a> {
                 }
                 Done::LoggedIn(who, answer) => self.on_logged_in(who, answer),
                 Done::Rechecked(grants) => self.on_rechecked(grants),
+                Done::Audited(serial, written) => self.on_audited(serial, written),
                 Done::Disk(done) => self.on_disk(done),
                 Done::Checked(checked) => self.on_checked(checked)?,
             }

@@ -23,6 +23,7 @@ use super::queue::Queue;
 use super::standing::Standing;
 use super::time::Millis;
 use crate::account::Account;
+use crate::audit::Auditor;
 use crate::login::KeyReader;
 use crate::spawn::{SpawnError, Spawned, Spawner};
 use crate::state::CgroupState;
@@ -78,6 +79,8 @@ pub(super) enum Done {
     Walked(Serial, Walked),
     LoggedIn(Capability, Answer),
     Rechecked(Vec<(Arc<Grant>, Standing)>),
+    /// A start is in the audit, or why not.
+    Audited(Serial, Result<(), String>),
     Disk(DiskDone),
     /// The program of an upgrade can read our state, or why not.
     Checked(Result<File, String>),
@@ -153,8 +156,10 @@ impl Workers {
         &self,
         host_key: &Arc<HostKey>,
         reader: &Arc<KeyReader>,
+        audit: Option<&Auditor>,
     ) -> io::Result<Logins> {
-        Logins::new(host_key, reader, (&self.teller, &self.gate, &self.tickets))
+        let own = (&self.teller, &self.gate, &self.tickets);
+        Logins::new(host_key, reader, own, audit)
     }
 
     /// For a thread that starts a process of its own: it reports here, does so while nobody walks,

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use redial_keeper::audit::{AuditArgv, AuditConfig, AuditTo};
 use redial_keeper::keeper::{FrontHandle, FrontProgram, KeeperConfig, Limits, run, run_with};
 use redial_keeper::wire::Link;
 use tempfile::TempDir;
@@ -30,6 +31,8 @@ const SOCKET: &str = "REDIAL_TEST_SOCKET";
 const NETWORK: &str = "REDIAL_TEST_NETWORK";
 /// Where jobs are kept, in a process that is a keeper that can.
 const STATE: &str = "REDIAL_TEST_STATE";
+/// Where what is done is written down; on the network it always is.
+const AUDIT: &str = "REDIAL_TEST_AUDIT";
 
 /// Nothing here takes that long, unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -82,6 +85,13 @@ impl Keeper {
     }
 
     /// Where it listens on the network.
+    /// What is in the audit.
+    pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.directory.path().join("audit")).unwrap();
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap()
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         let mut address = None;
         wait_until("the keeper listens on the network", || {
@@ -119,6 +129,8 @@ impl Keeper {
         let mut command = Command::new(std::env::current_exe().unwrap());
         let value = directory.path().join("keys.cbor");
         command.envs(variable.map(|name| (name, value.as_os_str())));
+        let audit = (variable == Some(NETWORK)).then(|| directory.path().join("audit"));
+        command.envs(audit.map(|file| (AUDIT, file)));
         command
             .args([
                 "keeper_process",
@@ -339,6 +351,11 @@ pub(crate) fn be_keeper() {
         network: std::env::var_os(NETWORK).map(network),
         stdio: stdio.map(|(reader, writer)| (reader.into(), writer.into())),
         keep_in: std::env::var_os(STATE).map(Into::into),
+        audit: std::env::var_os(AUDIT).map(|file| AuditConfig {
+            to: AuditTo::File(file.into()),
+            argv: AuditArgv::Full,
+            best_effort: false,
+        }),
         upgrade: None,
         front: FrontProgram {
             args: ["front_process", "--exact", "--nocapture"]

@@ -3,7 +3,7 @@
 use redial_keeper::outcome::{ControlKind, RefusedCode};
 use redial_keeper::wire::{Ask, ToFront, ToKeeper};
 
-use crate::harness::Keeper;
+use crate::harness::{Keeper, wait_until};
 use crate::login::{come_in, line};
 use crate::seen::{code, command, shell};
 
@@ -96,4 +96,53 @@ fn who_may_only_look_has_no_hand_in_a_job_whatever_the_front_says_of_it() {
     let outcome = front.outcome(owner.who, job);
     assert_eq!(code(&outcome), Some(3));
     assert_eq!(front.seen(&job).bytes[0], b"still here\n");
+}
+
+#[test]
+fn no_command_of_any_front_runs_without_its_line_in_the_audit() {
+    let (keeper, mut front) = Keeper::start_on_network("", &line(1, ""));
+    let caller = come_in(&keeper, &mut front, 1);
+    let file = keeper.directory.path().join("ran");
+    // The line is there when the command runs.
+    let look = format!(
+        "grep -c '\"event\":\"start\"' {} > {}; exit 4",
+        keeper.directory.path().join("audit").display(),
+        file.display()
+    );
+    let job = front.start(caller.who, shell(&look));
+    front.outcome(caller.who, job);
+    assert_eq!(std::fs::read(&file).unwrap(), b"1\n");
+    wait_until("its end is there", || keeper.audit().len() == 3);
+    let lines = keeper.audit();
+    let events: Vec<&str> = lines
+        .iter()
+        .map(|it| it["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(events, ["login", "start", "end"]);
+    assert_eq!(
+        (&lines[1]["argv"][2], &lines[2]["code"]),
+        (&look.as_str().into(), &4.into())
+    );
+    let key = lines[0]["key"].as_str().unwrap();
+    assert!(key.starts_with("SHA256:"));
+    assert!(
+        lines
+            .iter()
+            .all(|it| it["key"] == key && it["source"] == "127.0.0.1")
+    );
+    assert_eq!(lines[1]["job"], lines[2]["job"]);
+
+    // From here on it cannot be written.
+    let (audit, away) = (
+        keeper.directory.path().join("audit"),
+        keeper.directory.path().join("away"),
+    );
+    std::fs::rename(&audit, &away).unwrap();
+    std::fs::create_dir(&audit).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let mut ran = shell(&look);
+    ran.job = front.new_id().into();
+    let started = front.start_as(caller.who, &ran);
+    assert_eq!(started.unwrap_err(), RefusedCode::Failure);
+    assert!(!file.exists());
 }

@@ -27,6 +27,7 @@ fn refusal(listen: std::path::PathBuf) -> KeeperError {
         network: None,
         stdio: None,
         keep_in: None,
+        audit: None,
         upgrade: None,
         front: Default::default(),
         shutdown: shutdown.into(),

@@ -25,16 +25,20 @@ restrict, environment=; a line with an option that is not known lets nobody in).
 directories above it, may be writable by nobody else. Without a single key it does not start. A
 key that is removed loses its connections and its jobs within seconds.
 
+With --audit nothing runs that is not written down before. A file may be renamed at any time, and
+the next line goes to a new one. What cannot be written of what has happened already is
+written later, and what is lost is counted there.
+
 Environment: REDIAL_STATE_DIR, REDIAL_LOG_FORMAT take the place of the flags; REDIAL_LOG
 sets the level (error, warn, info, debug, trace).
 
-Settings file: [serve] listen, host-key, authorized-keys, state-dir, log-format, and the limits
-by their flags' names.
+Settings file: [serve] listen, host-key, authorized-keys, state-dir, log-format, audit, audit-argv,
+audit-best-effort, and the limits by their flags' names.
 
 Examples:
   redial serve
   redial serve --listen unix:/run/redial/redial.sock --max-jobs 64 --log-format json
-  redial serve --listen 0.0.0.0 --listen '[::]' --listen unix:
+  redial serve --listen 0.0.0.0 --listen '[::]' --listen unix: --audit /var/log/redial/audit
   redial run 'exec:ssh web1 redial serve --stdio' -- uptime";
 
 const LISTEN: &str = "\
@@ -91,9 +95,35 @@ pub(crate) struct ServeArgs {
     /// A client's handshake must be over after this [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = "Limits")]
     pub(crate) handshake_timeout: Option<Duration>,
+    /// Write a JSON line for each login, command and outcome to the end of FILE, or to the systemd
+    /// journal (--audit journald)
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "stdio",
+        help_heading = "Audit"
+    )]
+    pub(crate) audit: Option<PathBuf>,
+    /// How commands stand in it: full, or hash (their program, and a SHA-256 of the arguments)
+    /// [default: full]
+    #[arg(long, value_name = "FORM", help_heading = "Audit")]
+    pub(crate) audit_argv: Option<AuditForm>,
+    /// Run commands though they cannot be written down
+    #[arg(long, help_heading = "Audit")]
+    pub(crate) audit_best_effort: bool,
     /// The front process, which the keeper starts
     #[arg(long, hide = true)]
     pub(crate) front: bool,
+}
+
+/// How the audit has commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AuditForm {
+    /// As they were asked for.
+    Full,
+    /// A checksum of their arguments.
+    Hash,
 }
 
 /// Form of the server's log.

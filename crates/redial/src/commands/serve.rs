@@ -85,6 +85,7 @@ fn private(limits: Limits, front: FrontProgram) -> anyhow::Result<()> {
         network: None,
         stdio: Some((input, output)),
         keep_in: None,
+        audit: None,
         upgrade: None,
         front,
         shutdown: signals::termination().context("cannot hear signals")?,
@@ -110,6 +111,7 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
         network,
         stdio: None,
         keep_in: listen.keep_in.clone(),
+        audit: listen.audit.clone(),
         upgrade: Some(UpgradeConfig {
             hangup: signals::hangup().context("cannot hear SIGHUP")?,
             args: std::env::args_os().collect(),

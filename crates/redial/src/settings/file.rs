@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::SettingsError;
 use super::network::HostTable;
-use crate::args::LogFormat;
+use crate::args::{AuditForm, LogFormat};
 use crate::{duration, size};
 
 /// The whole file. A key that is not known is an error.
@@ -47,6 +47,9 @@ pub(crate) struct ServeTable {
     pub(crate) log_pool: Option<u32>,
     pub(crate) handshake_timeout: Option<Time>,
     pub(crate) keep_quota: Option<Size>,
+    pub(crate) audit: Option<PathBuf>,
+    pub(crate) audit_argv: Option<AuditForm>,
+    pub(crate) audit_best_effort: bool,
 }
 
 /// A time as on the command line, or a number of seconds.

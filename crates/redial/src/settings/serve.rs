@@ -8,14 +8,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use redial_client::default_socket;
+use redial_keeper::audit::{AuditArgv, AuditConfig, AuditTo};
 use redial_keeper::keeper::Limits;
 
 use super::file::File;
 use super::{SettingsError, from_env};
-use crate::args::{LogFormat, ServeArgs};
+use crate::args::{AuditForm, LogFormat, ServeArgs};
 
 /// Where redial is listened on, and dialled.
 const DEFAULT_PORT: u16 = 7334;
+/// The audit's file that is none.
+const JOURNAL: &str = "journald";
 
 /// Settings of a server.
 #[derive(Debug, Clone)]
@@ -50,6 +53,7 @@ pub(crate) struct Listen {
     pub(crate) authorized_keys: Vec<PathBuf>,
     /// Where jobs are kept; none where no place is known.
     pub(crate) keep_in: Option<PathBuf>,
+    pub(crate) audit: Option<AuditConfig>,
 }
 
 /// Which key says who we are.
@@ -141,6 +145,33 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
         keep_in: state_dir(args.state_dir.as_deref(), file)
             .ok()
             .map(|dir| dir.join("jobs")),
+        audit: audit(args, file)?,
+    }))
+}
+
+fn audit(args: &ServeArgs, file: &File) -> Result<Option<AuditConfig>, SettingsError> {
+    let best_effort = args.audit_best_effort || file.serve.audit_best_effort;
+    let form = args.audit_argv.or(file.serve.audit_argv);
+    let to = match args.audit.as_ref().or(file.serve.audit.as_ref()) {
+        Some(to) if to.as_os_str() == JOURNAL => AuditTo::Journal,
+        Some(file) => {
+            let file = std::path::absolute(file).map_err(|error| format!("--audit: {error}"))?;
+            AuditTo::File(file)
+        }
+        None if best_effort || form.is_some() => {
+            let text =
+                "--audit-argv and --audit-best-effort are about an audit; say --audit FILE too";
+            return Err(text.to_owned().into());
+        }
+        None => return Ok(None),
+    };
+    Ok(Some(AuditConfig {
+        to,
+        argv: match form {
+            Some(AuditForm::Hash) => AuditArgv::Hash,
+            Some(AuditForm::Full) | None => AuditArgv::Full,
+        },
+        best_effort,
     }))
 }
 

@@ -35,6 +35,16 @@ impl NetworkServer {
         NetworkServer::serve(home, dir, 0)
     }
 
+    /// The same, with a settings file of the server's.
+    pub(crate) fn with_settings(options: &str, settings: &str) -> Self {
+        let (home, dir) = (Home::with_key(), tempfile::tempdir().unwrap());
+        let line = format!("{options} {}", home.public_key());
+        write_private(&authorized_keys(dir.path()), line.trim_start());
+        fs::create_dir(dir.path().join("redial")).unwrap();
+        fs::write(dir.path().join("redial/config.toml"), settings).unwrap();
+        NetworkServer::serve(home, dir, 0)
+    }
+
     fn serve(home: Home, dir: TempDir, port: u16) -> Self {
         let mut command = Command::new(binary());
         command

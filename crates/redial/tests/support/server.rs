@@ -15,6 +15,7 @@ use super::{Redial, binary, eventually, wait};
 pub(crate) struct TestServer {
     child: Child,
     dir: TempDir,
+    args: Vec<String>,
 }
 
 impl TestServer {
@@ -27,7 +28,8 @@ impl TestServer {
     pub(crate) fn with(args: &[&str]) -> Self {
         let dir = dir_for_socket();
         let child = serve(&binary(), &dir, args);
-        let server = TestServer { child, dir };
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        let server = TestServer { child, dir, args };
         server.accepts();
         server
     }
@@ -36,7 +38,8 @@ impl TestServer {
     pub(crate) fn of(program: &Path) -> Self {
         let dir = dir_for_socket();
         let child = serve(program, &dir, &[]);
-        let server = TestServer { child, dir };
+        let args = Vec::new();
+        let server = TestServer { child, dir, args };
         server.accepts();
         server
     }
@@ -46,7 +49,8 @@ impl TestServer {
     pub(crate) fn inside(mut command: Command, dir: TempDir, state: &Path) -> Self {
         command.arg(binary());
         let child = serve_by(command, &dir, &[], state);
-        let server = TestServer { child, dir };
+        let args = Vec::new();
+        let server = TestServer { child, dir, args };
         server.accepts();
         server
     }
@@ -56,9 +60,10 @@ impl TestServer {
         self.dir.path().join("state")
     }
 
-    /// Another in its place, with the same directories, when it has ended.
+    /// Another in its place, with the same arguments and directories, when it has ended.
     pub(crate) fn begin_again(&mut self) {
-        self.child = serve(&binary(), &self.dir, &[]);
+        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        self.child = serve(&binary(), &self.dir, &args);
         self.accepts();
     }
 

@@ -192,7 +192,7 @@ impl<'a> Keeper<'a> {
             house_due: None,
             buffer: vec![0; crate::wire::MAX_PACKET_BYTES],
         };
-        real.watch()?;
+        real.try_watch()?;
         Ok(Self {
             real,
             bench,
