@@ -34,6 +34,7 @@ mod house;
 mod job;
 mod kept;
 mod late;
+mod life;
 mod list;
 mod listener;
 mod logins;

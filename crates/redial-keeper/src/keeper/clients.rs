@@ -95,6 +95,9 @@ impl Keeper<'_> {
         // Once: that a front was replaced, or that there was no descriptor, is no news of
         // where we are.
         if possible && !std::mem::replace(&mut self.announced, true) {
+            if let Some(manager) = self.life.manager() {
+                manager.ready();
+            }
             for listener in &self.listeners {
                 tracing::info!(socket = %listener.path().display(), "listening");
             }

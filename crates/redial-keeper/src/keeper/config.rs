@@ -10,6 +10,7 @@ use redial_auth::HostKey;
 
 use crate::audit::{AuditConfig, AuditTo};
 use crate::login::KeyReader;
+use crate::service::ServiceManager;
 
 /// Every bound of the keeper, and what it stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +100,8 @@ pub struct KeeperConfig {
     pub keep_in: Option<PathBuf>,
     /// Where what is done is written down, if it is.
     pub audit: Option<AuditConfig>,
+    /// Who is told how we are, if somebody wants to know.
+    pub service: Option<ServiceManager>,
     /// How the program is replaced in place, if it can be.
     pub upgrade: Option<UpgradeConfig>,
     /// The front.

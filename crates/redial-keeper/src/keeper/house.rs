@@ -29,6 +29,7 @@ impl Keeper<'_> {
         self.keep_network();
         self.advance_upgrade();
         self.advance_phase();
+        self.show_life();
         Ok(())
     }
 
@@ -47,6 +48,7 @@ impl Keeper<'_> {
             self.keeping.expire_at,
             self.network_due(),
             self.phase.due(),
+            self.life.due(),
         ];
         let due = due.into_iter().flatten().min();
         self.ground.timers.set(0, self.house_due, due);

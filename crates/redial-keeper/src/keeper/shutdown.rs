@@ -71,6 +71,9 @@ impl Keeper<'_> {
 
     fn begin_to_end(&mut self, kill_after_ms: u64) {
         tracing::info!(jobs = self.jobs.len(), "shutting down");
+        if let Some(manager) = self.life.manager() {
+            manager.stopping();
+        }
         let give_up_at = self.ground.now + kill_after_ms + GIVE_UP_MS;
         self.phase = Phase::Ending {
             give_up_at,

@@ -12,6 +12,7 @@ use super::grant::Client;
 use super::ground::Ground;
 use super::job::Job;
 use super::kept::Keeping;
+use super::life::Life;
 use super::listener::{Listener, Reserve};
 use super::network::Network;
 use super::poll::{Interest, Serial, Token};
@@ -70,6 +71,7 @@ pub(super) struct Keeper<'a> {
     pub(super) front_died: bool,
     pub(super) shutdown: OwnedFd,
     pub(super) upgrades: Upgrades,
+    pub(super) life: Life,
     pub(super) children: OwnedFd,
     pub(super) orphans: OrphanReaper,
     /// Children wait to be reaped behind one that is a job's.
@@ -127,6 +129,7 @@ impl<'a> Keeper<'a> {
             stdio,
             keep_in,
             audit,
+            service,
             upgrade,
             front: _,
             shutdown,
@@ -146,6 +149,7 @@ impl<'a> Keeper<'a> {
         let keeping = keep(keep_in.as_deref(), &mut ground, resumed.as_ref());
         let mut keeper = Self {
             upgrades: Upgrades::new(upgrade),
+            life: Life::new(service),
             keeping,
             records: Records::new(ground.limits.ended_records, ground.limits.ended_ms),
             ground,

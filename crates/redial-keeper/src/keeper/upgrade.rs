@@ -220,12 +220,18 @@ impl Keeper<'_> {
             program,
             until: self.ground.now + SETTLE_MS,
         });
+        if let Some(manager) = self.life.manager() {
+            manager.reloading();
+        }
         // Nobody waits at our sockets in vain: they stay open.
         self.front_has_died("the program is replaced")
     }
 
     fn refuse_upgrade(&mut self, asked: &Asked, reason: &str) {
         self.upgrades.fail(asked, reason);
+        if let Some(manager) = self.life.manager() {
+            manager.ready();
+        }
         for number in &asked.numbers {
             self.refuse(*number, no_upgrade(reason));
         }

@@ -356,6 +356,7 @@ pub(crate) fn be_keeper() {
             argv: AuditArgv::Full,
             best_effort: false,
         }),
+        service: None,
         upgrade: None,
         front: FrontProgram {
             args: ["front_process", "--exact", "--nocapture"]

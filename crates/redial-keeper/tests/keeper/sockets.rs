@@ -28,6 +28,7 @@ fn refusal(listen: std::path::PathBuf) -> KeeperError {
         stdio: None,
         keep_in: None,
         audit: None,
+        service: None,
         upgrade: None,
         front: Default::default(),
         shutdown: shutdown.into(),

@@ -17,6 +17,7 @@ use redial_keeper::login::{
     HostKeyFileError, KeyReader, StrictError, load_host_key, load_or_make_host_key,
     report_key_files,
 };
+use redial_keeper::service::ServiceManager;
 use redial_keeper::signals;
 
 use super::log;
@@ -86,6 +87,7 @@ fn private(limits: Limits, front: FrontProgram) -> anyhow::Result<()> {
         stdio: Some((input, output)),
         keep_in: None,
         audit: None,
+        service: None,
         upgrade: None,
         front,
         shutdown: signals::termination().context("cannot hear signals")?,
@@ -112,6 +114,7 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
         stdio: None,
         keep_in: listen.keep_in.clone(),
         audit: listen.audit.clone(),
+        service: ServiceManager::from_environment().context("the service manager")?,
         upgrade: Some(UpgradeConfig {
             hangup: signals::hangup().context("cannot hear SIGHUP")?,
             args: std::env::args_os().collect(),

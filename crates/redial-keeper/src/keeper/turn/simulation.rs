@@ -19,6 +19,7 @@ use crate::keeper::grant::Client;
 use crate::keeper::ground::Ground;
 use crate::keeper::job::Job;
 use crate::keeper::kept::Keeping;
+use crate::keeper::life::Life;
 use crate::keeper::listener::Reserve;
 use crate::keeper::poll::{Serial, Token};
 use crate::keeper::records::Records;
@@ -158,6 +159,7 @@ impl<'a> Keeper<'a> {
         let real = Real {
             keeping: Keeping::nowhere("a simulation has no disk".to_owned()),
             upgrades: Upgrades::new(None),
+            life: Life::new(None),
             records: Records::new(ground.limits.ended_records, ground.limits.ended_ms),
             ground,
             instance,
