@@ -40,6 +40,7 @@ mod listener;
 mod logins;
 mod naps;
 mod network;
+mod orphans;
 mod penalties;
 mod permit;
 mod pipes;

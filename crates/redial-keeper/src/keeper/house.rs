@@ -2,14 +2,10 @@
 //! orphans, memory that is not needed, what is due next.
 
 use super::config::KeeperError;
-use super::poll::{Interest, Token};
 use super::turn::Keeper;
-use crate::tree::Next;
 
 /// Idle for this long, and the free memory of the pools goes back.
 const COOL_AFTER_MS: u64 = 1_000;
-/// Between two looks at children that may belong to a start under way.
-const ORPHANS_MS: u64 = 100;
 
 impl Keeper<'_> {
     /// What is nobody's in particular.
@@ -18,7 +14,7 @@ impl Keeper<'_> {
         if self.front.start_at().is_some_and(|at| at <= now) && self.wants_front() {
             self.start_front()?;
         }
-        if self.orphans_hidden || self.orphans_at.is_some_and(|at| at <= now) {
+        if self.orphans.are_due(now) {
             self.reap_orphans();
         }
         self.records.forget(now);
@@ -42,7 +38,7 @@ impl Keeper<'_> {
         let due = [
             self.front.start_at().filter(|_| self.wants_front()),
             self.upgrade_due(),
-            self.orphans_at,
+            self.orphans.at,
             self.cool_at,
             self.listen_at,
             self.keeping.expire_at,
@@ -72,54 +68,6 @@ impl Keeper<'_> {
                 Ok(())
             }
         }
-    }
-
-    /// For a while nobody is woken by a child's end. While something starts it is mostly that
-    /// which ends, which its pidfd says too, and to look at it as an orphan only holds up the news.
-    pub(super) fn overlook_children(&mut self) {
-        let poll = &self.ground.poll;
-        if self.children_watched {
-            let changed = poll.change(&self.children, Token::Children, Interest::Hangup);
-            self.children_watched = changed.is_err();
-        }
-        self.orphans_at.get_or_insert(self.ground.now + ORPHANS_MS);
-    }
-
-    fn look_at_children(&mut self) {
-        let poll = &self.ground.poll;
-        if self.children_watched {
-            return;
-        }
-        if self.starting.is_empty() {
-            let changed = poll.change(&self.children, Token::Children, Interest::Read);
-            self.children_watched = changed.is_ok();
-        }
-        if !self.children_watched {
-            self.orphans_at.get_or_insert(self.ground.now + ORPHANS_MS);
-        }
-    }
-
-    fn reap_orphans(&mut self) {
-        self.orphans_at = None;
-        let (jobs, front) = (&self.jobs, self.front.pid());
-        let is_ours = |pid| {
-            front == Some(pid)
-                || jobs
-                    .values()
-                    .any(|job| job.pid == pid && !job.ending.is_reaped())
-        };
-        let next = match self.orphans.reap(is_ours) {
-            Ok(orphans) => orphans.next,
-            Err(error) => {
-                tracing::error!(%error, "cannot reap orphans");
-                Next::Deferred
-            }
-        };
-        self.orphans_hidden = matches!(next, Next::Job(_));
-        if next == Next::Deferred {
-            self.orphans_at = Some(self.ground.now + ORPHANS_MS);
-        }
-        self.look_at_children();
     }
 
     fn cool_pools(&mut self) {

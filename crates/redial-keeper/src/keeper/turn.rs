@@ -15,6 +15,7 @@ use super::kept::Keeping;
 use super::life::Life;
 use super::listener::{Listener, Reserve};
 use super::network::Network;
+use super::orphans::Orphans;
 use super::poll::{Interest, Serial, Token};
 use super::records::Records;
 use super::requests::PendingCommand;
@@ -24,8 +25,7 @@ use super::start::Starting;
 use super::time::{Millis, now};
 use super::upgrade::{Upgrades, take_state};
 use super::workers::Done;
-use crate::signals;
-use crate::tree::{OrphanReaper, SpawnTickets};
+use crate::tree::SpawnTickets;
 use crate::wire::{Capability, JobId};
 
 #[cfg(feature = "simulation")]
@@ -72,13 +72,7 @@ pub(super) struct Keeper<'a> {
     pub(super) shutdown: OwnedFd,
     pub(super) upgrades: Upgrades,
     pub(super) life: Life,
-    pub(super) children: OwnedFd,
-    pub(super) orphans: OrphanReaper,
-    /// Children wait to be reaped behind one that is a job's.
-    pub(super) orphans_hidden: bool,
-    pub(super) orphans_at: Option<Millis>,
-    /// Their ends wake us; see `overlook_children`.
-    pub(super) children_watched: bool,
+    pub(super) orphans: Orphans,
     pub(super) cool_at: Option<Millis>,
     pub(super) house_due: Option<Millis>,
     pub(super) buffer: Vec<u8>,
@@ -176,11 +170,7 @@ impl<'a> Keeper<'a> {
             gave_up: false,
             front_died: false,
             shutdown,
-            children,
-            orphans: OrphanReaper::new(tickets),
-            orphans_hidden: false,
-            orphans_at: None,
-            children_watched: true,
+            orphans: Orphans::new(children, tickets),
             cool_at: None,
             house_due: None,
             buffer: vec![0; crate::wire::MAX_PACKET_BYTES],
@@ -205,7 +195,7 @@ impl<'a> Keeper<'a> {
         }
         ground
             .poll
-            .add(&self.children, Token::Children, Interest::Read)?;
+            .add(&self.orphans.children, Token::Children, Interest::Read)?;
         ground
             .poll
             .add(&ground.timers, Token::Timer, Interest::Read)?;
@@ -274,10 +264,7 @@ impl<'a> Keeper<'a> {
         match token {
             Token::Shutdown => self.on_shutdown_signal(),
             Token::Timer => self.on_timer(),
-            Token::Children => {
-                signals::drain(&self.children);
-                self.orphans_hidden = true;
-            }
+            Token::Children => self.orphans.on_child(),
             Token::Workers => self.on_workers()?,
             Token::Hangup => self.on_hangup(),
             Token::Front => self.on_front_packets()?,

@@ -21,6 +21,7 @@ use crate::keeper::job::Job;
 use crate::keeper::kept::Keeping;
 use crate::keeper::life::Life;
 use crate::keeper::listener::Reserve;
+use crate::keeper::orphans::Orphans;
 use crate::keeper::poll::{Serial, Token};
 use crate::keeper::records::Records;
 use crate::keeper::requests::PendingCommand;
@@ -31,7 +32,7 @@ use crate::keeper::workers::simulation::Bench;
 use crate::keeper::workers::{Done, Start, Started, Walk as Errand, Walked, Workers};
 use crate::outcome::Exit;
 use crate::spawn::Spawned;
-use crate::tree::{OrphanReaper, Reached, SpawnTickets, Tree};
+use crate::tree::{Reached, SpawnTickets, Tree};
 use crate::wire::{Capability, Command, ConnectionKind, DropPolicy};
 pub use rest::Rest;
 use rest::place;
@@ -185,11 +186,7 @@ impl<'a> Keeper<'a> {
             gave_up: false,
             front_died: false,
             shutdown,
-            children,
-            orphans: OrphanReaper::new(tickets),
-            orphans_hidden: false,
-            orphans_at: None,
-            children_watched: true,
+            orphans: Orphans::new(children, tickets),
             cool_at: None,
             house_due: None,
             buffer: vec![0; crate::wire::MAX_PACKET_BYTES],
