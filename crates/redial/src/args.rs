@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod echo;
 mod frame;
+mod generate;
 mod jobs;
 mod keys;
 mod network;
@@ -32,6 +33,7 @@ pub(crate) use frame::{
     DecodeArgs, EncodeArgs, FrameArgs, FrameCommand, MessageArgs, PackArgs, ShapeArgs, TextArgs,
     UnpackArgs,
 };
+pub(crate) use generate::{CompletionArgs, ManualArgs, completion, manual};
 pub(crate) use jobs::{
     AttachArgs, KillArgs, LogsArgs, PsArgs, RmArgs, UpgradeArgs, WaitArgs, WayArgs,
 };
@@ -129,6 +131,11 @@ pub(crate) enum Command {
     Echo(EchoArgs),
     /// Integers as bytes, and messages with a length before them
     Frame(FrameArgs),
+    /// Print completions for a shell
+    Completion(CompletionArgs),
+    /// Write manual pages, for packages
+    #[command(hide = true)]
+    Manual(ManualArgs),
 }
 
 #[cfg(test)]

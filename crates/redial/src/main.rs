@@ -40,6 +40,8 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
     let file = settings::load(arguments.config.as_deref())?;
     match arguments.command {
         args::Command::Classic(args) => Ok(commands::classic(&args.what)),
+        args::Command::Completion(args) => Ok(commands::completion(&args)),
+        args::Command::Manual(args) => Ok(commands::manual(&args)),
         args::Command::Demo(args) => Ok(commands::demo(&args)),
         args::Command::Doctor(args) => Ok(commands::doctor(&args, &file)),
         args::Command::Echo(args) => Ok(commands::echo(&args.what)),
