@@ -15,7 +15,7 @@ mod writer;
 use std::path::PathBuf;
 
 pub(crate) use line::{
-    Asked, Ended, Event, Refused, Started, Text, Who, login_accepted, login_refused,
+    Act, Asked, Ended, Event, Refused, Started, Text, Who, login_accepted, login_refused,
 };
 pub(crate) use writer::Auditor;
 

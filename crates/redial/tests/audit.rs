@@ -98,6 +98,11 @@ fn an_end_says_who_cancelled_and_why_there_was_no_process() {
     let killed = eventually(|| (Redial::bare(["kill", &job]).ran().code == 0).then_some(()));
     assert!(killed.is_some());
     finish(child, std::time::Instant::now());
+    let act = &events(&file, "act", 1)[0];
+    assert_eq!(
+        (&act["action"], &act["signal"], &act["job"]),
+        (&"signal".into(), &15.into(), &start["job"])
+    );
     let ended = &events(&file, "end", 1)[0];
     assert_eq!(
         (&ended["status"], &ended["signal"]),
@@ -161,11 +166,15 @@ fn what_cannot_be_written_down_does_not_run() {
             .ran();
         assert_eq!(refused.code, 125, "{}", refused.stderr);
         assert!(
-            refused.stderr.contains("the audit cannot be written"),
+            refused.stderr.contains("audit cannot be written"),
             "{}",
             refused.stderr
         );
     }
+    // Where it is, is not the client's to know.
+    let log_file = file.to_str().unwrap();
+    let refused = server.run().args(["-n", "--", "true"]).ran();
+    assert!(!refused.stderr.contains(log_file), "{}", refused.stderr);
     assert!(!ran.exists());
     // What runs goes on, and its end is written when it can be.
     fs::write(&go, "").unwrap();

@@ -88,7 +88,10 @@ impl ArgvPattern {
             words.pop();
         }
         let is_long = words.iter().any(|word| word.len() > limits::PATTERN_BYTES);
-        (!words.is_empty() && !is_long).then_some(Self { words, open })
+        // What lies below whatever directory it runs in may be anything.
+        let program = words.first()?;
+        let is_relative = program.contains(&b'/') && !program.starts_with(b"/");
+        (!is_relative && !is_long).then_some(Self { words, open })
     }
 
     /// Whether these arguments, the program first, are what it means.
@@ -105,15 +108,16 @@ impl ArgvPattern {
     }
 }
 
-/// A program fits part by part: no wildcard reaches across a `/`, nor stands for `.` or `..`, or
-/// `git-*` would be `git-x/../../bin/sh`.
+/// A program fits part by part: no wildcard reaches across a `/`, nor stands for nothing, `.` or `..`
+/// between two of them, or `git-*` would be `git-x/../../bin/sh`.
 fn is_program(program: &[u8], pattern: &[u8]) -> bool {
     let is_slash = |byte: &u8| *byte == b'/';
     let (parts, patterns) = (program.split(is_slash), pattern.split(is_slash));
     parts.clone().count() == patterns.clone().count()
         && parts.zip(patterns).all(|(part, pattern)| {
-            let is_dots = matches!(part, b"." | b"..");
-            part == pattern || (!is_dots && matches(part, pattern, Case::Counts))
+            // Each of these is another place than its name says.
+            let is_elsewhere = matches!(part, b"" | b"." | b"..");
+            part == pattern || (!is_elsewhere && matches(part, pattern, Case::Counts))
         })
 }
 
@@ -138,6 +142,12 @@ impl VariableNames {
         self.0
             .iter()
             .any(|pattern| matches(name, pattern, Case::Counts))
+    }
+
+    /// Whether it is named in full, without wildcards.
+    #[must_use]
+    pub fn spell_out(&self, name: &[u8]) -> bool {
+        self.0.iter().any(|pattern| pattern == name)
     }
 }
 
@@ -250,9 +260,11 @@ mod tests {
             ("/opt/*/run", "/opt/../run", false),
             ("/opt/*/run", "/opt/./run", false),
             ("/opt/*/run", "/opt/a/b/run", false),
-            ("/opt/*", "/opt/", true),
+            ("/opt/*", "/opt/", false),
+            ("/opt/*/run", "/opt//run", false),
+            ("/*/sh", "//sh", false),
+            ("/opt/", "/opt/", true),
             ("/opt/??", "/opt/..", false),
-            ("../run", "../run", true),
             ("/bin/sh", "//bin/sh", false),
         ] {
             assert_eq!(
@@ -276,6 +288,7 @@ mod tests {
             ("PATH", false),
         ] {
             assert_eq!(names.has(name.as_bytes()), expected, "{name}");
+            assert_eq!(names.spell_out(name.as_bytes()), name == "LANG");
         }
     }
 

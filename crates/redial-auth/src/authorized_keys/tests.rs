@@ -126,6 +126,8 @@ fn an_odd_option_refuses_the_line_and_says_which() {
         ("env=\"A,,B\"", OptionError::Value("env")),
         ("env=\"A=1\"", OptionError::Value("env")),
         ("allow-argv=\"\"", OptionError::Value("allow-argv")),
+        ("allow-argv=\"./a *\"", OptionError::Value("allow-argv")),
+        ("allow-argv=\"id,bin/a\"", OptionError::Value("allow-argv")),
         ("allow-argv=\"a, \"", OptionError::Value("allow-argv")),
         (
             "allow-argv=\"a\",allow-argv=\"b\"",

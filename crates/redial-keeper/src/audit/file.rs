@@ -57,43 +57,70 @@ impl AuditFile {
         Ok(())
     }
 
-    /// Appends lines, all of them or, as far as it can be helped, nothing.
-    ///
-    /// # Errors
-    /// As open(2) and write(2).
-    pub(crate) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        self.open()?;
+    /// Appends lines, all of them or, as far as it can be helped, none. Says how many are in the file, and
+    /// why no more.
+    pub(crate) fn append(&mut self, lines: &[&str]) -> (usize, io::Result<()>) {
+        match self.try_append(lines.concat().as_bytes()) {
+            Ok(()) => (lines.len(), Ok(())),
+            Err((bytes, error)) => (whole(lines, bytes), Err(error)),
+        }
+    }
+
+    /// Else says how many bytes are there, and stay.
+    fn try_append(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+        self.open().map_err(nothing)?;
         let Some(open) = &mut self.open else {
             return Ok(());
         };
         if open.torn {
-            open.file.write_all(b"\n")?;
+            open.file.write_all(b"\n").map_err(nothing)?;
             open.torn = false;
         }
-        let before = open.file.metadata()?.len();
+        let before = open.file.metadata().map_err(nothing)?.len();
         let mut written = 0;
-        while written < lines.len() {
-            match open.file.write(&lines[written..]) {
-                Ok(0) => return open.take_back(before, written, io::ErrorKind::WriteZero.into()),
+        while written < bytes.len() {
+            match open.file.write(&bytes[written..]) {
+                Ok(0) => {
+                    let error = io::ErrorKind::WriteZero.into();
+                    return Err((open.take_back(before, &bytes[..written]), error));
+                }
                 Ok(len) => written += len,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return open.take_back(before, written, error),
+                Err(error) => return Err((open.take_back(before, &bytes[..written]), error)),
             }
         }
         Ok(())
     }
 }
 
+fn nothing(error: io::Error) -> (usize, io::Error) {
+    (0, error)
+}
+
+/// How many of these lines so many bytes are, whole.
+fn whole(lines: &[&str], mut bytes: usize) -> usize {
+    let fits = |line: &&&str| {
+        let is_there = line.len() <= bytes;
+        bytes = bytes.saturating_sub(line.len());
+        is_there
+    };
+    lines.iter().take_while(fits).count()
+}
+
 impl Open {
-    /// Half a line would spoil the next: it is cut off, unless somebody else has written behind it.
-    fn take_back(&mut self, before: u64, written: usize, error: io::Error) -> io::Result<()> {
-        if written > 0 {
-            let ours = before + written as u64;
-            let len = self.file.metadata().map(|about| about.len());
-            let cut = len.is_ok_and(|len| len == ours) && self.file.set_len(before).is_ok();
-            self.torn = !cut;
+    /// Half a line would spoil the next: it is cut off, unless somebody else has written behind it or
+    /// that is forbidden (chattr(1), +a). Says how many bytes stay.
+    fn take_back(&mut self, before: u64, written: &[u8]) -> usize {
+        if written.is_empty() {
+            return 0;
         }
-        Err(error)
+        let ours = before + written.len() as u64;
+        let len = self.file.metadata().map(|about| about.len());
+        if len.is_ok_and(|len| len == ours) && self.file.set_len(before).is_ok() {
+            return 0;
+        }
+        self.torn = !written.ends_with(b"\n");
+        written.len()
     }
 }
 
@@ -103,37 +130,36 @@ mod tests {
 
     use super::*;
 
+    fn append(file: &mut AuditFile, line: &str) {
+        let (written, result) = file.append(&[line]);
+        assert!(written == 1 && result.is_ok(), "{result:?}");
+    }
+
     #[test]
     fn after_a_rename_the_next_line_goes_to_a_new_file_of_that_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("audit");
         let mut file = AuditFile::new(path.clone());
-        file.append(b"one\n").unwrap();
+        append(&mut file, "one\n");
         fs::rename(&path, dir.path().join("audit.1")).unwrap();
-        file.append(b"two\n").unwrap();
-        file.append(b"three\n").unwrap();
+        append(&mut file, "two\n");
+        append(&mut file, "three\n");
         assert_eq!(fs::read(dir.path().join("audit.1")).unwrap(), b"one\n");
         assert_eq!(fs::read(&path).unwrap(), b"two\nthree\n");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         // What was there before a server started stays.
-        AuditFile::new(path.clone()).append(b"four\n").unwrap();
+        append(&mut AuditFile::new(path.clone()), "four\n");
         assert_eq!(fs::read(&path).unwrap(), b"two\nthree\nfour\n");
     }
 
     #[test]
     fn what_cannot_be_written_is_an_error_and_no_wait() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(
-            AuditFile::new(dir.path().join("no/audit"))
-                .append(b"x\n")
-                .is_err()
-        );
-        assert!(
-            AuditFile::new(dir.path().to_owned())
-                .append(b"x\n")
-                .is_err()
-        );
-        assert!(AuditFile::new("/dev/full".into()).append(b"x\n").is_err());
+        let none = dir.path().join("no/audit");
+        for path in [none, dir.path().to_owned(), "/dev/full".into()] {
+            let (written, result) = AuditFile::new(path).append(&["x\n"]);
+            assert!(written == 0 && result.is_err());
+        }
     }
 
     #[test]
@@ -141,21 +167,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("audit");
         let mut file = AuditFile::new(path.clone());
-        file.append(b"one\nhal").unwrap();
+        append(&mut file, "one\nhal");
         let open = file.open.as_mut().unwrap();
-        let full = || io::Error::from(io::ErrorKind::StorageFull);
-        assert!(open.take_back(4, 3, full()).is_err());
+        assert_eq!(open.take_back(4, b"hal"), 0);
         assert_eq!(fs::read(&path).unwrap(), b"one\n");
-        file.append(b"hal").unwrap();
-        fs::OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .unwrap()
-            .write_all(b"other\n")
-            .unwrap();
+        append(&mut file, "two\nhal");
+        let mut other = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        other.write_all(b"other\n").unwrap();
         let open = file.open.as_mut().unwrap();
-        assert!(open.take_back(4, 3, full()).is_err());
-        file.append(b"two\n").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"one\nhalother\n\ntwo\n");
+        assert_eq!(open.take_back(4, b"two\nhal"), 7);
+        assert_eq!(whole(&["two\n", "half\n"], 7), 1);
+        append(&mut file, "three\n");
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\nhalother\n\nthree\n");
     }
 }

@@ -11,8 +11,6 @@ use super::AuditArgv;
 use crate::outcome::{Cause, Digest, Exit, Outcome, Status};
 use crate::wire::Program;
 
-/// Of a command, in bytes; what is more is cut off, and the checksum is that of all.
-const MAX_COMMAND_BYTES: usize = 64 * 1024;
 /// Of any other text that clients choose.
 const MAX_TEXT_BYTES: usize = 4_096;
 
@@ -26,6 +24,8 @@ pub(crate) enum Event<'a> {
     Start(Started<'a>),
     /// A command was asked for, and may not run.
     Refused(Refused<'a>),
+    /// Something is done to a job by who does not hold it, or to the server.
+    Act(Act<'a>),
     /// A job is over.
     End(Ended<'a>),
     /// Lines that could not be written.
@@ -81,6 +81,17 @@ pub(crate) struct Refused<'a> {
     pub(crate) who: Who<'a>,
     #[serde(flatten)]
     pub(crate) command: Asked,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Act<'a> {
+    pub(crate) action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) job: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) signal: Option<u8>,
+    #[serde(flatten)]
+    pub(crate) who: Who<'a>,
 }
 
 /// A command.
@@ -218,29 +229,24 @@ impl Text {
 }
 
 impl Asked {
-    pub(crate) fn new(program: &Program, how: AuditArgv) -> Self {
+    /// At most so many bytes of it.
+    pub(crate) fn new(program: &Program, how: AuditArgv, most: usize) -> Self {
         match program {
-            Program::Argv(argv) => Self::argv(argv.iter().map(|argument| &argument[..]), how),
-            Program::Shell(text) => Self::shell(text, how),
+            Program::Argv(argv) => Self::argv(argv.iter().map(|argument| &argument[..]), how, most),
+            Program::Shell(text) => Self::shell(text, how, most),
         }
     }
 
-    fn argv<'a>(argv: impl Iterator<Item = &'a [u8]> + Clone, how: AuditArgv) -> Self {
-        let mut hash = Sha256::new();
-        for argument in argv.clone() {
-            hash.update(argument);
-            hash.update([0]);
-        }
-        let sum = hex(&hash.finalize());
+    fn argv<'a>(argv: impl Iterator<Item = &'a [u8]> + Clone, how: AuditArgv, most: usize) -> Self {
         let mut asked = Asked::default();
         if how == AuditArgv::Hash {
             asked.program = argv.clone().next().map(Text::of);
-            asked.argv_sha256 = Some(sum);
+            asked.argv_sha256 = Some(sum(argv));
             return asked;
         }
-        let mut left = MAX_COMMAND_BYTES;
+        let mut left = most;
         let mut texts = Vec::new();
-        for argument in argv {
+        for argument in argv.clone() {
             if left == 0 {
                 asked.truncated = true;
                 break;
@@ -251,20 +257,30 @@ impl Asked {
             left = left.saturating_sub(argument.len() + 1);
         }
         asked.argv = Some(texts);
-        asked.argv_sha256 = asked.truncated.then_some(sum);
+        asked.argv_sha256 = asked.truncated.then(|| sum(argv));
         asked
     }
 
-    fn shell(text: &[u8], how: AuditArgv) -> Self {
-        let truncated = text.len() > MAX_COMMAND_BYTES && how == AuditArgv::Full;
+    fn shell(text: &[u8], how: AuditArgv, most: usize) -> Self {
+        let truncated = text.len() > most && how == AuditArgv::Full;
         let is_summed = truncated || how == AuditArgv::Hash;
         Asked {
-            shell: (how == AuditArgv::Full).then(|| Text::cut(text, MAX_COMMAND_BYTES)),
+            shell: (how == AuditArgv::Full).then(|| Text::cut(text, most)),
             shell_sha256: is_summed.then(|| hex(&Sha256::digest(text))),
             truncated,
             ..Asked::default()
         }
     }
+}
+
+/// Of all arguments, each with a NUL behind it.
+fn sum<'a>(argv: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for argument in argv {
+        hash.update(argument);
+        hash.update([0]);
+    }
+    hex(&hash.finalize())
 }
 
 impl<'a> Ended<'a> {
@@ -331,7 +347,11 @@ impl Stream {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles
+        .map(|nibble| char::from(DIGITS[usize::from(nibble)]))
+        .collect()
 }
 
 #[cfg(test)]

@@ -35,10 +35,7 @@ impl Sink {
     /// Writes lines in their order. Says how many it has written, and why no more.
     pub(super) fn append(&mut self, lines: &[&str]) -> (usize, io::Result<()>) {
         match self {
-            Self::File(file) => match file.append(lines.concat().as_bytes()) {
-                Ok(()) => (lines.len(), Ok(())),
-                Err(error) => (0, Err(error)),
-            },
+            Self::File(file) => file.append(lines),
             Self::Journal(journal) => {
                 for (written, line) in lines.iter().enumerate() {
                     if let Err(error) = journal.append(line) {

@@ -18,6 +18,10 @@ const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
 const MAX_OWED_BYTES: usize = 16 * 1024 * 1024;
 /// Between two tries to write what is owed.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Of a command, in bytes; what is more is cut off, and the checksum is that of all.
+const MAX_COMMAND_BYTES: usize = 64 * 1024;
+/// Of one that does not run.
+const MAX_REFUSED_BYTES: usize = 2_048;
 /// Written at once.
 const MAX_BATCH: usize = 256;
 
@@ -48,6 +52,8 @@ struct Shared {
     waiting_bytes: AtomicUsize,
     /// Handed over, and neither written nor given up.
     pending: AtomicUsize,
+    /// Of these, lines that could not be written at the last try.
+    owed: AtomicUsize,
     /// Given up.
     lost: AtomicU64,
 }
@@ -111,19 +117,34 @@ impl Auditor {
 
     /// A command as it is to be written.
     pub(crate) fn command(&self, program: &Program) -> Asked {
-        Asked::new(program, self.argv)
+        Asked::new(program, self.argv, MAX_COMMAND_BYTES)
     }
 
-    /// Whether nothing waits.
+    /// One that does not run: who asks for it may do so as often as it likes, so that it is short.
+    pub(crate) fn refused_command(&self, program: &Program) -> Asked {
+        Asked::new(program, self.argv, MAX_REFUSED_BYTES)
+    }
+
+    /// Whether nothing waits, not even a count of what is lost.
     pub(crate) fn is_idle(&self) -> bool {
-        self.shared.pending.load(Ordering::Acquire) == 0
+        let waiting = self.shared.pending.load(Ordering::Acquire);
+        waiting == 0 && self.shared.lost.load(Ordering::Relaxed) == 0
     }
 
-    /// Waits until all is written, or cannot be; not for ever.
+    /// Whether what has happened could not be written so far.
+    pub(crate) fn owes(&self) -> bool {
+        self.shared.owed.load(Ordering::Relaxed) > 0 || self.shared.lost.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits until all is written, or cannot be; not for ever. Says what is missing.
     pub(crate) fn close(&self, within: Duration) {
         let (done, closed) = channel();
-        if self.tasks.send(Task::Close(done)).is_ok() && closed.recv_timeout(within).is_err() {
-            tracing::error!("the last lines of the audit may be missing");
+        let told = self.tasks.send(Task::Close(done)).is_ok();
+        let in_time = told && closed.recv_timeout(within).is_ok();
+        let waiting = self.shared.pending.load(Ordering::Acquire);
+        let lost = self.shared.lost.load(Ordering::Relaxed);
+        if !in_time || !self.is_idle() {
+            tracing::error!(waiting, lost, "lines of the audit are missing at the end");
         }
     }
 
@@ -222,6 +243,7 @@ impl Books {
                 .into_iter()
                 .for_each(|start| told((start, good.clone())));
         }
+        shared.owed.store(self.owed.len(), Ordering::Relaxed);
         for done in closes {
             // Who waited may have lost patience.
             let _ = done.send(());

@@ -228,15 +228,24 @@ impl Keeper<'_> {
     fn grants(&self) -> Vec<Arc<Grant>> {
         let clients = self.clients.values().map(|client| &client.grant);
         let jobs = self.jobs.values().filter(|job| job.outcome.is_none());
-        let jobs = jobs.map(|job| &job.terms.grant);
-        let starting = self.starting.values().map(|it| &it.terms.grant);
+        let starting = self.starting.values().map(|it| &it.terms);
+        let terms = jobs.map(|job| &job.terms).chain(starting);
+        let living = terms.filter(|terms| !terms.is_revoked);
         let mut grants: Vec<Arc<Grant>> = Vec::new();
-        for grant in clients.chain(jobs).chain(starting).flatten() {
+        for grant in clients.chain(living.map(|terms| &terms.grant)).flatten() {
             if !grants.iter().any(|known| Arc::ptr_eq(known, grant)) {
                 grants.push(Arc::clone(grant));
             }
         }
         grants
+    }
+
+    /// Jobs of another program live by keys as well.
+    pub(super) fn recheck_soon(&mut self) {
+        let (now, lives) = (self.ground.now, !self.grants().is_empty());
+        if let Some(network) = self.network.as_mut().filter(|_| lives) {
+            network.recheck_at.get_or_insert(now);
+        }
     }
 
     fn recheck(&mut self) {
@@ -302,6 +311,24 @@ impl Keeper<'_> {
     fn revoke(&mut self, grant: &Arc<Grant>) {
         let is_it = |it: &Option<Arc<Grant>>| it.as_ref().is_some_and(|it| Arc::ptr_eq(it, grant));
         tracing::warn!(by = grant.name(), "the key is revoked");
+        for starting in self.starting.values_mut() {
+            if is_it(&starting.terms.grant) {
+                starting.terms.is_revoked = true;
+            }
+        }
+        let jobs = self
+            .jobs
+            .values()
+            .filter(|job| is_it(&job.terms.grant) && !job.terms.is_revoked)
+            .map(|job| job.serial)
+            .collect::<Vec<_>>();
+        for serial in jobs {
+            self.with_job(serial, |job, ground| {
+                job.terms.is_revoked = true;
+                job.end_tree(ground.now, REVOKED_KILL_MS, revoked());
+            });
+        }
+        // Behind that: their lines' ends are not why the jobs end.
         let clients: Vec<Capability> = self
             .clients
             .iter()
@@ -311,25 +338,6 @@ impl Keeper<'_> {
         for who in clients {
             self.on_closed(who);
             self.dismiss(who, Dismissal::Revoked);
-        }
-        for starting in self.starting.values_mut() {
-            if is_it(&starting.terms.grant) {
-                starting.revoked = true;
-                starting.terms.grant = None;
-            }
-        }
-        let jobs = self
-            .jobs
-            .values()
-            .filter(|job| is_it(&job.terms.grant))
-            .map(|job| job.serial)
-            .collect::<Vec<_>>();
-        for serial in jobs {
-            self.with_job(serial, |job, ground| {
-                // It lives by nothing any more, and is not looked for again.
-                job.terms.grant = None;
-                job.end_tree(ground.now, REVOKED_KILL_MS, revoked());
-            });
         }
     }
 }

@@ -12,11 +12,11 @@ use super::terms::Terms;
 use super::turn::Keeper;
 use super::workers::{Done, Start};
 use crate::audit::{
-    Asked, AuditConfig, Auditor, Ended, Event, Refused, Started, Text, Who, login_accepted,
+    Act, Asked, AuditConfig, Auditor, Ended, Event, Refused, Started, Text, Who, login_accepted,
     login_refused,
 };
 use crate::outcome::{Outcome, Status};
-use crate::wire::{Command, Program};
+use crate::wire::{Ask, Capability, Command, JobId, Program};
 
 impl Ground {
     /// Begins to write it. After an upgrade, that it cannot be written is no reason not to go on with the
@@ -84,33 +84,71 @@ impl Ground {
 }
 
 impl Keeper<'_> {
-    /// A command as the audit has it; none without an audit.
-    pub(super) fn audited(&self, program: &Program) -> Option<Asked> {
+    /// What was asked for, where the key's line has something else run.
+    pub(super) fn asked_of(&self, client: &Client, program: &Program) -> Option<Asked> {
         let audit = self.ground.audit.as_ref()?;
+        let grant = client.grant.as_ref()?;
+        grant.line.options.command.as_ref()?;
         Some(audit.command(program))
     }
 
     /// A command is to start; false if too much waits to be written.
-    pub(super) fn note_start(&self, terms: &Terms, start: &Start, asked: Asked) -> bool {
+    pub(super) fn note_start(&self, terms: &Terms, start: &Start, asked: Option<Asked>) -> bool {
         let Some(audit) = &self.ground.audit else {
             return true;
-        };
-        let grant = terms.grant.as_ref();
-        let is_forced = grant.is_some_and(|grant| grant.line.options.command.is_some());
-        let (asked, command) = match is_forced {
-            true => (Some(asked), audit.command(&start.command.program)),
-            false => (None, asked),
         };
         let job = job_name(&terms.id);
         let event = Event::Start(Started {
             job: &job,
             who: who_owns(terms),
-            command,
+            command: audit.command(&start.command.program),
             asked,
             cwd: start.command.cwd.as_ref().map(|cwd| Text::of(cwd)),
             detached: terms.detached,
         });
         audit.start_of(start.serial, &event)
+    }
+
+    /// What was asked for, and is done or begun.
+    pub(super) fn note_act(&self, who: Capability, deed: Deed) {
+        let (Some(audit), Ok(client)) = (&self.ground.audit, self.client(who)) else {
+            return;
+        };
+        let (action, job, signal) = match deed {
+            Deed::Take(id) if self.is_own(&client, &id) => return,
+            Deed::Take(id) => ("take", Some(id), None),
+            Deed::Signal(id, signal) => ("signal", Some(id), Some(signal)),
+            Deed::Cancel(id) => ("cancel", Some(id), None),
+            Deed::Remove(id) => ("remove", Some(id), None),
+            Deed::Upgrade => ("upgrade", None, None),
+        };
+        let job = job.map(|id| job_name(&id));
+        audit.note(&Event::Act(Act {
+            action,
+            job: job.as_deref(),
+            signal,
+            who: self::who(client.uid, client.grant.as_deref()),
+        }));
+    }
+
+    /// Whether it is who started the job: over another line, say.
+    fn is_own(&self, client: &Client, id: &JobId) -> bool {
+        let serial = self.ids.get(id);
+        let job = serial.and_then(|serial| self.jobs.get(serial));
+        job.is_none_or(|job| match &job.terms.grant {
+            None => client.grant.is_none(),
+            grant => client.is_key_of(grant.as_ref()),
+        })
+    }
+
+    /// The server ends, and these do not.
+    pub(super) fn note_given_up(&self) {
+        let unfinished = self.jobs.values().filter(|job| job.outcome.is_none());
+        let starting = self.starting.values().filter(|it| it.audited);
+        let terms = unfinished.map(|job| &job.terms);
+        for terms in terms.chain(starting.map(|it| &it.terms)) {
+            self.ground.note_end(terms, &bare(Status::Unknown));
+        }
     }
 
     /// A command that its client may not run.
@@ -123,8 +161,31 @@ impl Keeper<'_> {
             job: &job,
             reason: &refusal.text,
             who: who(client.uid, client.grant.as_deref()),
-            command: audit.command(&command.program),
+            command: audit.refused_command(&command.program),
         }));
+    }
+}
+
+/// What is done by who does not hold a job.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Deed {
+    Take(JobId),
+    Signal(JobId, u8),
+    Cancel(JobId),
+    Remove(JobId),
+    Upgrade,
+}
+
+impl Deed {
+    /// None where something is only looked at.
+    pub(super) fn of(ask: &Ask) -> Option<Self> {
+        match ask {
+            Ask::List(..) => None,
+            Ask::Signal(id, _, signal) => Some(Self::Signal(**id, *signal)),
+            Ask::Cancel(id, ..) => Some(Self::Cancel(**id)),
+            Ask::Remove(id) => Some(Self::Remove(**id)),
+            Ask::Upgrade(_) => Some(Self::Upgrade),
+        }
     }
 }
 

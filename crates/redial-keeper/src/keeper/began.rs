@@ -33,10 +33,10 @@ impl Keeper<'_> {
             share,
             answers,
             grace_ms,
-            revoked: is_revoked,
             log,
             ..
         } = starting;
+        let is_revoked = terms.is_revoked;
         let mut job = Job::new(&mut self.ground, serial, terms, share, started);
         job.spool = log.map(|log| Spool::new(log, [0, 0]));
         self.jobs.insert(serial, job);

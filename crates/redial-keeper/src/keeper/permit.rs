@@ -6,7 +6,7 @@ use minicbor::bytes::ByteVec;
 use redial_auth::authorized_keys::{KeyLine, Policy};
 
 use super::command::Refusal;
-use super::grant::Client;
+use super::grant::{Client, Grant};
 use crate::outcome::RefusedCode;
 use crate::wire::{Command, Program};
 
@@ -25,6 +25,7 @@ pub(super) fn apply(client: &Client, command: &mut Command) -> Result<(), Refusa
     };
     let options = &grant.line.options;
     check_program(&options.policy, &command.program)?;
+    check_directory(&options.policy, command)?;
     limit_time(&options.policy, command)?;
     check_variables(&grant.line, &command.env)?;
     if let Some(forced) = &options.command {
@@ -41,6 +42,22 @@ pub(super) fn apply(client: &Client, command: &mut Command) -> Result<(), Refusa
             .push((name.into(), variable.value.clone().into()));
     }
     Ok(())
+}
+
+/// Asked again when a command was permitted a while ago: its line may have changed.
+///
+/// # Errors
+/// By the line as it is now, it may not run.
+pub(super) fn still(grant: &Grant, command: &Command) -> Result<(), Refusal> {
+    let options = &grant.line.options;
+    if options.policy.read_only {
+        return Err(not_allowed("this key may only look (read-only)"));
+    }
+    // What a line has run in another's place is that line's own.
+    match options.command {
+        Some(_) => Ok(()),
+        None => check_program(&options.policy, &command.program),
+    }
 }
 
 fn not_allowed(text: impl Into<String>) -> Refusal {
@@ -65,6 +82,16 @@ fn check_program(policy: &Policy, program: &Program) -> Result<(), Refusal> {
     Err(not_allowed(text))
 }
 
+/// Where a command runs is a part of what it does: what it reads, and whose settings it obeys.
+fn check_directory(policy: &Policy, command: &Command) -> Result<(), Refusal> {
+    match &command.cwd {
+        Some(_) if policy.argv.is_some() => Err(not_allowed(
+            "this key may not choose the directory (allow-argv)",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// A job ends when the key's time is over, and with it what it has left running: else neither a
 /// time nor a number of jobs would limit anything.
 fn limit_time(policy: &Policy, command: &mut Command) -> Result<(), Refusal> {
@@ -87,7 +114,7 @@ fn check_variables(line: &KeyLine, env: &[(ByteVec, ByteVec)]) -> Result<(), Ref
     let restricted = line.is_restricted();
     let named = line.options.policy.variables.as_ref();
     let may_set = |name: &[u8], value: &[u8]| match named {
-        Some(names) => names.has(name) && variables::may_be_named(name, value, restricted),
+        Some(names) => variables::may_by(names, name, value, &line.options, restricted),
         None => variables::may_set(name, value, restricted),
     };
     let Some((name, _)) = env.iter().find(|(name, value)| !may_set(name, value)) else {
@@ -201,6 +228,10 @@ mod tests {
     #[test]
     fn a_key_with_allow_argv_runs_those_and_no_shell() {
         let client = client(1, "allow-argv=\"git-* ?*,uptime\"");
+        let command = |argv: &[&str], env: &[&str]| Command {
+            cwd: None,
+            ..command(argv, env)
+        };
         for argv in [&["uptime"][..], &["git-upload-pack", "x; sh"]] {
             apply(&client, &mut command(argv, &[])).unwrap();
         }
@@ -234,15 +265,43 @@ mod tests {
                 "CI",
                 "REDIAL_ORIGINAL_COMMAND",
             ] {
-                assert!(
-                    apply(&client, &mut command(&["x"], &[name])).is_err(),
-                    "{name}"
-                );
+                let refused = apply(&client, &mut command(&["x"], &[name]));
+                assert!(refused.is_err(), "{name}");
             }
         }
         let mut file = command(&["x"], &[]);
         file.env = vec![(b"LANG".to_vec().into(), b"/tmp/x".to_vec().into())];
         assert!(apply(&client(1, "restrict,env=\"LANG\""), &mut file).is_err());
+    }
+
+    #[test]
+    fn what_guides_a_program_is_named_in_full_or_not_at_all() {
+        let set =
+            |options: &str, name: &str| apply(&client(1, options), &mut command(&["x"], &[name]));
+        for name in [
+            "PATH",
+            "HOME",
+            "SSH_CLIENT",
+            "XDG_CONFIG_HOME",
+            "MAKEFILES",
+            "PAGER",
+        ] {
+            assert!(set("env=\"*\"", name).is_err(), "{name}");
+            assert!(set(&format!("env=\"{name}\""), name).is_ok(), "{name}");
+            let forced = format!("command=\"x\",env=\"{name}\"");
+            assert!(set(&forced, name).is_err(), "{name}");
+        }
+        assert!(set("env=\"*\"", "ANYTHING").is_ok());
+        assert!(set("command=\"x\",env=\"CI_*\"", "CI_JOB").is_ok());
+    }
+
+    #[test]
+    fn a_key_with_allow_argv_runs_them_at_home() {
+        let client = client(1, "allow-argv=\"make\"");
+        let mut elsewhere = command(&["make"], &[]);
+        elsewhere.cwd = Some(b"/tmp".to_vec().into());
+        let refused = apply(&client, &mut elsewhere).unwrap_err();
+        assert!(refused.text.contains("directory"), "{}", refused.text);
     }
 
     #[test]

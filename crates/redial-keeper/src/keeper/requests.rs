@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::auditing::Deed;
 use super::clients::Broken;
 use super::command::{Refusal, job_name};
 use super::config::KeeperError;
@@ -148,6 +149,9 @@ impl Keeper<'_> {
                     },
                     &job,
                 );
+                if take && result.is_ok() {
+                    self.note_act(who, Deed::Take(*job));
+                }
                 self.refuse_unless(number, result);
             }
             ToKeeper::Acknowledge(who, job, stdout, stderr) => {
@@ -155,12 +159,8 @@ impl Keeper<'_> {
                     job.acknowledge(ground, [stdout, stderr])
                 });
             }
-            ToKeeper::Stdin(who, job, offset) => {
-                self.if_holder(who, &job, |job, ground| job.stdin(ground, offset, false));
-            }
-            ToKeeper::StdinEnd(who, job, offset) => {
-                self.if_holder(who, &job, |job, ground| job.stdin(ground, offset, true));
-            }
+            ToKeeper::Stdin(who, job, offset) => self.on_stdin(who, &job, offset, false),
+            ToKeeper::StdinEnd(who, job, offset) => self.on_stdin(who, &job, offset, true),
             ToKeeper::Control(who, job, number, control) => {
                 self.on_control(who, &job, number, control);
             }
@@ -168,7 +168,10 @@ impl Keeper<'_> {
             ToKeeper::Closed(who) => self.on_closed(who),
             ToKeeper::Secured(who) => self.on_secured(who),
             ToKeeper::Query(who, number, ask) => {
+                let deed = Deed::of(&ask);
                 let result = self.query(who, number, *ask);
+                let done = deed.filter(|_| result.is_ok());
+                done.into_iter().for_each(|deed| self.note_act(who, deed));
                 self.refuse_unless(number, result);
             }
             ToKeeper::Login(who, login) => return self.on_login(who, *login),
@@ -334,9 +337,19 @@ impl Keeper<'_> {
         }
     }
 
+    /// The key's line may have changed since its client took the job: to who may only look by now,
+    /// nothing that it types counts.
+    fn on_stdin(&mut self, who: Capability, id: &JobId, offset: u64, is_end: bool) {
+        let may_type = |client: Client| client.check_may_change().is_ok();
+        if self.client(who).is_ok_and(may_type) {
+            self.if_holder(who, id, |job, ground| job.stdin(ground, offset, is_end));
+        }
+    }
+
     fn on_control(&mut self, who: Capability, id: &JobId, number: u64, control: ControlKind) {
         let Ok(client) = self.client(who) else { return };
-        if let Err(refused) = client.check() {
+        let checked = client.check().and_then(|()| client.check_may_change());
+        if let Err(refused) = checked {
             tracing::info!(
                 by = client.name(),
                 reason = refused.text,
@@ -357,12 +370,9 @@ impl Keeper<'_> {
 
     fn on_leave(&mut self, who: Capability, id: &JobId, seen: bool, held: bool) {
         let Ok(client) = self.client(who) else { return };
-        // Who may only look holds nothing, whatever is said of it.
-        let (seen, held) = (
-            seen && !client.is_read_only(),
-            held && !client.is_read_only(),
-        );
         let Some(&serial) = self.ids.get(id) else {
+            // Who may only look has no say in what is kept, whatever is said of it.
+            let seen = seen && !client.is_read_only();
             if seen {
                 self.records.mark_read(self.ground.now, id, &client);
             }

@@ -140,6 +140,7 @@ impl Keeper<'_> {
                 } else if give_up_at <= now && self.gave_up {
                     let left = unfinished.len() + self.starting.len();
                     tracing::error!(left, "jobs could not be ended");
+                    self.note_given_up();
                     self.phase = Phase::Leaving {
                         until: now + LEAVE_MS,
                     };

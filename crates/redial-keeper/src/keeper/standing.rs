@@ -38,7 +38,7 @@ pub(super) fn acceptable(files: &[KeyFile], login: &Login, source: IpAddr) -> Ve
         .collect()
 }
 
-/// The line that lets this key in, from the first file that has one.
+/// The line that lets this key in, from the first file that has the key at all.
 pub(super) fn find(files: &[KeyFile], key: &PublicKey, source: IpAddr) -> Option<Grant> {
     for file in files {
         let Found::Text(text) = &file.found else {
@@ -51,6 +51,8 @@ pub(super) fn find(files: &[KeyFile], key: &PublicKey, source: IpAddr) -> Option
                 let file = file.path().display().to_string();
                 let file = file.escape_debug();
                 tracing::warn!(%file, %reason, "a line grants nothing");
+                // What the next file may say was not meant for a key that this one has.
+                return None;
             }
         }
     }
@@ -78,6 +80,14 @@ pub(super) fn standing(files: &[KeyFile], grant: &Grant) -> Standing {
                 Err(Problem::Expired) => expired = expired.or(Some(line)),
                 Err(_) => {}
             }
+        }
+        let decision = decide(text, &grant.line.key, Some(grant.source), now);
+        let is_named = match decision {
+            Decision::Refused(Refusal::Lines(reasons)) => !reasons.is_empty(),
+            _ => true,
+        };
+        if is_named {
+            break;
         }
     }
     expired.map_or(Standing::Gone, |line| as_now(line, grant))
@@ -118,16 +128,35 @@ mod tests {
     }
 
     #[test]
-    fn the_first_file_that_lets_a_key_in_counts() {
-        let key = public(1).to_text();
-        let files = [
-            file(&format!("from=\"10.0.0.1\" {key}\n")),
-            file(&format!("command=\"second\" {key}\n")),
-            file(&format!("{key}\n")),
+    fn what_the_first_file_that_has_a_key_says_of_it_is_final() {
+        let (key, other) = (public(1).to_text(), public(2).to_text());
+        let [first, second] = [
+            &format!("{other}\n"),
+            &format!("command=\"second\" {key}\n"),
         ];
+        let last = format!("{key}\n");
+        let files = [file(first), file(second), file(&last)];
         let grant = find(&files, &public(1), here()).unwrap();
         assert_eq!(grant.line.options.command.as_deref(), Some(&b"second"[..]));
-        assert!(find(&files, &public(2), here()).is_none());
+        assert!(find(&files, &public(3), here()).is_none());
+        // Of several lines in one file, the first that lets it in.
+        for (options, lets_in) in [
+            ("from=\"10.0.0.1\"", false),
+            ("bogus-option", false),
+            ("expiry-time=\"20200101\"", false),
+            ("restrict", true),
+        ] {
+            let first = format!("{options} {key}\n");
+            let files = [file(&first), file(&last)];
+            let found = find(&files, &public(1), here());
+            assert_eq!(found.is_some(), lets_in, "{options}");
+            assert!(find(&[file(&(first + &last))], &public(1), here()).is_some());
+            // The same for who is in already; but what is expired only starts nothing more.
+            let stands = standing(&files, &grant);
+            let expired = options.starts_with("expiry");
+            assert_eq!(matches!(stands, Standing::Changed(_)), lets_in || expired);
+            assert_eq!(matches!(stands, Standing::Gone), !lets_in && !expired);
+        }
     }
 
     #[test]

@@ -36,8 +36,6 @@ pub(super) struct Starting {
     pub(super) bytes: usize,
     /// Time to dial again, if its connection goes before the process is there.
     pub(super) grace_ms: u64,
-    /// Its key was revoked meanwhile.
-    pub(super) revoked: bool,
     /// To be started when it is written down that it will be.
     waiting: Option<Start>,
     /// In the audit.
@@ -78,7 +76,7 @@ impl Keeper<'_> {
         let mut command = command::parse(bytes, self.private)?;
         // Of what was asked for: a line that forces another command may change meanwhile.
         let hash = command::hash(&command);
-        let asked = self.audited(&command.program);
+        let asked = self.asked_of(&client, &command.program);
         let permitted = permit::apply(&client, &mut command);
         permitted.inspect_err(|refusal| self.note_refused(&client, &command, refusal))?;
         let terms = self.terms(&client, &command, hash);
@@ -108,7 +106,8 @@ impl Keeper<'_> {
             let text = "the job may have run before; its outcome is not known any more";
             return Err(Refusal::new(RefusedCode::Unknown, text));
         }
-        self.check_keys_jobs(&client)?;
+        let room = self.check_keys_jobs(&client);
+        room.inspect_err(|refusal| self.note_refused(&client, &command, refusal))?;
         self.check_room(bytes.len())?;
         if terms.detached {
             self.check_can_keep()?;
@@ -149,14 +148,13 @@ impl Keeper<'_> {
         Some(known == (&terms.owner, terms.hash))
     }
 
-    /// The key may have a number of its own (`max-jobs=`). One that has ended counts no more,
-    /// though its output may wait to be read.
+    /// The key may have a number of its own (`max-jobs=`). One that has ended counts as long as its
+    /// output waits to be read: it takes a place of everybody's.
     fn check_keys_jobs(&self, client: &Client) -> Result<(), Refusal> {
         let Some(most) = client.policy().and_then(|policy| policy.max_jobs) else {
             return Ok(());
         };
-        let running = self.jobs.values().filter(|job| job.outcome.is_none());
-        let terms = running.map(|job| &job.terms);
+        let terms = self.jobs.values().map(|job| &job.terms);
         let terms = terms.chain(self.starting.values().map(|starting| &starting.terms));
         let own = terms.filter(|terms| client.is_key_of(terms.grant.as_ref()));
         if own.count() >= most as usize {
@@ -207,9 +205,12 @@ impl Keeper<'_> {
             mark: mark.into_bytes(),
             command,
         };
-        let Ok(waiting) = self.first_step(&terms, start, asked) else {
-            share.give_back(&mut self.ground);
-            return Err(too_many_wait());
+        let waiting = match self.first_step(&terms, start, asked) {
+            Ok(waiting) => waiting,
+            Err(refusal) => {
+                share.give_back(&mut self.ground);
+                return Err(refusal);
+            }
         };
         self.overlook_children();
         self.next_serial += 1;
@@ -221,7 +222,6 @@ impl Keeper<'_> {
             answers: vec![answer],
             bytes,
             grace_ms: 0,
-            revoked: false,
             waiting,
             audited: false,
             log: None,
@@ -237,20 +237,22 @@ impl Keeper<'_> {
         terms: &Terms,
         start: Start,
         asked: Option<Asked>,
-    ) -> Result<Option<Start>, ()> {
-        match (asked, &self.ground.disk) {
-            (Some(asked), _) => match self.note_start(terms, &start, asked) {
+    ) -> Result<Option<Start>, Refusal> {
+        if self.ground.audit.is_some() {
+            let text = "more is to be written to the audit than its disk takes; try again";
+            let written = self.note_start(terms, &start, asked);
+            return match written {
                 true => Ok(Some(start)),
-                false => Err(()),
-            },
-            (None, Some(disk)) if terms.detached => {
+                false => Err(Refusal::new(RefusedCode::Jobs, text)),
+            };
+        }
+        match &self.ground.disk {
+            Some(disk) if terms.detached => {
                 disk.record(start.serial, terms.record());
                 Ok(Some(start))
             }
-            _ => match self.ground.workers.start(start) {
-                true => Ok(None),
-                false => Err(()),
-            },
+            _ if self.ground.workers.start(start) => Ok(None),
+            _ => Err(too_many_wait()),
         }
     }
 
@@ -259,9 +261,9 @@ impl Keeper<'_> {
         let Some(starting) = self.starting.get_mut(&serial) else {
             return;
         };
-        if let Err(reason) = written {
-            let text =
-                format!("the audit cannot be written ({reason}), so the command does not run");
+        if written.is_err() {
+            // Where it is, and what is wrong with it, is in the log, not a client's to know.
+            let text = "the server's audit cannot be written, so the command does not run";
             return self.cannot_start(serial, Refusal::new(RefusedCode::Failure, text));
         }
         starting.audited = true;
@@ -288,11 +290,16 @@ impl Keeper<'_> {
         let Some(starting) = self.starting.get_mut(&serial) else {
             return;
         };
-        let is_revoked = starting.revoked;
+        let is_revoked = starting.terms.is_revoked;
         let Some(start) = starting.waiting.take() else {
             return;
         };
-        if is_revoked {
+        // That may have taken a while, and the key's line may be another by now.
+        let grant = starting.terms.grant.as_deref();
+        let permitted = grant.map_or(Ok(()), |grant| permit::still(grant, &start.command));
+        if let Err(refusal) = permitted {
+            self.cannot_start(serial, refusal);
+        } else if is_revoked {
             let text = "the key was revoked while the job was written down; it was not started";
             self.cannot_start(serial, Refusal::new(RefusedCode::NotAllowed, text));
         } else if !self.phase.is_serving() {

@@ -21,6 +21,8 @@ pub(super) struct Terms {
     pub(super) user: String,
     /// The key that it lives by.
     pub(super) grant: Option<Arc<Grant>>,
+    /// That key is no more: it is being ended, and lives by nothing.
+    pub(super) is_revoked: bool,
     pub(super) hash: u128,
     pub(super) deadline_ms: Option<u64>,
     pub(super) drain_ms: u32,
@@ -104,6 +106,7 @@ impl Terms {
             owner: Owner::of(state.uid, state.key.as_deref()),
             user: state.user,
             grant,
+            is_revoked: false,
             hash: u128::from_be_bytes(state.hash.into()),
             deadline_ms: state.deadline_ms,
             drain_ms: state.drain_ms,
@@ -168,6 +171,7 @@ impl Keeper<'_> {
             id: *command.job,
             owner: client.owner(),
             grant: client.grant.clone(),
+            is_revoked: false,
             hash,
             deadline_ms: command.deadline_ms,
             drain_ms: command.drain_ms,

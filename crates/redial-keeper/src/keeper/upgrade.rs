@@ -26,6 +26,7 @@ use super::report::tell;
 use super::time::Millis;
 use super::turn::Keeper;
 use super::workers::Done;
+use crate::audit::Auditor;
 use crate::outcome::RefusedCode;
 use crate::signals;
 use crate::wire::{Reply, ToFront};
@@ -213,6 +214,10 @@ impl Keeper<'_> {
         };
         if !self.phase.is_serving() {
             self.refuse_upgrade(&asked, "the server is shutting down");
+            return Ok(());
+        }
+        if self.ground.audit.as_ref().is_some_and(Auditor::owes) {
+            self.refuse_upgrade(&asked, "its audit has lines that cannot be written now");
             return Ok(());
         }
         self.upgrades.under_way = Some(Upgrade::Settling {

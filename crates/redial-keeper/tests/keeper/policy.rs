@@ -1,11 +1,19 @@
 //! A front that was taken over cannot step round what a key's line allows.
 
 use redial_keeper::outcome::{ControlKind, RefusedCode};
-use redial_keeper::wire::{Ask, ToFront, ToKeeper};
+use redial_keeper::wire::{Ask, Command, ToFront, ToKeeper};
 
 use crate::harness::{Keeper, wait_until};
 use crate::login::{come_in, line};
-use crate::seen::{code, command, shell};
+use crate::seen::{self, code, shell};
+
+/// In the user's home.
+fn command(argv: &[&str]) -> Command {
+    Command {
+        cwd: None,
+        ..seen::command(argv)
+    }
+}
 
 #[test]
 fn only_what_allow_argv_has_is_started_however_it_is_asked_for() {
@@ -26,6 +34,11 @@ fn only_what_allow_argv_has_is_started_however_it_is_asked_for() {
         let started = front.start_as(caller.who, &refused);
         assert_eq!(started.unwrap_err(), RefusedCode::NotAllowed);
     }
+    let mut elsewhere = command(&["echo", "hi"]);
+    elsewhere.cwd = Some(b"/tmp".to_vec().into());
+    elsewhere.job = front.new_id().into();
+    let started = front.start_as(caller.who, &elsewhere);
+    assert_eq!(started.unwrap_err(), RefusedCode::NotAllowed);
     // One that a shell would look for elsewhere.
     let mut elsewhere = command(&["echo", "hi"]);
     elsewhere.env = vec![(b"PATH".to_vec().into(), b"/tmp".to_vec().into())];
@@ -96,6 +109,31 @@ fn who_may_only_look_has_no_hand_in_a_job_whatever_the_front_says_of_it() {
     let outcome = front.outcome(owner.who, job);
     assert_eq!(code(&outcome), Some(3));
     assert_eq!(front.seen(&job).bytes[0], b"still here\n");
+}
+
+#[test]
+fn a_line_that_becomes_read_only_takes_the_hand_off_what_is_held() {
+    let (keeper, mut front) = Keeper::start_on_network("", &line(1, ""));
+    let caller = come_in(&keeper, &mut front, 1);
+    let mut reads = shell("read line; echo $line; exit 3");
+    reads.stdin = true;
+    let job = front.start(caller.who, reads);
+    let starts = |front: &mut crate::front::Front| {
+        let mut new = command(&["true"]);
+        new.job = front.new_id().into();
+        front.start_as(caller.who, &new).is_ok()
+    };
+    keeper.authorize(&line(1, "read-only"));
+    wait_until("the new line counts", || !starts(&mut front));
+    front.say(&ToKeeper::StdinEnd(caller.who, job.into(), 0));
+    front.control(caller.who, job, 1, ControlKind::Cancel(0));
+    front.listen_for(200);
+    assert!(front.seen(&job).outcome.is_none());
+    keeper.authorize(&line(1, ""));
+    wait_until("the old line counts again", || starts(&mut front));
+    front.write_stdin(caller.who, job, b"typed\n");
+    assert_eq!(code(&front.outcome(caller.who, job)), Some(3));
+    assert_eq!(front.seen(&job).bytes[0], b"typed\n");
 }
 
 #[test]

@@ -80,6 +80,7 @@ fn allow_argv_is_about_arguments_and_never_about_a_text() {
         guest.run_is_refused(&[&["--"], argv].concat(), "allow-argv");
     }
     guest.run_is_refused(&["-c", "id -u"], "may not use a shell");
+    guest.run_is_refused(&["--cwd", "/tmp", "--", "id", "-u"], "directory");
     // With PATH it would be another `id`.
     guest.run_is_refused(&["--env", "PATH=/tmp", "--", "id", "-u"], "PATH");
     // Its own jobs are its own: it does not see the owner's.
@@ -197,6 +198,7 @@ fn what_is_odd_or_reserved_lets_nobody_in() {
         r#"max-time="1y""#,
         r#"allow-argv="""#,
         r#"allow-argv="true",command="true""#,
+        r#"allow-argv="./true""#,
         "read-only=\"yes\"",
         r#"env="A=1""#,
         r#"files="/srv""#,

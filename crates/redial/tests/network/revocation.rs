@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::network::{Home, NetworkServer, write_private};
 use crate::support::processes::{mark, marked, none_left};
+use crate::support::server::front;
 use crate::support::{eventually, finish};
 
 /// In which connections and jobs of a removed key are over.
@@ -49,4 +52,23 @@ fn a_key_whose_line_is_narrowed_obeys_the_new_line_on_its_next_command() {
     write_private(&server.authorized_keys(), &forced);
     let ran = server.run().args(["-n", "--", "echo", "free"]).ran();
     assert_eq!(ran.stdout, b"forced\n", "{}", ran.stderr);
+}
+
+#[test]
+fn after_an_upgrade_a_removed_key_loses_its_jobs_though_nobody_logs_in() {
+    let server = NetworkServer::start();
+    let mark = mark();
+    let started = server
+        .run()
+        .args(["-n", "--detach", "--", "sleep", &mark])
+        .ran();
+    assert_eq!(started.code, 0, "{}", started.stderr);
+    let before = front(server.pid());
+    let keeper = Pid::from_raw(server.pid().cast_signed()).unwrap();
+    kill_process(keeper, Signal::HUP).unwrap();
+    assert!(eventually(|| (front(server.pid()) != before).then_some(())).is_some());
+    assert!(!marked(&mark).is_empty());
+    let other = Home::with_key();
+    write_private(&server.authorized_keys(), &other.public_key());
+    assert!(none_left(&mark), "{:?}", marked(&mark));
 }

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Of a command, in bytes.
+const MOST: usize = 64 * 1024;
+
 fn program(argv: &[&[u8]]) -> Program {
     Program::Argv(argv.iter().map(|it| it.to_vec().into()).collect())
 }
@@ -41,6 +44,7 @@ fn a_command_is_written_argument_by_argument_or_as_a_checksum() {
         Asked::new(
             &program(&[b"ls", b"-l", "é\u{2028}".as_bytes(), b"\xff\x00"]),
             how,
+            MOST,
         )
     };
     let line = read(&start(asked(AuditArgv::Full), Text::of(b"ada")));
@@ -56,10 +60,13 @@ fn a_command_is_written_argument_by_argument_or_as_a_checksum() {
     assert!(!hidden.contains("-l"));
     let shell = Program::Shell(b"echo secret".to_vec().into());
     assert_eq!(
-        read(&start(Asked::new(&shell, AuditArgv::Full), Text::of(b"")))["shell"],
+        read(&start(
+            Asked::new(&shell, AuditArgv::Full, MOST),
+            Text::of(b"")
+        ))["shell"],
         "echo secret"
     );
-    assert!(!start(Asked::new(&shell, AuditArgv::Hash), Text::of(b"")).contains("secret"));
+    assert!(!start(Asked::new(&shell, AuditArgv::Hash, MOST), Text::of(b"")).contains("secret"));
 }
 
 #[test]
@@ -69,15 +76,25 @@ fn a_long_command_is_cut_and_its_checksum_is_that_of_all() {
         program(&[b"a", &long, b"b"]),
         Program::Shell(long.clone().into()),
     ] {
-        let line = start(Asked::new(&command, AuditArgv::Full), Text::of(b"ada"));
-        assert!(line.len() < 2 * MAX_COMMAND_BYTES);
+        let line = start(
+            Asked::new(&command, AuditArgv::Full, MOST),
+            Text::of(b"ada"),
+        );
+        assert!(line.len() < 2 * MOST);
         let line = read(&line);
         assert_eq!(line["truncated"], true);
         let sum = line.get("argv_sha256").or(line.get("shell_sha256"));
         assert!(sum.is_some());
     }
     let many: Vec<&[u8]> = vec![b""; 300_000];
-    assert!(start(Asked::new(&program(&many), AuditArgv::Full), Text::of(b"")).len() < 1_000_000);
+    assert!(
+        start(
+            Asked::new(&program(&many), AuditArgv::Full, MOST),
+            Text::of(b"")
+        )
+        .len()
+            < 1_000_000
+    );
     // Cut within a character it is still text.
     assert!(matches!(Text::cut("aé".as_bytes(), 2), Text::Utf8(text) if text == "a"));
 }
@@ -145,7 +162,7 @@ fn any_bytes_give_one_line_of_plain_ascii_that_says_them_again() {
         };
         let argv: Vec<Vec<u8>> = (0..100).map(name).collect();
         let borrowed: Vec<&[u8]> = argv.iter().map(Vec::as_slice).collect();
-        let asked = Asked::new(&program(&borrowed), AuditArgv::Full);
+        let asked = Asked::new(&program(&borrowed), AuditArgv::Full, MOST);
         let line = read(&start(asked, Text::of(&argv[0])));
         let said = line["argv"].as_array().unwrap();
         assert_eq!(said.len(), argv.len());

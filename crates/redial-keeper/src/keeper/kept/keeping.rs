@@ -18,7 +18,7 @@ use super::disk::{Asker, Disk, DiskDone};
 use super::record::Record;
 use super::spooling::Spool;
 use super::store::{Log, Store};
-use crate::outcome::{RefusedCode, Status};
+use crate::outcome::{Outcome, RefusedCode};
 use crate::pool::OutputView;
 use crate::wire::{Capability, JobId, Reply, Snapshot, StreamState, ToFront};
 
@@ -38,13 +38,9 @@ pub(in crate::keeper) fn open(
     let store = Store::open(dir, ANOTHERS_END)?;
     let mut archive = Archive::default();
     let unix_ms = unix_ms();
-    for record in store.load(running)? {
-        let end = record.end.as_ref();
-        let lost = end.filter(|end| end.at_ms >= unix_ms && end.outcome.status == Status::Unknown);
-        if let Some(end) = lost {
-            // Found out just now.
-            ground.note_lost(&record, &end.outcome);
-        }
+    let mut on_lost = |record: &Record, outcome: &Outcome| ground.note_lost(record, outcome);
+    let records = store.load(running, &mut on_lost)?;
+    for record in records {
         if let Some(kept) = Kept::new(record, ground.now, unix_ms) {
             ground.room.change(0, kept.spool().used());
             archive.add(kept);

@@ -19,7 +19,7 @@ use super::super::command::job_name;
 use super::super::records::bare;
 use super::super::time::unix_ms;
 use super::record::{End, MAX_BYTES, Record};
-use crate::outcome::Status;
+use crate::outcome::{Outcome, Status};
 use crate::spool::{SpoolReader, SpoolState};
 use crate::wire::JobId;
 
@@ -103,12 +103,16 @@ impl Store {
     /// The directory cannot be read.
     ///
     /// Jobs that run in this very process, since it has taken another program's place, are left out.
-    pub(in crate::keeper) fn load(&self, running: &HashSet<JobId>) -> io::Result<Vec<Record>> {
+    pub(in crate::keeper) fn load(
+        &self,
+        running: &HashSet<JobId>,
+        on_lost: &mut dyn FnMut(&Record, &Outcome),
+    ) -> io::Result<Vec<Record>> {
         let mut records = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
             match path.extension().and_then(|ending| ending.to_str()) {
-                Some("job") => match self.read(&path, running) {
+                Some("job") => match self.read(&path, running, on_lost) {
                     Ok(Some(record)) => records.push(record),
                     Ok(None) => set_aside(&path, "it is no record, or torn"),
                     // It may be a good one, and can be read another time.
@@ -148,7 +152,12 @@ impl Store {
         Ok(())
     }
 
-    fn read(&self, path: &Path, running: &HashSet<JobId>) -> io::Result<Option<Record>> {
+    fn read(
+        &self,
+        path: &Path,
+        running: &HashSet<JobId>,
+        on_lost: &mut dyn FnMut(&Record, &Outcome),
+    ) -> io::Result<Option<Record>> {
         let mut options = OpenOptions::new();
         let file = options
             .read(true)
@@ -163,13 +172,14 @@ impl Store {
             return Ok(None);
         }
         if record.end.is_none() && !running.contains(&*record.job) {
-            self.end_unknown(&mut record)?;
+            let outcome = self.end_unknown(&mut record)?;
+            on_lost(&record, &outcome);
         }
         Ok(Some(record))
     }
 
     /// It ran when its server died or the machine stopped: nobody can know how it ended.
-    fn end_unknown(&self, record: &mut Record) -> io::Result<()> {
+    fn end_unknown(&self, record: &mut Record) -> io::Result<Outcome> {
         let spool = match File::open(self.path(&record.job, "log")) {
             Ok(log) => SpoolReader::find_state(&log)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => SpoolState::default(),
@@ -178,7 +188,7 @@ impl Store {
         let mut outcome = bare(Status::Unknown);
         [outcome.stdout.bytes, outcome.stderr.bytes] = spool.ends();
         record.end = Some(End {
-            outcome,
+            outcome: outcome.clone(),
             at_ms: unix_ms(),
             spool,
         });
@@ -188,7 +198,7 @@ impl Store {
             // It is found again the next time.
             tracing::error!(job, %error, "that cannot be written down");
         }
-        Ok(())
+        Ok(outcome)
     }
 
     /// A file for the output of a new job.
@@ -312,82 +322,4 @@ fn set_aside(path: &Path, reason: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::record::tests::record;
-    use super::*;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("jobs"), Duration::ZERO).unwrap();
-        (dir, store)
-    }
-
-    #[test]
-    fn what_was_written_is_there_when_it_is_opened_again() {
-        let (dir, store) = store();
-        for number in 0..20 {
-            store.create_log(&[number; 16]).unwrap();
-            store.write(&record(number, true)).unwrap();
-        }
-        store.remove(&[3; 16]).unwrap();
-        drop(store);
-        let store = Store::open(&dir.path().join("jobs"), Duration::ZERO).unwrap();
-        let mut records = store.load(&HashSet::new()).unwrap();
-        records.sort_by_key(|record| record.job);
-        let expected: Vec<Record> = (0..20)
-            .filter(|number| *number != 3)
-            .map(|number| record(number, true))
-            .collect();
-        assert_eq!(records, expected);
-    }
-
-    #[test]
-    fn what_had_not_ended_is_unknown_and_stays_so() {
-        let (_dir, store) = store();
-        store.write(&record(1, false)).unwrap();
-        let first = store.load(&HashSet::new()).unwrap();
-        let end = first[0].end.as_ref().unwrap();
-        assert_eq!(end.outcome.status, Status::Unknown);
-        assert_eq!(store.load(&HashSet::new()).unwrap(), first);
-    }
-
-    #[test]
-    fn torn_and_foreign_files_are_set_aside_and_their_output_stays() {
-        let (_dir, store) = store();
-        store.write(&record(1, true)).unwrap();
-        for (number, bytes) in [(2, &b"redial job 1\n"[..]), (3, b"hello")] {
-            fs::write(store.path(&[number; 16], "job"), bytes).unwrap();
-            store.create_log(&[number; 16]).unwrap();
-        }
-        // A record under another job's name.
-        fs::copy(store.path(&[1; 16], "job"), store.path(&[4; 16], "job")).unwrap();
-        store.create_log(&[5; 16]).unwrap();
-        assert_eq!(store.load(&HashSet::new()).unwrap().len(), 1);
-        for number in [2, 3] {
-            assert!(store.path(&[number; 16], "aside").exists());
-            assert!(store.path(&[number; 16], "log").exists());
-        }
-        assert!(store.path(&[4; 16], "aside").exists());
-        assert!(!store.path(&[5; 16], "log").exists(), "nobody's");
-        assert_eq!(store.load(&HashSet::new()).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn what_runs_on_in_another_program_is_neither_ended_nor_loaded() {
-        let (_dir, store) = store();
-        store.write(&record(1, false)).unwrap();
-        store.create_log(&[1; 16]).unwrap();
-        let running = HashSet::from([[1; 16]]);
-        assert!(store.load(&running).unwrap().is_empty());
-        assert!(store.path(&[1; 16], "log").exists());
-        let bytes = fs::read(store.path(&[1; 16], "job")).unwrap();
-        assert_eq!(Record::from_bytes(&bytes).unwrap().end, None);
-    }
-
-    #[test]
-    fn one_directory_is_one_servers() {
-        let (dir, _store) = store();
-        let error = Store::open(&dir.path().join("jobs"), Duration::ZERO).unwrap_err();
-        assert!(error.to_string().contains("another server"), "{error}");
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! Which variables may be set from afar.
 
+use redial_auth::authorized_keys::{Options, VariableNames};
+
 use super::ORIGINAL;
 
 /// All that a restricted key may set: how its output looks, not what is run.
@@ -94,11 +96,39 @@ pub(super) const DANGEROUS: [&[u8]; 56] = [
     b"LESSCLOSE",
 ];
 
-/// Of a variable that a line names: not what turns an environment into a program, and of a
-/// restricted key no file in a locale's place.
-pub(super) fn may_be_named(name: &[u8], value: &[u8], restricted: bool) -> bool {
+/// What decides which program a word means, and which settings it obeys: no wildcard means these, and where
+/// a line says what is run, it is not for its key to change that.
+const GUIDING: [&[u8]; 10] = [
+    b"PATH",
+    b"HOME",
+    b"SHELL",
+    b"USER",
+    b"LOGNAME",
+    b"PAGER",
+    b"EDITOR",
+    b"VISUAL",
+    b"TMPDIR",
+    b"MAKEFILES",
+];
+/// And of these families, all.
+const GUIDING_FAMILIES: [&[u8]; 2] = [b"SSH_", b"XDG_"];
+
+/// Whether a line that names variables lets this one be set: but not what turns an environment into a
+/// program, and for a restricted key no file in a locale's place.
+pub(super) fn may_by(
+    names: &VariableNames,
+    name: &[u8],
+    value: &[u8],
+    options: &Options,
+    restricted: bool,
+) -> bool {
+    let guides = GUIDING.contains(&name) || GUIDING_FAMILIES.iter().any(|it| name.starts_with(it));
+    let is_named = match guides {
+        true => names.spell_out(name) && options.command.is_none(),
+        false => names.has(name),
+    };
     let is_locale = HARMLESS.contains(&name) || name.starts_with(b"LC_");
-    may_set(name, value, restricted && is_locale)
+    is_named && may_set(name, value, restricted && is_locale)
 }
 
 pub(super) fn may_set(name: &[u8], value: &[u8], restricted: bool) -> bool {

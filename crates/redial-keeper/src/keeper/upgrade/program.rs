@@ -16,6 +16,7 @@ use rustix::io::FdFlags;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::super::gate::Gate;
+use super::super::grant::Grant;
 use crate::state::{MAX_BYTES, State};
 
 /// Names the descriptor of the state, for the program that takes our place.
@@ -132,10 +133,19 @@ pub fn check_state() -> Option<Result<(), String>> {
         .read_to_end(&mut bytes);
     Some(match read {
         Ok(_) => State::from_bytes(&bytes)
-            .map(drop)
-            .map_err(|error| error.to_string()),
+            .map_err(|error| error.to_string())
+            .and_then(|state| check_keys(&state)),
         Err(error) => Err(error.to_string()),
     })
+}
+
+/// A key's line may say what a program does not know, an older one say: then its jobs would be lost.
+fn check_keys(state: &State) -> Result<(), String> {
+    let mut grants = state.jobs.iter().filter_map(|job| job.terms.grant.as_ref());
+    match grants.all(|grant| Grant::restore(grant).is_some()) {
+        true => Ok(()),
+        false => Err("a job lives by a key whose line is not understood".to_owned()),
+    }
 }
 
 /// Puts the program in our place, with the state and every descriptor that is named in it. Returns

@@ -155,6 +155,7 @@ impl Keeper<'_> {
         for job in state.jobs {
             self.resume_job(job, &mut fds);
         }
+        self.recheck_soon();
         tracing::info!(jobs, version = env!("CARGO_PKG_VERSION"), "upgraded");
     }
 
