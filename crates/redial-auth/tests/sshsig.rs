@@ -182,11 +182,19 @@ fn with_passphrases() -> Vec<(&'static [&'static str], &'static str)> {
         .collect()
 }
 
+/// Writes a program, by another process: what we had open for writing while another test starts something
+/// would be busy for a moment (execve(2), ETXTBSY).
+fn write_program(path: &Path, text: &str) {
+    let write = r#"printf %s "$1" >"$0" && chmod 700 "$0""#;
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", write]).arg(path).arg(text);
+    assert!(shell.status().unwrap().success());
+}
+
 /// An SSHSIG by `ssh-keygen -Y sign`, without its armour.
 fn keygen_sign(dir: &Path, key: &Path, namespace: &str, message: &[u8]) -> Vec<u8> {
     let asked = dir.join("askpass");
-    fs::write(&asked, format!("#!/bin/sh\necho '{PASSPHRASE}'\n")).unwrap();
-    fs::set_permissions(&asked, fs::Permissions::from_mode(0o700)).unwrap();
+    write_program(&asked, &format!("#!/bin/sh\necho '{PASSPHRASE}'\n"));
     let mut sign = support::program("ssh-keygen");
     sign.args(["-q", "-Y", "sign", "-n", namespace, "-f"])
         .arg(key);

@@ -84,7 +84,6 @@ fn what_cannot_be_run_is_127_126_or_125_and_named() {
 
 #[test]
 fn a_missing_interpreter_is_127_and_told_from_a_missing_program() {
-    use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("script");
     for (text, needle) in [
@@ -94,8 +93,7 @@ fn a_missing_interpreter_is_127_and_told_from_a_missing_program() {
             "its interpreter /bin/sh\\r is not: the first line ends as on DOS",
         ),
     ] {
-        std::fs::write(&script, text).unwrap();
-        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        support::write_program(&script, text);
         let ran = local(&["-n", "--", script.to_str().unwrap()]);
         assert_eq!(ran.code, 127, "{}", ran.stderr);
         assert!(ran.stderr.contains(needle), "{}", ran.stderr);

@@ -7,7 +7,6 @@ mod support;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
@@ -49,11 +48,13 @@ fn program(dir: &TempDir) -> PathBuf {
     dir.path().join("redial")
 }
 
-/// As a package manager does: beside, and renamed.
+/// As a package manager does: beside, and renamed. By another process: what we had open for writing while
+/// another test starts something would be busy for a moment (execve(2), ETXTBSY).
 fn install(from: &Path, to: &Path) {
     let new = to.with_extension("new");
-    fs::copy(from, &new).unwrap();
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut install = std::process::Command::new("install");
+    install.args(["-m", "755"]).arg(from).arg(&new);
+    assert!(install.status().unwrap().success());
     fs::rename(&new, to).unwrap();
 }
 

@@ -44,6 +44,15 @@ fn status_of(request: &SpawnRequest) -> impl Fn(&str) -> String + use<> {
     }
 }
 
+/// Writes a program, by another process: what we had open for writing while another test starts something
+/// would be busy for a moment (execve(2), ETXTBSY).
+fn write_program(path: &std::path::Path, text: &str) {
+    let write = r#"printf %s "$1" >"$0" && chmod 700 "$0""#;
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", write]).arg(path).arg(text);
+    assert!(shell.status().expect("sh").success());
+}
+
 #[test]
 fn a_program_runs_and_its_exit_and_streams_are_ours() {
     let request = request(argv(&["sh", "-c", "cat; echo err >&2; exit 3"]));
@@ -94,7 +103,7 @@ fn a_bare_name_is_searched_as_execvp_does_but_never_given_to_a_shell() {
         std::fs::create_dir(path(name)).expect("a directory");
     }
     for (name, mode) in [("closed/true", 0o644), ("script", 0o755)] {
-        std::fs::write(path(name), "exit 0\n").expect("a file");
+        write_program(path(name).as_ref(), "exit 0\n");
         std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(mode)).expect("mode");
     }
     let with_path = |program: &str, value: String| SpawnRequest {
@@ -284,7 +293,8 @@ fn a_script_whose_interpreter_is_missing_names_it() {
     let directory = tempfile::tempdir().expect("a directory");
     let script = directory.path().join("script");
     let name = script.to_str().unwrap();
-    std::fs::write(&script, "#! /no/such -x\n").unwrap();
+    write_program(&script, "#! /no/such -x\n");
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o644)).unwrap();
     let found_there = SpawnRequest {
         env: vec![(text("PATH"), text(directory.path().to_str().unwrap()))],
         ..request(argv(&["script"]))

@@ -58,8 +58,7 @@ impl Agent {
     /// ssh-add, which asks a program for the passphrase.
     fn add(&self, file: &Path) {
         let asked = self.socket.with_file_name("askpass");
-        fs::write(&asked, format!("#!/bin/sh\necho '{PASSPHRASE}'\n")).unwrap();
-        fs::set_permissions(&asked, fs::Permissions::from_mode(0o700)).unwrap();
+        write_program(&asked, &format!("#!/bin/sh\necho '{PASSPHRASE}'\n"));
         let added = Command::new("ssh-add")
             .arg("-q")
             .arg(file)

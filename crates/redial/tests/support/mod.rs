@@ -187,6 +187,15 @@ pub(crate) fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
+/// Writes a program, by another process: what we had open for writing while another test starts something
+/// would be busy for a moment (execve(2), ETXTBSY).
+pub(crate) fn write_program(path: &std::path::Path, text: &str) {
+    let write = r#"printf %s "$1" >"$0" && chmod 700 "$0""#;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", write]).arg(path).arg(text);
+    assert!(shell.status().unwrap().success());
+}
+
 /// Does nothing until it is over, or for so long.
 pub(crate) fn idle(most: Duration, mut over: impl FnMut() -> bool) {
     let until = Instant::now() + most;
