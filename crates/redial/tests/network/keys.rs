@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,8 +13,8 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use crate::acceptance::Caller;
 use crate::lab::has;
-use crate::support::eventually;
 use crate::support::network::{NetworkServer, write_private};
+use crate::support::{eventually, write_program};
 
 const PASSPHRASE: &str = "correct horse battery";
 const SK: &str = "sk-ssh-ed25519@openssh.com";
