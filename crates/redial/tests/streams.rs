@@ -11,6 +11,30 @@ use support::server::{TestServer, terminate};
 use support::{Redial, eventually, finish, private, wait};
 
 #[test]
+fn what_a_command_leaves_running_stays_or_with_reap_is_ended() {
+    for (flags, stays) in [(&[][..], true), (&["--reap"], false)] {
+        // A private server ends all of it anyway.
+        let server = TestServer::start();
+        let mark = mark();
+        let text = format!("sleep {mark} >/dev/null 2>&1 </dev/null & echo left; exit 3");
+        let ran = server
+            .run()
+            .args(["-n"])
+            .args(flags)
+            .args(["-c", &text])
+            .ran();
+        assert_eq!(
+            (ran.code, &*ran.stdout),
+            (3, &b"left\n"[..]),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(!marked(&mark).is_empty(), stays, "{flags:?}");
+        marked(&mark).iter().for_each(Process::end);
+    }
+}
+
+#[test]
 fn a_command_that_stops_reading_ends_our_reading() {
     let server = TestServer::start();
     for target in ["local:".to_owned(), server.target()] {

@@ -1,8 +1,8 @@
 //! The cases that were thought of.
 
-use std::process::Command;
-
 use redial_auth::authorized_keys::Now;
+
+use super::fill::{replace, stamp};
 
 /// Which key a case uses.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,8 @@ pub(crate) struct Case {
     pub(crate) source: &'static str,
     /// Why we refuse what sshd takes.
     pub(crate) stricter: Option<&'static str>,
+    /// Why we take what sshd refuses.
+    pub(crate) own: Option<&'static str>,
 }
 
 impl Case {
@@ -31,6 +33,7 @@ impl Case {
             kind: Kind::Ed25519,
             source: "127.0.0.1",
             stricter: None,
+            own: None,
         }
     }
 
@@ -52,6 +55,13 @@ impl Case {
             name: format!("{kind:?}: {lines}"),
             kind: Kind::Keygen(kind),
             ..Case::new(lines)
+        }
+    }
+
+    pub(crate) fn own(self, why: &'static str) -> Case {
+        Case {
+            own: Some(why),
+            ..self
         }
     }
 
@@ -84,36 +94,6 @@ impl Case {
         }
         lines
     }
-}
-
-/// `YYYYMMDDHHMMSS` on a clock that shows so many seconds.
-fn stamp(seconds: u64) -> String {
-    let at = format!("@{seconds}");
-    let date = Command::new("date")
-        .args(["-u", "-d", &at, "+%Y%m%d%H%M%S"])
-        .output();
-    String::from_utf8(date.unwrap().stdout)
-        .unwrap()
-        .trim()
-        .to_owned()
-}
-
-fn replace(text: &[u8], name: &[u8], value: &[u8]) -> Vec<u8> {
-    let mut done = Vec::new();
-    let mut rest = text;
-    while let Some(byte) = rest.first() {
-        match rest.strip_prefix(name) {
-            Some(after) => {
-                done.extend_from_slice(value);
-                rest = after;
-            }
-            None => {
-                done.push(*byte);
-                rest = &rest[1..];
-            }
-        }
-    }
-    done
 }
 
 /// All of them.

@@ -8,6 +8,8 @@ mod support;
 
 mod cases;
 mod chance;
+mod fill;
+mod together;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -50,6 +52,7 @@ fn authorized_keys_are_decided_as_sshd_decides_them() {
     let now = now();
     let mut all = vec![Case::control()];
     all.extend(cases::listed());
+    all.extend(together::listed());
     all.extend(chance::generated());
     let (prepared, text) = prepare(dir.path(), all, now);
     let file = dir.path().join("authorized_keys");
@@ -95,6 +98,13 @@ fn compare(prepared: &[Prepared], theirs: &[Verdict], text: &[u8], now: Now, ter
         let ours = ours(one, text, now, terminals);
         let name = &one.case.name;
         counts[usize::from(ours == Verdict::Refused)] += 1;
+        if let Some(why) = one.case.own {
+            counts[2] += 1;
+            if ours == Verdict::Refused || *theirs != Verdict::Refused {
+                wrong.push(format!("{name}: {why}: {ours:?}, {theirs:?}"));
+            }
+            continue;
+        }
         match one.case.stricter {
             None if agree(&ours, theirs) => {}
             None => wrong.push(format!("{name}: ours {ours:?}, sshd's {theirs:?}")),

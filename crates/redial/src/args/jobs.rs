@@ -14,7 +14,7 @@ const JOB: &str = "HOST/JOB, split at the last slash; of JOB, as many letters as
 
 const PS_HELP: &str = "\
 Of each job: its name; its state (starting, running, and when it has ended its exit code or
-signal, with how many processes of it live on); since when; bytes of stdout and stderr; whose it
+signal, what ended it if it was not itself, and how many processes of it live on); since when; bytes of stdout and stderr; whose it
 is; its command. '+' behind a job: it is kept. '!' behind its bytes: they are read no further for
 now (its file is full), so that it waits.
 
@@ -64,6 +64,7 @@ processes went: TERM, and KILL after --grace.
 Examples:
   redial kill web1/5k3f
   redial kill -s HUP web1/5k3f
+  redial kill -9 web1/5k3f
   redial kill --tree --grace 30s web1/5k3f";
 
 const RM_HELP: &str = "\
@@ -208,6 +209,9 @@ pub(crate) struct KillArgs {
     /// By name or number [default: TERM]
     #[arg(short, long, value_name = "SIGNAL", value_parser = crate::signal_name::parse)]
     pub(crate) signal: Option<u8>,
+    /// As -s KILL
+    #[arg(short = '9', conflicts_with_all = ["signal", "tree"])]
+    pub(crate) nine: bool,
     /// End the whole tree
     #[arg(long, conflicts_with = "signal")]
     pub(crate) tree: bool,

@@ -88,6 +88,9 @@ pub(crate) struct RunArgs {
     /// [default: 2s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) drain: Option<Duration>,
+    /// When the command has ended, end what it has left running; else that stays, as with ssh
+    #[arg(long)]
+    pub(crate) reap: bool,
     /// No stdin: the command reads /dev/null
     #[arg(short = 'n', long)]
     pub(crate) no_stdin: bool,

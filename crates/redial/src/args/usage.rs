@@ -22,9 +22,11 @@ const USER: &str = "the user is a part of HOST: user@host";
 
 /// The whole text: `redial: `, what is wrong, hints, usage.
 pub(super) fn explain(mut error: clap::Error) -> String {
-    if is_of_run(&error)
-        && let Some(hint) = hint(&error)
-    {
+    let hint = match is_of(&error, "redial run") {
+        true => hint(&error),
+        false => signal_hint(&error).filter(|_| is_of(&error, "redial kill")),
+    };
+    if let Some(hint) = hint {
         let hints = ContextValue::StyledStrs(vec![hint.into()]);
         error.insert(ContextKind::Suggested, hints);
     }
@@ -35,9 +37,21 @@ pub(super) fn explain(mut error: clap::Error) -> String {
     }
 }
 
-fn is_of_run(error: &clap::Error) -> bool {
+fn is_of(error: &clap::Error, command: &str) -> bool {
     let usage = error.get(ContextKind::Usage);
-    usage.is_some_and(|usage| usage.to_string().contains("redial run"))
+    usage.is_some_and(|usage| usage.to_string().contains(command))
+}
+
+/// kill(1) takes `-KILL` and `-15`.
+fn signal_hint(error: &clap::Error) -> Option<&'static str> {
+    let (ErrorKind::UnknownArgument, ContextValue::String(flag)) =
+        (error.kind(), error.get(ContextKind::InvalidArg)?)
+    else {
+        return None;
+    };
+    let first = flag.strip_prefix('-')?.chars().next()?;
+    let is_signal = first.is_ascii_uppercase() || first.is_ascii_digit();
+    is_signal.then_some("a signal is -s NAME or -s NUMBER; -9 alone is understood too")
 }
 
 fn hint(error: &clap::Error) -> Option<&'static str> {

@@ -17,6 +17,7 @@ use crate::commands::{Blow, Wanted};
 const GRACE: Duration = Duration::from_secs(5);
 /// As its number is everywhere (signal(7)).
 const SIGTERM: u8 = 15;
+const SIGKILL: u8 = 9;
 
 /// How to get to a host.
 #[derive(Debug, Clone)]
@@ -137,6 +138,7 @@ pub(crate) fn wanted(args: &LogsArgs) -> Result<Wanted, SettingsError> {
 pub(crate) fn blow(args: &KillArgs) -> Blow {
     match args.tree {
         true => Blow::Tree(args.grace.unwrap_or(GRACE)),
+        false if args.nine => Blow::Signal(SIGKILL),
         false => Blow::Signal(args.signal.unwrap_or(SIGTERM)),
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct RunSettings {
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) drain: Option<Duration>,
+    pub(crate) reap: bool,
     pub(crate) on_drop: Option<OnDrop>,
     pub(crate) connect_timeout: Duration,
     pub(crate) redial: Option<Duration>,
@@ -91,6 +92,7 @@ impl RunSettings {
             env: variables(args.env)?,
             deadline: deadline(args.deadline, file.deadline)?,
             drain: time(args.drain, "REDIAL_DRAIN", file.drain)?,
+            reap: args.reap,
             on_drop,
             connect_timeout,
             redial,
@@ -135,6 +137,7 @@ impl RunSettings {
             env: Vec::new(),
             deadline: None,
             drain: None,
+            reap: false,
             on_drop: None,
             connect_timeout,
             redial,
@@ -184,6 +187,7 @@ impl RunSettings {
         if let Some(drain) = self.drain {
             command = command.drain(drain);
         }
+        command = command.reap(self.reap);
         if let Some(policy) = self.on_drop {
             command = command.on_drop(policy);
         }

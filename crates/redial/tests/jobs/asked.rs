@@ -122,3 +122,32 @@ fn a_job_is_forgotten_when_its_time_is_over() {
     assert!(gone.is_some());
     assert_eq!(redial(&["logs", &job]).code, 125);
 }
+
+#[test]
+fn the_list_says_what_ended_a_job_and_kill_takes_what_kill_takes() {
+    let server = TestServer::start();
+    let late = detached(&server, &["--deadline", "0.1s", "--", "sleep", "600"]);
+    let [struck, ended] = [(); 2].map(|()| detached(&server, &["--", "sleep", "600"]));
+    assert_eq!(redial(&["kill", "-9", &struck]).code, 0);
+    assert_eq!(redial(&["kill", "--tree", &ended]).code, 0);
+    for (job, code) in [(&late, 124), (&struck, 137), (&ended, 143)] {
+        assert_eq!(redial(&["wait", job]).code, code, "{job}");
+    }
+    let listed = printed(&["ps", &server.target()]);
+    for (job, state) in [
+        (&late, "signal 15 (deadline)"),
+        (&struck, "signal 9"),
+        (&ended, "signal 15 (cancelled)"),
+    ] {
+        let name = job.rsplit_once('/').unwrap().1;
+        let is_it = |line: &&str| name.starts_with(line.split('+').next().unwrap());
+        let line = listed.lines().find(is_it).unwrap();
+        assert!(line.contains(state), "{line}");
+    }
+    let other = redial(&["kill", "-HUP", &late]);
+    assert!(
+        other.code == 125 && other.stderr.contains("-s NAME"),
+        "{}",
+        other.stderr
+    );
+}

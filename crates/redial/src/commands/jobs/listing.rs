@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use redial_client::{JobInfo, Status, Target};
+use redial_client::{Cause, JobInfo, Status, Target};
 use serde::Serialize;
 
 use crate::exit_code;
@@ -93,9 +93,16 @@ fn state(job: &JobInfo) -> String {
         Status::NotStarted { .. } => "not started".to_owned(),
         Status::Unknown => "unknown".to_owned(),
     };
+    let why = match outcome.cause {
+        Cause::Itself => "",
+        Cause::Deadline => " (deadline)",
+        Cause::Cancelled(_) => " (cancelled)",
+        Cause::LineDropped => " (line dropped)",
+        Cause::ServerEnded => " (server ended)",
+    };
     match outcome.lingering {
-        0 => how,
-        left => format!("{how}, {left} left"),
+        0 => format!("{how}{why}"),
+        left => format!("{how}{why}, {left} left"),
     }
 }
 
