@@ -3,6 +3,7 @@
 mod artifacts;
 mod bench;
 mod dispositions;
+mod dist;
 mod failures;
 mod ordinary;
 mod packages;
@@ -32,6 +33,8 @@ cargo xtask CHORE
                      docs/reliability.md too, 1 for their full size
   torture [--count N]
                      very many commands (200,000), then a look for what is left behind
+  dist               what is given to others, in target/packages: a Debian package, an archive,
+                     a bill of materials, checksums
   picture [--redraw] a run of `redial demo drop`, recorded and drawn as
                      docs/demo-drop.svg; --redraw: from the last recording
   help               this text
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         ("bench", arguments) => bench::run(&root(), &[], arguments),
         ("torture", arguments) if torture::is_asked(arguments) => torture::run(&root(), arguments),
         ("torture", arguments) => bench::run(&root(), &["torture"], arguments),
+        ("dist", []) => dist::run(&root()),
         ("picture", []) => picture::record(&root()).and_then(|()| picture::redraw(&root())),
         ("picture", [flag]) if flag == "--redraw" => picture::redraw(&root()),
         _ => {

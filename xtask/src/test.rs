@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::artifacts::Executable;
+use crate::artifacts::{Executable, Kind};
 use crate::failures::{Failure, Failures};
 use crate::report::{Report, Row, Verdict};
 use crate::tally::{self, SKIPS_VARIABLE, Skip, Tally};
 use crate::watch::{self, Line};
-use crate::{cargo, ordinary, packages, supply};
+use crate::{cargo, dist, ordinary, packages, supply};
 
 /// Time that one test harness, or one crate's doctests, may take.
 pub(crate) const TEST_LIMIT: Duration = Duration::from_secs(600);
@@ -27,6 +27,7 @@ const USER: &str = "ordinary user";
 const SOURCES: &str = "licences and sources";
 const DENY: &str = "cargo deny";
 const BUILD: &str = "build";
+const PACKAGE: &str = "package";
 const FIRST_PASS: &str = "tests";
 const AFTER_FAILURE: &str = "an earlier step failed";
 const SECOND_PASS: &str = "tests as an ordinary user";
@@ -65,6 +66,12 @@ fn steps(root: &Path, report: &mut Report) {
     report.push(match report.is_good() {
         true => step(BUILD, || build(root, &mut executables)),
         false => Row::not_run(BUILD, AFTER_FAILURE),
+    });
+    report.push(match report.is_good() {
+        true => step(PACKAGE, || {
+            Ok((package(root, &executables)?, Counted::default()))
+        }),
+        false => Row::not_run(PACKAGE, AFTER_FAILURE),
     });
     if !report.is_good() {
         report.push(Row::not_run(FIRST_PASS, AFTER_FAILURE));
@@ -149,6 +156,13 @@ fn build(root: &Path, built: &mut Vec<Executable>) -> anyhow::Result<(Verdict, C
         Line::Hide
     })?;
     Ok((verdict(ended.complaint()), Counted::default()))
+}
+
+/// The package that is given to others, tried with the program that tests use.
+fn package(root: &Path, executables: &[Executable]) -> anyhow::Result<Verdict> {
+    let mut programs = executables.iter().filter(|it| it.kind == Kind::Program);
+    let program = programs.find(|it| it.file_name() == "redial");
+    dist::trial::run(root, &program.context("no redial was built")?.path)
 }
 
 /// Plain `cargo test`, doctests included, as whoever we are.

@@ -100,8 +100,8 @@ fn an_end_says_who_cancelled_and_why_there_was_no_process() {
     finish(child, std::time::Instant::now());
     let act = &events(&file, "act", 1)[0];
     assert_eq!(
-        (&act["action"], &act["signal"], &act["job"]),
-        (&"signal".into(), &15.into(), &start["job"])
+        (&act["action"], &act["result"], &act["signal"], &act["job"]),
+        (&"signal".into(), &"done".into(), &15.into(), &start["job"])
     );
     let ended = &events(&file, "end", 1)[0];
     assert_eq!(
@@ -304,8 +304,44 @@ fn logins_over_the_network_are_there_with_their_keys_and_so_is_what_a_line_forbi
         "{line}"
     );
 
-    let stranger = Home::with_key();
     let target = server.target();
+    let upgrade = server.redial(["upgrade", &target, "--host-key", server.host_key()]);
+    assert_eq!(upgrade.ran().code, 125);
+    let act = &events(&file, "act", 1)[0];
+    assert_eq!(
+        (&act["action"], &act["result"]),
+        (&"upgrade".into(), &"refused".into())
+    );
+    assert!(
+        act["reason"].as_str().unwrap().contains("may not replace"),
+        "{act}"
+    );
+
+    // What is wrong with a line is said, but to who logs in.
+    let line = format!("max-jobs=\"0\" {}", server.public_key());
+    write_private(&server.authorized_keys(), &line);
+    let source = ["--bind", "127.0.0.9"];
+    assert_eq!(
+        server
+            .run()
+            .args(source)
+            .args(["-n", "--", "true"])
+            .ran()
+            .code,
+        125
+    );
+    let logins = lines(&file);
+    let last = logins
+        .iter()
+        .rfind(|line| line["event"] == "login")
+        .unwrap();
+    let reason = last["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("line 1") && reason.contains("a number from 1"),
+        "{reason}"
+    );
+
+    let stranger = Home::with_key();
     let args = [
         "run",
         &target,
@@ -317,8 +353,10 @@ fn logins_over_the_network_are_there_with_their_keys_and_so_is_what_a_line_forbi
     ];
     assert_eq!(stranger.redial(args).ran().code, 125);
     let logins = lines(&file);
+    let of_strangers = |line: &&Value| line["event"] == "login" && line["source"] == "127.0.0.1";
     let refused: Vec<&Value> = logins
         .iter()
+        .filter(of_strangers)
         .filter(|line| line["result"] == "refused")
         .collect();
     assert_eq!(refused.len(), 1, "{logins:?}");

@@ -116,8 +116,8 @@ pub enum OptionError {
     /// No `host:port` (`permitlisten`: or `port`), the port a number from 1 or `*`.
     #[error("`{0}` has no host and port")]
     Permit(&'static str),
-    /// No value that makes sense; which do, the documentation of redial's own options says.
-    #[error("`{0}` has no value that is understood")]
+    /// No value that makes sense.
+    #[error("`{0}` has no value that is understood: it {expected}", expected = expected(.0))]
     Value(&'static str),
     /// Known, and of no effect yet: a line that has it must not grant what it is to limit.
     #[error("`{0}` is reserved for a later version")]
@@ -234,6 +234,7 @@ impl Options {
                 Ok(rest)
             }
             b"principals" => Err(OptionError::Certificates("principals")),
+            b"read-only" => Err(OptionError::Value("read-only")),
             _ => Err(OptionError::Unknown(shown(name))),
         }
     }
@@ -293,6 +294,19 @@ impl Default for Options {
             presence: Presence::DEFAULT,
             policy: Policy::default(),
         }
+    }
+}
+
+/// What one of redial's own options takes.
+fn expected(name: &str) -> &'static str {
+    match name {
+        "allow-argv" => {
+            "is patterns with commas between them, each a program, absolute or without /, and its arguments"
+        }
+        "env" => "is names of variables with commas between them, * and ? as wildcards",
+        "max-jobs" => "is a number from 1",
+        "max-time" => "is a number from 1 and s, m, h or d",
+        _ => "takes none",
     }
 }
 

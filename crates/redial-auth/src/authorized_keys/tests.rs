@@ -135,7 +135,7 @@ fn an_odd_option_refuses_the_line_and_says_which() {
         ),
         ("allow-argv=\"a\",command=\"b\"", OptionError::Both),
         ("no-read-only", OptionError::Unknown("no-read-only".into())),
-        ("read-only=\"1\"", OptionError::Unknown("read-only".into())),
+        ("read-only=\"1\"", OptionError::Value("read-only")),
         ("files=\"/srv\"", OptionError::Reserved("files")),
         ("forward=\"*\"", OptionError::Reserved("forward")),
         (

@@ -223,7 +223,10 @@ fn advice(user: &str, tried: &[Tried]) -> String {
     let only = |tried: &Tried| [NOT_TAKEN, LEFT_OUT].contains(&tried.why.as_str());
     match tried.iter().all(only) {
         true => {
-            format!("; one of them must stand in ~/.ssh/authorized_keys of {user} on the server")
+            format!(
+                "; one of them must stand in ~/.ssh/authorized_keys of {user} on the server, or where its \
+                 --authorized-keys says, in a line that is good now (its log says more)"
+            )
         }
         false => String::new(),
     }

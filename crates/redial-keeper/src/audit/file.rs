@@ -49,6 +49,11 @@ impl AuditFile {
             .custom_flags(libc::O_NONBLOCK);
         let file = options.open(&self.path)?;
         let about = file.metadata()?;
+        if about.is_file() && about.mode() & 0o077 != 0 {
+            let (path, mode) = (self.path.display().to_string(), about.mode() & 0o777);
+            let (path, mode) = (path.escape_debug(), format!("{mode:04o}"));
+            tracing::warn!(%path, mode, "others may read or write the audit; chmod 600");
+        }
         self.open = Some(Open {
             file,
             id: (about.dev(), about.ino()),

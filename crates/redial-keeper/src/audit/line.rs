@@ -86,6 +86,9 @@ pub(crate) struct Refused<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Act<'a> {
     pub(crate) action: &'static str,
+    pub(crate) result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) job: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,7 +130,9 @@ pub(crate) struct Ended<'a> {
     /// Why there was no process.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    cause: &'static str,
+    /// None if there was no process, or nobody can know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cancelled_by: Option<Text>,
     stdin: Stream,
@@ -317,7 +322,7 @@ impl<'a> Ended<'a> {
             signal,
             core_dumped,
             reason,
-            cause,
+            cause: matches!(outcome.status, Status::Ended(_)).then_some(cause),
             cancelled_by: by,
             stdin: Stream::of(&outcome.stdin),
             stdout: Stream::of(&outcome.stdout),
@@ -331,6 +336,7 @@ impl<'a> Ended<'a> {
     /// It was not even tried.
     pub(crate) fn because(mut self, reason: &str) -> Self {
         self.status = "not-started";
+        self.cause = None;
         self.reason = Some(reason.to_owned());
         self
     }

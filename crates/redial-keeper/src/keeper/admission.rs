@@ -90,8 +90,13 @@ impl Keeper<'_> {
 
     /// A stranger is gone and has not come in: if that is its own fault, its source pays.
     pub(super) fn lost(&mut self, stranger: &Stranger) {
-        if let Some(network) = self.network.as_mut().filter(|_| stranger.has_failed) {
-            network.penalties.add(stranger.source(), self.ground.now);
+        let Some(network) = self.network.as_mut().filter(|_| stranger.has_failed) else {
+            return;
+        };
+        let begins = network.penalties.add(stranger.source(), self.ground.now);
+        if let Some(for_ms) = begins {
+            self.ground
+                .note_penalty(stranger.address.ip(), for_ms / 1_000);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is told to the audit, if there is one.
 
 use std::io;
+use std::net::IpAddr;
 
 use super::command::{Refusal, job_name};
 use super::config::KeeperError;
@@ -67,6 +68,20 @@ impl Ground {
         }
     }
 
+    /// From there nothing is heard for a while.
+    pub(super) fn note_penalty(&self, source: IpAddr, seconds: u64) {
+        let text =
+            format!("too many failed logins: nothing is accepted from there for {seconds} s");
+        tracing::warn!(%source, seconds, "too many failed logins: nothing is accepted from there");
+        if let Some(audit) = &self.audit {
+            let who = Who {
+                source: Some(source),
+                ..Who::default()
+            };
+            audit.note(&login_refused(who, &text));
+        }
+    }
+
     /// Somebody has come in over a Unix socket, or was not let in.
     pub(super) fn note_peer(&self, uid: u32, refused: Option<&str>) {
         let Some(audit) = &self.audit else {
@@ -109,10 +124,15 @@ impl Keeper<'_> {
         audit.start_of(start.serial, &event)
     }
 
-    /// What was asked for, and is done or begun.
-    pub(super) fn note_act(&self, who: Capability, deed: Deed) {
+    /// What was asked for, and what came of it.
+    pub(super) fn note_act(&self, who: Capability, deed: Deed, result: &Result<(), Refusal>) {
         let (Some(audit), Ok(client)) = (&self.ground.audit, self.client(who)) else {
             return;
+        };
+        let (result, reason) = match result {
+            Ok(()) if matches!(deed, Deed::Upgrade) => ("begun", None),
+            Ok(()) => ("done", None),
+            Err(refusal) => ("refused", Some(refusal.text.as_str())),
         };
         let (action, job, signal) = match deed {
             Deed::Take(id) if self.is_own(&client, &id) => return,
@@ -125,10 +145,26 @@ impl Keeper<'_> {
         let job = job.map(|id| job_name(&id));
         audit.note(&Event::Act(Act {
             action,
+            result,
+            reason,
             job: job.as_deref(),
             signal,
             who: self::who(client.uid, client.grant.as_deref()),
         }));
+    }
+
+    /// One that was begun.
+    pub(super) fn note_no_upgrade(&self, reason: &str) {
+        if let Some(audit) = &self.ground.audit {
+            audit.must_note(&Event::Act(Act {
+                action: "upgrade",
+                result: "failed",
+                reason: Some(reason),
+                job: None,
+                signal: None,
+                who: Who::default(),
+            }));
+        }
     }
 
     /// Whether it is who started the job: over another line, say.

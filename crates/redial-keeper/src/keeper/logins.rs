@@ -43,7 +43,7 @@ pub(super) enum Answer {
     In(Arc<Grant>),
     Prove(Vec<u8>),
     /// Why, for the audit.
-    Out(&'static str),
+    Out(String),
     /// It could not be looked at, which is no fault of its client's.
     Failed,
 }
@@ -206,7 +206,7 @@ impl Clerk {
         if login.user.as_bytes() != &*self.user {
             let user = login.user.escape_debug();
             tracing::info!(%user, %source, "login refused: not this server's user");
-            return Answer::Out("not this server's user");
+            return Answer::Out("not this server's user".to_owned());
         }
         match &login.signature {
             None => ask(files, login, *source),
@@ -224,12 +224,16 @@ impl Clerk {
         let user = login.user.escape_debug();
         let Some(key) = login.keys.first().and_then(|blob| key(blob)) else {
             tracing::info!(%user, %source, "login refused: no key that is taken");
-            return Answer::Out("no key that is taken");
+            return Answer::Out("no key that is taken".to_owned());
         };
-        let Some(grant) = find(files, &key, *source) else {
-            let key = key.fingerprint();
-            tracing::info!(%user, %source, key, "login refused: the key is not authorised");
-            return Answer::Out("the key is not authorised");
+        let grant = match find(files, &key, *source) {
+            Ok(grant) => grant,
+            Err(why) => {
+                let key = key.fingerprint();
+                tracing::info!(%user, %source, key, "login refused: the key is not authorised");
+                let why = why.map_or(String::new(), |why| format!(": {why}"));
+                return Answer::Out(format!("the key is not authorised{why}"));
+            }
         };
         let statement = Statement {
             user: &login.user,
@@ -244,7 +248,7 @@ impl Clerk {
             Err(error) => {
                 let key = key.fingerprint();
                 tracing::warn!(%user, %source, key, %error, "login refused: no proof of the key");
-                Answer::Out("no proof of the key")
+                Answer::Out("no proof of the key".to_owned())
             }
         }
     }
@@ -283,7 +287,7 @@ fn ask(files: &[KeyFile], login: &Login, source: IpAddr) -> Answer {
     if good.is_empty() {
         let (user, keys) = (login.user.escape_debug(), login.keys.len());
         tracing::info!(%user, %source, keys, "login refused: no offered key is authorised");
-        return Answer::Out("no offered key is authorised");
+        return Answer::Out("no offered key is authorised".to_owned());
     }
     Answer::Prove(good)
 }

@@ -52,8 +52,9 @@ pub(super) struct Penalties {
 }
 
 impl Penalties {
-    /// A login from there has failed.
-    pub(super) fn add(&mut self, source: Source, now: Millis) {
+    /// A login from there has failed. Says for how many milliseconds nothing is accepted from there, if
+    /// that begins now.
+    pub(super) fn add(&mut self, source: Source, now: Millis) -> Option<Millis> {
         if self.sources.len() >= MAX_SOURCES && !self.sources.contains_key(&source) {
             self.make_room(now);
         }
@@ -62,8 +63,10 @@ impl Penalties {
             active: false,
         });
         penalty.active &= penalty.until > now;
+        let before = penalty.active;
         penalty.until = (penalty.until.max(now) + FAILED_MS).min(now + MAX_MS);
         penalty.active |= penalty.until - now >= MIN_MS;
+        (penalty.active && !before).then(|| penalty.until - now)
     }
 
     /// Whether nothing is accepted from there now.
@@ -110,7 +113,8 @@ mod tests {
     #[test]
     fn a_penalty_that_has_an_effect_has_it_to_its_end_and_ends() {
         let mut penalties = Penalties::default();
-        (0..10_000).for_each(|_| penalties.add(source(1), 0));
+        let said = (0..10_000).filter_map(|_| penalties.add(source(1), 0));
+        assert_eq!(said.collect::<Vec<_>>(), [MIN_MS], "once");
         assert!(penalties.refuses(source(1), MAX_MS - 1));
         assert!(!penalties.refuses(source(1), MAX_MS));
     }
@@ -126,7 +130,12 @@ mod tests {
     #[test]
     fn many_sources_take_bounded_memory_and_the_longest_penalties_stay() {
         let mut penalties = Penalties::default();
-        (0..3).for_each(|_| penalties.add(source(u32::MAX), 0));
+        assert_eq!(
+            (0..3)
+                .filter_map(|_| penalties.add(source(u32::MAX), 0))
+                .count(),
+            1
+        );
         for number in 0..3 * MAX_SOURCES as u32 {
             penalties.add(source(number), 0);
         }

@@ -292,6 +292,14 @@ mod tests {
             assert!(set(&forced, name).is_err(), "{name}");
         }
         assert!(set("env=\"*\"", "ANYTHING").is_ok());
+        let only = |names: &str| format!("allow-argv=\"x\",env=\"{names}\"");
+        let argv = |names: &str, name: &str| {
+            let mut asked = command(&["x"], &[name]);
+            asked.cwd = None;
+            apply(&client(1, &only(names)), &mut asked)
+        };
+        assert!(argv("*", "ANYTHING").is_err() && argv("ANY*", "ANYTHING").is_err());
+        assert!(argv("ANYTHING", "ANYTHING").is_ok());
         assert!(set("command=\"x\",env=\"CI_*\"", "CI_JOB").is_ok());
     }
 

@@ -149,8 +149,8 @@ impl Keeper<'_> {
                     },
                     &job,
                 );
-                if take && result.is_ok() {
-                    self.note_act(who, Deed::Take(*job));
+                if take {
+                    self.note_act(who, Deed::Take(*job), &result);
                 }
                 self.refuse_unless(number, result);
             }
@@ -170,8 +170,9 @@ impl Keeper<'_> {
             ToKeeper::Query(who, number, ask) => {
                 let deed = Deed::of(&ask);
                 let result = self.query(who, number, *ask);
-                let done = deed.filter(|_| result.is_ok());
-                done.into_iter().for_each(|deed| self.note_act(who, deed));
+                if let Some(deed) = deed {
+                    self.note_act(who, deed, &result);
+                }
                 self.refuse_unless(number, result);
             }
             ToKeeper::Login(who, login) => return self.on_login(who, *login),

@@ -33,30 +33,37 @@ pub(super) fn key(blob: &[u8]) -> Option<PublicKey> {
 pub(super) fn acceptable(files: &[KeyFile], login: &Login, source: IpAddr) -> Vec<u8> {
     let offered = login.keys.iter().take(MAX_KEYS).zip(0_u8..);
     offered
-        .filter(|(blob, _)| key(blob).is_some_and(|key| find(files, &key, source).is_some()))
+        .filter(|(blob, _)| key(blob).is_some_and(|key| find(files, &key, source).is_ok()))
         .map(|(_, index)| index)
         .collect()
 }
 
 /// The line that lets this key in, from the first file that has the key at all.
-pub(super) fn find(files: &[KeyFile], key: &PublicKey, source: IpAddr) -> Option<Grant> {
+///
+/// # Errors
+/// None does; why the one that has it does not, if there is one.
+pub(super) fn find(
+    files: &[KeyFile],
+    key: &PublicKey,
+    source: IpAddr,
+) -> Result<Grant, Option<String>> {
     for file in files {
         let Found::Text(text) = &file.found else {
             continue;
         };
         match decide(text, key, Some(source), wall_clock()) {
-            Decision::Allowed(line) => return Some(Grant::new(*line, source)),
+            Decision::Allowed(line) => return Ok(Grant::new(*line, source)),
             Decision::Refused(Refusal::Lines(reasons)) if reasons.is_empty() => {}
             Decision::Refused(reason) => {
                 let file = file.path().display().to_string();
                 let file = file.escape_debug();
                 tracing::warn!(%file, %reason, "a line grants nothing");
                 // What the next file may say was not meant for a key that this one has.
-                return None;
+                return Err(Some(reason.to_string()));
             }
         }
     }
-    None
+    Err(None)
 }
 
 /// What the files say of a key that has let somebody in. Only a file that was read says anything:
@@ -138,7 +145,7 @@ mod tests {
         let files = [file(first), file(second), file(&last)];
         let grant = find(&files, &public(1), here()).unwrap();
         assert_eq!(grant.line.options.command.as_deref(), Some(&b"second"[..]));
-        assert!(find(&files, &public(3), here()).is_none());
+        assert!(find(&files, &public(3), here()).is_err());
         // Of several lines in one file, the first that lets it in.
         for (options, lets_in) in [
             ("from=\"10.0.0.1\"", false),
@@ -149,8 +156,8 @@ mod tests {
             let first = format!("{options} {key}\n");
             let files = [file(&first), file(&last)];
             let found = find(&files, &public(1), here());
-            assert_eq!(found.is_some(), lets_in, "{options}");
-            assert!(find(&[file(&(first + &last))], &public(1), here()).is_some());
+            assert_eq!(found.is_ok(), lets_in, "{options}");
+            assert!(find(&[file(&(first + &last))], &public(1), here()).is_ok());
             // The same for who is in already; but what is expired only starts nothing more.
             let stands = standing(&files, &grant);
             let expired = options.starts_with("expiry");

@@ -158,8 +158,8 @@ impl Keeper<'_> {
         let terms = terms.chain(self.starting.values().map(|starting| &starting.terms));
         let own = terms.filter(|terms| client.is_key_of(terms.grant.as_ref()));
         if own.count() >= most as usize {
-            let text = format!("this key's jobs are {most}, which is its limit (max-jobs)");
-            return Err(Refusal::new(RefusedCode::Jobs, text));
+            let text = format!("this key has {most} jobs, which is its limit (max-jobs)");
+            return Err(Refusal::new(RefusedCode::NotAllowed, text));
         }
         Ok(())
     }
@@ -263,7 +263,7 @@ impl Keeper<'_> {
         };
         if written.is_err() {
             // Where it is, and what is wrong with it, is in the log, not a client's to know.
-            let text = "the server's audit cannot be written, so the command does not run";
+            let text = "the server's audit cannot be written, so the command does not run; its log says why";
             return self.cannot_start(serial, Refusal::new(RefusedCode::Failure, text));
         }
         starting.audited = true;

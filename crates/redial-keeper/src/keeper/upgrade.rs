@@ -234,6 +234,7 @@ impl Keeper<'_> {
 
     fn refuse_upgrade(&mut self, asked: &Asked, reason: &str) {
         self.upgrades.fail(asked, reason);
+        self.note_no_upgrade(reason);
         if let Some(manager) = self.life.manager() {
             manager.ready();
         }

@@ -61,7 +61,7 @@ fn a_number_of_jobs_holds_however_many_starts_come_at_once() {
     while started + refused < 20 {
         let is_started = front.hear(|message| match message {
             ToFront::Attached(..) => Some(true),
-            ToFront::Refused(_, RefusedCode::Jobs, _) => Some(false),
+            ToFront::Refused(_, RefusedCode::NotAllowed, _) => Some(false),
             ToFront::Refused(_, code, text) => panic!("{code:?}: {text}"),
             _ => None,
         });

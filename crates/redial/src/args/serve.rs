@@ -42,7 +42,7 @@ Examples:
   redial run 'exec:ssh web1 redial serve --stdio' -- uptime";
 
 const LISTEN: &str = "\
-Listen on unix:PATH, in a directory that is there and yours alone (0700), or on the network:
+Listen on unix:PATH, in a directory that is there and that nobody else can write, or on the network:
 ADDRESS[:PORT], [ADDRESS6][:PORT], port 7334 by default. Repeatable";
 
 /// `redial serve`.

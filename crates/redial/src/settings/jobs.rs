@@ -80,7 +80,7 @@ impl JobName {
     ) -> Result<Self, SettingsError> {
         let wrong = || {
             let shown = name.display();
-            format!("{shown:?} is no job; write HOST/JOB, as 'redial ps HOST' shows it")
+            format!("{shown:?} is no job; write HOST/JOB, as 'redial ps -q HOST' prints it")
         };
         let bytes = name.as_bytes();
         let slash = bytes
@@ -88,7 +88,11 @@ impl JobName {
             .rposition(|&byte| byte == b'/')
             .ok_or_else(wrong)?;
         let prefix = std::str::from_utf8(&bytes[slash + 1..]).map_err(|_| wrong())?;
-        let prefix = prefix.to_ascii_lowercase();
+        // As `ps` marks a kept one.
+        let prefix = prefix
+            .strip_suffix('+')
+            .unwrap_or(prefix)
+            .to_ascii_lowercase();
         let is_name = !prefix.is_empty() && prefix.bytes().all(|it| it.is_ascii_alphanumeric());
         if !is_name || slash == 0 {
             return Err(wrong().into());

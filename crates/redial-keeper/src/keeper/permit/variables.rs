@@ -98,7 +98,7 @@ pub(super) const DANGEROUS: [&[u8]; 56] = [
 
 /// What decides which program a word means, and which settings it obeys: no wildcard means these, and where
 /// a line says what is run, it is not for its key to change that.
-const GUIDING: [&[u8]; 10] = [
+const GUIDING: [&[u8]; 24] = [
     b"PATH",
     b"HOME",
     b"SHELL",
@@ -109,9 +109,23 @@ const GUIDING: [&[u8]; 10] = [
     b"VISUAL",
     b"TMPDIR",
     b"MAKEFILES",
+    b"TAR_OPTIONS",
+    b"LESS",
+    b"LESSKEYIN",
+    b"SUDO_EDITOR",
+    b"SUDO_ASKPASS",
+    b"BROWSER",
+    b"RUSTC_WRAPPER",
+    b"DOCKER_HOST",
+    b"KUBECONFIG",
+    b"GNUPGHOME",
+    b"CARGO_HOME",
+    b"ANSIBLE_CONFIG",
+    b"CC",
+    b"LESSKEY",
 ];
 /// And of these families, all.
-const GUIDING_FAMILIES: [&[u8]; 2] = [b"SSH_", b"XDG_"];
+const GUIDING_FAMILIES: [&[u8]; 3] = [b"SSH_", b"XDG_", b"SYSTEMD_"];
 
 /// Whether a line that names variables lets this one be set: but not what turns an environment into a
 /// program, and for a restricted key no file in a locale's place.
@@ -123,15 +137,25 @@ pub(super) fn may_by(
     restricted: bool,
 ) -> bool {
     let guides = GUIDING.contains(&name) || GUIDING_FAMILIES.iter().any(|it| name.starts_with(it));
-    let is_named = match guides {
-        true => names.spell_out(name) && options.command.is_none(),
-        false => names.has(name),
+    // Some program somewhere runs what a variable of any name says (TAR_OPTIONS): where a line says what is
+    // run, each is to be thought of.
+    let is_named = match (guides, options.policy.argv.is_some()) {
+        (true, _) => names.spell_out(name) && options.command.is_none(),
+        (false, true) => names.spell_out(name),
+        (false, false) => names.has(name),
     };
+    if name == b"OLDPWD" {
+        return true;
+    }
     let is_locale = HARMLESS.contains(&name) || name.starts_with(b"LC_");
     is_named && may_set(name, value, restricted && is_locale)
 }
 
 pub(super) fn may_set(name: &[u8], value: &[u8], restricted: bool) -> bool {
+    // A shell's own, for `cd -` alone.
+    if name == b"OLDPWD" {
+        return true;
+    }
     if restricted {
         let harmless = HARMLESS.contains(&name) || name.starts_with(b"LC_");
         return harmless && names_no_file(name, value);
