@@ -91,6 +91,7 @@ async fn execute(settings: &ReplSettings) -> Result<u8, Failure> {
     let lines = Lines::start().map_err(|error| Failure::Here("cannot read lines", error))?;
     let mut session = Session {
         settings,
+        accepted: base.clone().with(settings.env.clone()),
         state: base.clone().with(settings.env.clone()),
         base,
         shell,
@@ -161,6 +162,8 @@ struct Session<'s> {
     /// With what the server starts commands.
     base: State,
     state: State,
+    /// With which a line was started last.
+    accepted: State,
     lines: Lines,
     interrupts: Interrupts,
     /// The last line's.

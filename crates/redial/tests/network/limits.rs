@@ -115,6 +115,25 @@ fn env_names_what_may_be_set_but_never_what_loaders_obey() {
 }
 
 #[test]
+fn at_a_prompt_what_may_not_be_set_is_said_and_the_next_line_runs() {
+    let server = NetworkServer::start();
+    let [guest] = guests(&server, [r#"env="GOOD_*""#]);
+    let target = server.target();
+    let lines = "cd /tmp; export GOOD_1=yes\npwd; echo $GOOD_1\nexport BAD=1\necho lost\npwd; echo $GOOD_1\n";
+    let repl = guest
+        .home
+        .redial(["repl", "--host-key", server.host_key(), &target]);
+    let ran = repl.input(lines).ran();
+    assert_eq!(ran.stdout, b"/tmp\nyes\n/tmp\nyes\n", "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("may not set the variable BAD"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("again as they were"), "{}", ran.stderr);
+}
+
+#[test]
 fn max_jobs_counts_the_keys_own_jobs_and_those_that_run() {
     let server = NetworkServer::start();
     let [two, other] = guests(&server, [r#"max-jobs="2""#, ""]);

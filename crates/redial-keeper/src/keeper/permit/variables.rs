@@ -7,6 +7,9 @@ use super::ORIGINAL;
 /// All that a restricted key may set: how its output looks, not what is run.
 const HARMLESS: [&[u8]; 5] = [b"LANG", b"LANGUAGE", b"TZ", b"NO_COLOR", b"COLORTERM"];
 
+/// A shell's own, which it sets at every `cd`, and looks at only if they are true.
+const SHELLS_OWN: [&[u8]; 2] = [b"PWD", b"OLDPWD"];
+
 /// Variables through which an environment becomes a program: what loaders, shells and
 /// interpreters run or load because of it. Of each of these families, all.
 const DANGEROUS_FAMILIES: [&[u8]; 24] = [
@@ -144,7 +147,7 @@ pub(super) fn may_by(
         (false, true) => names.spell_out(name),
         (false, false) => names.has(name),
     };
-    if name == b"OLDPWD" {
+    if SHELLS_OWN.contains(&name) {
         return true;
     }
     let is_locale = HARMLESS.contains(&name) || name.starts_with(b"LC_");
@@ -152,8 +155,7 @@ pub(super) fn may_by(
 }
 
 pub(super) fn may_set(name: &[u8], value: &[u8], restricted: bool) -> bool {
-    // A shell's own, for `cd -` alone.
-    if name == b"OLDPWD" {
+    if SHELLS_OWN.contains(&name) {
         return true;
     }
     if restricted {

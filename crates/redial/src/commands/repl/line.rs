@@ -123,12 +123,27 @@ impl Session<'_> {
             }
         };
         match started {
-            Ok(job) => Ok(Some((job, steps))),
+            Ok(job) => {
+                self.accepted = self.state.clone();
+                Ok(Some((job, steps)))
+            }
             Err(error @ (StartError::Refused { .. } | StartError::Unsendable(_))) => {
                 self.refuse(&error.to_string());
+                self.go_back();
                 Ok(None)
             }
             Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// What the last line has left behind may be what no line can have: a variable that may not be set,
+    /// one that is too long. Then no other would run either.
+    fn go_back(&mut self) {
+        if self.state != self.accepted {
+            self.state = self.accepted.clone();
+            self.note(
+                "directory and variables are again as they were before the line that ran last",
+            );
         }
     }
 
