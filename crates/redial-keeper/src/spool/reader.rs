@@ -181,6 +181,14 @@ impl SpoolReader {
         }
     }
 
+    /// Whether the oldest went since the file stood so: there is news of it under way.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn has_moved_on(&self, state: &SpoolState) -> io::Result<bool> {
+        Ok(state.first < state.len && Self::offsets_at(&self.file, state.first)?.is_none())
+    }
+
     /// How a file stands of which only its length is known: after its writer has died.
     ///
     /// # Errors

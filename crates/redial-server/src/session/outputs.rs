@@ -221,7 +221,7 @@ impl FrontSession {
             }
         }
         self.give(connection, channel);
-        if loaded.is_ok() {
+        if matches!(loaded, Ok(true)) {
             self.load(channel);
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Loaded {
     pub(crate) reader: SpoolReader,
     /// How the file stood then.
     state: SpoolState,
+    /// Nothing was found, since the oldest has gone meanwhile.
+    moved_on: bool,
     pub(crate) copies: io::Result<Vec<Copy>>,
 }
 
@@ -76,11 +78,13 @@ impl FileSource {
     }
 
     /// What was read is here; an error if there was nothing, or it cannot be read. Where more was
-    /// written meanwhile, what had been there may have gone, and all of it is looked for anew.
-    pub(crate) fn loaded(&mut self, loaded: Loaded) -> io::Result<()> {
+    /// written meanwhile, what had been there may have gone, and all of it is looked for anew: at
+    /// once, or (false) when it is told how the file stands.
+    pub(crate) fn loaded(&mut self, loaded: Loaded) -> io::Result<bool> {
         let Loaded {
             mut reader,
             state,
+            moved_on,
             copies,
         } = loaded;
         let found_nothing = copies.as_ref().is_ok_and(Vec::is_empty);
@@ -90,10 +94,13 @@ impl FileSource {
         }
         self.reader = Some(reader);
         self.loaded.extend(copies?);
-        if found_nothing && !is_old {
-            return Err(io::ErrorKind::NotFound.into());
+        // Of a job that has ended there is no more news: then its file is damaged.
+        let more_news = self.outcome.is_none();
+        match found_nothing && !is_old {
+            true if moved_on && more_news => Ok(false),
+            true => Err(io::ErrorKind::NotFound.into()),
+            false => Ok(true),
         }
-        Ok(())
     }
 
     /// What is not there is left out, up to where the file is written.
@@ -146,7 +153,10 @@ pub(crate) fn load(mut reader: SpoolReader, state: SpoolState, most: usize) -> L
             Err(error) => break Err(error),
         }
     };
+    let is_empty = result.is_ok() && copies.is_empty();
     Loaded {
+        // If that cannot be read either, there is nothing to be waited for.
+        moved_on: is_empty && reader.has_moved_on(&state).unwrap_or(false),
         reader,
         state,
         copies: result.map(|()| copies),

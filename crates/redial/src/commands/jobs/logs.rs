@@ -194,26 +194,30 @@ impl<'n> Shown<'n> {
             sinks.write_up_to(stream, end, bytes);
         }
         let mut done = self.is_there() && !self.wanted.follow;
-        let mut failure = None;
+        let (mut failure, mut end) = (None, Ok(()));
         loop {
             if done {
                 sinks.finish();
             }
             tokio::select! {
                 part = self.next(&mut job), if !done => {
-                    let part = part?;
                     say(&mut self.events, &sinks);
                     match part {
-                        Some((stream, end, bytes)) => {
+                        Ok(Some((stream, end, bytes))) => {
                             sinks.write_up_to(stream, end, bytes);
                             done = self.is_there() && !self.wanted.follow;
                         }
-                        None => done = true,
+                        Ok(None) => done = true,
+                        // What came before it is still written.
+                        Err(failed) => (end, done) = (Err(failed), true),
                     }
                 },
                 failed = sinks.next_failure() => match failed {
                     // Whoever reads us has seen enough.
-                    Some((_, error)) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
+                    Some((_, error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                        end = Ok(());
+                        break;
+                    }
                     Some((_, error)) => {
                         failure = Some(error);
                         break;
@@ -224,7 +228,7 @@ impl<'n> Shown<'n> {
         }
         match failure {
             Some(error) => Err(Failure::Here("cannot write", error)),
-            None => Ok(self.code),
+            None => end.map(|()| self.code),
         }
     }
 }
