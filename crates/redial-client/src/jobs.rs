@@ -72,9 +72,10 @@ impl AttachOptions {
         self
     }
 
-    /// Whether what has gone before the place was meant to.
+    /// Whether what is gone where the reading begins is no loss: who wants the oldest there is has it
+    /// behind that. From now on, or from a place that was named, nothing may be missing.
     pub(crate) fn is_lenient(&self) -> bool {
-        !matches!(self.from, Place::At(_))
+        matches!(self.from, Place::Start | Place::Last(_))
     }
 
     pub(crate) fn to_message(self, job: JobId, window: u64) -> Attach {
@@ -236,4 +237,22 @@ impl Client {
 /// Names a request, so that it is done once however often it is sent.
 fn request() -> Result<JobId, QueryError> {
     new_job_id().map_err(|error: StartError| QueryError::Random(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_at_the_beginning_is_a_loss_unless_the_oldest_there_is_was_wanted() {
+        for (place, is_lenient) in [
+            (Place::Start, true),
+            (Place::Last(10), true),
+            (Place::Now, false),
+            (Place::At([3, 0]), false),
+        ] {
+            let options = AttachOptions::default().from(place);
+            assert_eq!(options.is_lenient(), is_lenient, "{place:?}");
+        }
+    }
 }

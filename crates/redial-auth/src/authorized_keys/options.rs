@@ -336,7 +336,12 @@ fn dequote(quoted: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-fn once<T>(place: &mut Option<T>, value: T, name: &'static str) -> Result<(), OptionError> {
+/// Takes a value, of which there is to be one.
+pub(super) fn once<T>(
+    place: &mut Option<T>,
+    value: T,
+    name: &'static str,
+) -> Result<(), OptionError> {
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(OptionError::Twice(name)),

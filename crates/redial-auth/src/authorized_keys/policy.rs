@@ -6,7 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::options::OptionError;
+use super::options::{OptionError, once};
 use crate::limits;
 use crate::pattern::{Case, matches};
 
@@ -184,13 +184,6 @@ fn time_ms(text: &[u8]) -> Option<u64> {
         _ => return None,
     };
     number::<u64>(digits)?.checked_mul(seconds * 1_000)
-}
-
-fn once<T>(place: &mut Option<T>, value: T, name: &'static str) -> Result<(), OptionError> {
-    match place.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(OptionError::Twice(name)),
-    }
 }
 
 /// What a refusal says was allowed, for people.
