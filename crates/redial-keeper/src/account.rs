@@ -10,6 +10,13 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
 use std::{env, io, ptr};
 
+mod barred;
+mod user;
+
+pub use barred::Barred;
+pub use user::User;
+pub(crate) use user::UserEntry;
+
 /// The environment variable that names the job, and that marks its processes.
 pub const JOB_MARK: &str = "REDIAL_JOB";
 
@@ -47,33 +54,32 @@ impl Account {
     /// # Errors
     /// The look-up itself failed (out of descriptors, name service down).
     pub fn of_uid(uid: u32) -> io::Result<Self> {
-        let mut buffer: Vec<c_char> = vec![0; 1024];
-        loop {
-            // SAFETY: `passwd` is a C struct of integers and pointers; zero is valid.
-            let mut entry: libc::passwd = unsafe { core::mem::zeroed() };
-            let mut found = ptr::null_mut();
-            // SAFETY: every pointer is to a live local, and the length is the buffer's.
-            let errno = unsafe {
-                libc::getpwuid_r(
-                    uid,
-                    &mut entry,
-                    buffer.as_mut_ptr(),
-                    buffer.len(),
-                    &mut found,
-                )
-            };
-            match errno {
-                libc::ERANGE if buffer.len() < ENTRY_BYTES_MAX => {
-                    buffer.resize(buffer.len() * 2, 0);
-                }
-                libc::EINTR => {}
-                // What the name services say for "no such user", besides 0.
-                0 | libc::ENOENT | libc::ESRCH if found.is_null() => return Ok(Self::unnamed(uid)),
-                // SAFETY: found, so the fields point at C strings in `buffer`.
-                0 => return Ok(unsafe { Self::from_entry(&entry) }),
-                _ => return Err(io::Error::from_raw_os_error(errno)),
-            }
-        }
+        Ok(Self::find_uid(uid)?.unwrap_or_else(|| Self::unnamed(uid)))
+    }
+
+    /// As [`Account::of_uid`]; none where there is no entry.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find_uid(uid: u32) -> io::Result<Option<Self>> {
+        // SAFETY: the pointers are those that `find` has made for this call.
+        find(|entry, buffer, len, found| unsafe {
+            libc::getpwuid_r(uid, entry, buffer, len, found)
+        })
+    }
+
+    /// Looks a name up with getpwnam_r(3); none where there is no such user.
+    ///
+    /// # Errors
+    /// As [`Account::of_uid`].
+    pub fn find_name(name: &[u8]) -> io::Result<Option<Self>> {
+        let Ok(name) = CString::new(name) else {
+            return Ok(None);
+        };
+        // SAFETY: as above, and a C string that lives as long.
+        find(|entry, buffer, len, found| unsafe {
+            libc::getpwnam_r(name.as_ptr(), entry, buffer, len, found)
+        })
     }
 
     /// The account this process runs as (its effective user id).
@@ -100,6 +106,8 @@ impl Account {
             };
             if result >= 0 {
                 groups.truncate(usize::try_from(count).unwrap_or(0));
+                groups.sort_unstable();
+                groups.dedup();
                 return Ok(groups);
             }
             if groups.len() >= GROUPS_MAX {
@@ -147,6 +155,32 @@ impl Account {
             gid: entry.pw_gid,
             home: text(entry.pw_dir, b"/"),
             shell: text(entry.pw_shell, b"/bin/sh"),
+        }
+    }
+}
+
+/// Asks for an entry of passwd(5), with as much room as it needs.
+fn find(
+    mut ask: impl FnMut(
+        *mut libc::passwd,
+        *mut c_char,
+        libc::size_t,
+        *mut *mut libc::passwd,
+    ) -> libc::c_int,
+) -> io::Result<Option<Account>> {
+    let mut buffer: Vec<c_char> = vec![0; 1024];
+    loop {
+        // SAFETY: `passwd` is a C struct of integers and pointers; zero is valid.
+        let mut entry: libc::passwd = unsafe { core::mem::zeroed() };
+        let mut found = ptr::null_mut();
+        match ask(&mut entry, buffer.as_mut_ptr(), buffer.len(), &mut found) {
+            libc::ERANGE if buffer.len() < ENTRY_BYTES_MAX => buffer.resize(buffer.len() * 2, 0),
+            libc::EINTR => {}
+            // What the name services say for "no such user", besides 0.
+            0 | libc::ENOENT | libc::ESRCH if found.is_null() => return Ok(None),
+            // SAFETY: found, so the fields point at C strings in `buffer`.
+            0 => return Ok(Some(unsafe { Account::from_entry(&entry) })),
+            errno => return Err(io::Error::from_raw_os_error(errno)),
         }
     }
 }

@@ -13,12 +13,15 @@
 //!   ended jobs. `kept`: those whose output goes to a file; `queries`: what is asked about jobs.
 //! - `upgrade`: another program in this one's place. `front`, `listener`, `clients`, `shutdown`: the front's life, new connections,
 //!   who may do what, the end.
+//! - `users`, `peers`: whose jobs there may be, and who they are on Unix sockets; `lanes`, `clerk`: who looks
+//!   that up.
 //! - `network`, `strangers`, `penalties`: who comes from the network, within bounds. `admission`,
 //!   `logins`, `grant`, `permit`: who gets in, by which key, and what that key lets it do.
 
 mod admission;
 mod auditing;
 mod began;
+mod clerk;
 mod clients;
 mod command;
 mod config;
@@ -33,6 +36,7 @@ mod ground;
 mod house;
 mod job;
 mod kept;
+mod lanes;
 mod late;
 mod life;
 mod list;
@@ -41,6 +45,7 @@ mod logins;
 mod naps;
 mod network;
 mod orphans;
+mod peers;
 mod penalties;
 mod permit;
 mod pipes;
@@ -60,9 +65,12 @@ mod terms;
 mod time;
 mod turn;
 mod upgrade;
+mod users;
 mod workers;
 
-pub use config::{FrontProgram, KeeperConfig, KeeperError, Limits, NetworkConfig, UpgradeConfig};
+pub use config::{
+    FrontProgram, KeeperConfig, KeeperError, Limits, ManyUsers, NetworkConfig, UpgradeConfig,
+};
 pub use front::FrontHandle;
 #[cfg(feature = "simulation")]
 pub(crate) use turn::simulation;

@@ -11,9 +11,10 @@ mod host_key;
 mod reader;
 mod strict;
 
-pub use fetch::{FetchError, KeyReader};
+pub use fetch::{FetchError, KeyReader, asked_to_read};
 pub use host_key::{HostKeyFileError, load_host_key, load_or_make_host_key};
-pub use reader::{Found, KeyFile, report_key_files};
+pub(crate) use reader::Who;
+pub use reader::{Found, KeyFile, Report, Whose, report_key_files};
 pub use strict::{StrictError, open_strictly};
 
 /// Files of one user that are read; more are no setting of anybody's.

@@ -20,12 +20,12 @@ pub use to_front::{
     ToFront, Verdict,
 };
 pub use to_keeper::{
-    Command, Drop as DropPolicy, Keep, Login, MAX_COMMAND_ITEMS, Program, PtyRequest, Resent,
+    Command, Confinement, Drop as DropPolicy, Keep, Login, MAX_COMMAND_ITEMS, Program, PtyRequest, Resent,
     ToKeeper,
 };
 
 /// Changes whenever a message does.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Longest packet, in bytes: well under the kernel's default socket buffer, so
 /// that one packet always fits an empty one.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use redial_keeper::pool::{OutputView, StdinView};
 use redial_keeper::wire::{
-    Capability, ConnectionKind, Link, MAX_PACKET_BYTES, ToFront, ToKeeper, VERSION, WireError,
+    Capability, Confinement, ConnectionKind, Link, MAX_PACKET_BYTES, ToFront, ToKeeper, VERSION, WireError,
     decode_packet,
 };
 use redial_net::proto::{Config, Connection, Time};
@@ -48,21 +48,23 @@ pub enum FrontError {
 }
 
 /// Serves the connections that the keeper at the other end of `link` hands over,
-/// until the keeper ends or shuts down. Runs a runtime of its own on this thread.
+/// until the keeper ends or shuts down. How far this process has shut itself in ([`crate::confine`])
+/// is told to the keeper. Runs a runtime of its own on this thread.
 ///
 /// # Errors
 ///
 /// [`FrontError`]; the keeper then starts another front.
-pub fn front(link: OwnedFd) -> Result<(), FrontError> {
+pub fn front(link: OwnedFd, confinement: Confinement) -> Result<(), FrontError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    LocalSet::new().block_on(&runtime, serve(Link::from_fd(link)?))
+    LocalSet::new().block_on(&runtime, serve(Link::from_fd(link)?, confinement))
 }
 
-async fn serve(link: Link) -> Result<(), FrontError> {
+async fn serve(link: Link, confinement: Confinement) -> Result<(), FrontError> {
     let mut watch = Watch::new(&link)?;
     let mut front = Front::welcomed(Rc::new(link), &watch).await?;
+    front.hub.borrow_mut().tell(&ToKeeper::Confined(confinement));
     poll_fn(|cx| front.poll(cx, &mut watch)).await
 }
 

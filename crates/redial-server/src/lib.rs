@@ -7,6 +7,7 @@
 //! was. What is absent: processes, signals, files, users. The keeper knows those.
 
 mod channel;
+mod confine;
 mod front;
 mod hub;
 mod network;
@@ -20,4 +21,5 @@ pub mod simulation;
 mod source;
 mod translate;
 
+pub use confine::confine;
 pub use front::{FrontError, front};

@@ -10,6 +10,7 @@ use super::report::tell;
 use super::standing::Standing;
 use super::strangers::Stranger;
 use super::turn::{Keeper, MAX_OUTBOX_BYTES};
+use crate::account::User;
 use crate::outcome::Cause;
 use crate::wire::{Capability, ConnectionKind, Dismissal, Login, TcpPeer, ToFront, Verdict};
 
@@ -21,6 +22,8 @@ const LATE_MS: u64 = 1_000;
 const RECHECK_MS: u64 = 1_500;
 /// And to the second look at one that was gone.
 const SUSPECT_MS: u64 = 1_000;
+/// A look takes one part in so many of the time.
+const RECHECK_SHARE: u64 = 10;
 /// A look that takes longer is worth a word.
 const SLOW_RECHECK_MS: u64 = 10_000;
 /// A revoked key's jobs get TERM, and after this KILL.
@@ -131,7 +134,8 @@ impl Keeper<'_> {
             source: stranger.address.ip(),
             waits: stranger.waits(),
         });
-        let taken = task.is_some_and(|task| network.logins.log_in(task));
+        let logins = self.people.logins.as_ref();
+        let taken = task.is_some_and(|task| logins.is_some_and(|it| it.log_in(task)));
         if !taken {
             self.on_logged_in(who, Answer::Failed);
         }
@@ -149,7 +153,7 @@ impl Keeper<'_> {
         stranger.busy = false;
         stranger.tries += 1;
         let verdict = match answer {
-            Answer::In(grant) => return self.let_in(who, grant),
+            Answer::In(grant, user) => return self.let_in(who, grant, user),
             Answer::Prove(keys) => Verdict::Prove(keys),
             Answer::Failed => Verdict::Failed,
             Answer::Out(_) => {
@@ -166,24 +170,27 @@ impl Keeper<'_> {
         tell(&mut self.front.out, &ToFront::Verdict(who, verdict));
     }
 
-    fn let_in(&mut self, who: Capability, grant: Arc<Grant>) {
+    fn let_in(&mut self, who: Capability, grant: Arc<Grant>, user: Option<Arc<User>>) {
         let Some(network) = &mut self.network else {
             return;
         };
         let Some(stranger) = network.strangers.remove(who) else {
             return;
         };
-        if self.clients.len() >= self.ground.limits.connections as usize {
-            self.dismiss(who, Dismissal::Full);
-            return;
-        }
         network
             .recheck_at
             .get_or_insert(self.ground.now + RECHECK_MS);
+        let own = || rustix::process::geteuid().as_raw();
+        let uid = user.as_ref().map_or_else(own, |user| user.account.uid);
+        if self.is_full_for(uid) {
+            self.dismiss(who, Dismissal::Full);
+            return;
+        }
         let from = stranger.address;
-        tracing::info!(capability = who, by = grant.name(), %from, line = grant.line.number, "login");
+        tracing::info!(capability = who, uid, by = grant.name(), %from, line = grant.line.number, "login");
         let client = Client {
-            uid: rustix::process::geteuid().as_raw(),
+            uid,
+            user,
             grant: Some(grant),
         };
         self.clients.insert(who, client);
@@ -260,7 +267,8 @@ impl Keeper<'_> {
             return;
         };
         network.recheck_at = (!grants.is_empty()).then_some(now + RECHECK_MS);
-        if !grants.is_empty() && network.logins.recheck(grants) {
+        let logins = self.people.logins.as_ref();
+        if !grants.is_empty() && logins.is_some_and(|logins| logins.recheck(grants)) {
             network.rechecking = Some(now);
         }
     }
@@ -270,7 +278,8 @@ impl Keeper<'_> {
         let Some(network) = &mut self.network else {
             return;
         };
-        network.rechecking = None;
+        // Many users' files take longer: then not all of the time goes into that.
+        let took = network.rechecking.take().map_or(0, |since| now - since);
         let before = std::mem::take(&mut network.suspects);
         let mut suspects = Vec::new();
         for (grant, standing) in grants {
@@ -289,6 +298,7 @@ impl Keeper<'_> {
             } else {
                 SUSPECT_MS
             };
+            let after = after.max(took * RECHECK_SHARE);
             network.recheck_at = Some(now + after);
             network.suspects = suspects;
         }

@@ -17,7 +17,7 @@ use crate::wire::{Capability, ConnectionKind, ToFront};
 pub(super) const MAX_ACCEPTS: usize = 16;
 /// Above the limit on connections, so many more go to the front, which tells them
 /// why they cannot stay; what comes beyond is closed without a word.
-const SPARE_CONNECTIONS: usize = 8;
+pub(super) const SPARE_CONNECTIONS: usize = 8;
 /// Without descriptors, new connections wait this long.
 const EXHAUSTED_MS: u64 = 100;
 
@@ -33,16 +33,9 @@ impl Keeper<'_> {
                 return;
             };
             match listener.accept(&mut self.reserve) {
-                Accepted::Connection(socket, peer) => {
-                    let max = self.ground.limits.connections as usize + SPARE_CONNECTIONS;
-                    if self.clients.len() < max {
-                        let kind = ConnectionKind::Unix(peer.uid, peer.gid, peer.pid);
-                        self.ground.note_peer(peer.uid, None);
-                        self.connect(Client::local(peer.uid), kind, vec![socket]);
-                    }
-                }
+                Accepted::Connection(socket, peer) => self.meet(socket, peer),
                 Accepted::Refused(uid) => {
-                    self.ground.note_peer(uid, Some("another user"));
+                    self.ground.note_peer(uid, Some("not for this user"));
                 }
                 Accepted::Dropped => {}
                 Accepted::Nobody => return,

@@ -11,6 +11,7 @@ use redial_auth::HostKey;
 use crate::audit::{AuditConfig, AuditTo};
 use crate::login::KeyReader;
 use crate::service::ServiceManager;
+use crate::spawn::Identity;
 
 /// Every bound of the keeper, and what it stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +95,10 @@ pub struct KeeperConfig {
     pub listen: Vec<PathBuf>,
     /// The network, if it is to be listened on.
     pub network: Option<NetworkConfig>,
+    /// Several users; else the one that we are.
+    pub users: Option<ManyUsers>,
+    /// Reads authorized_keys: for the network, and for several users.
+    pub key_reader: Option<KeyReader>,
     /// Serve one client on these two (its input, its output), and end with it.
     pub stdio: Option<(OwnedFd, OwnedFd)>,
     /// Where jobs are kept; none where nothing can be (a private server).
@@ -130,8 +135,16 @@ pub struct NetworkConfig {
     pub listen: Vec<SocketAddr>,
     /// Who we are to those who dial.
     pub host_key: HostKey,
-    /// Reads authorized_keys.
-    pub key_reader: KeyReader,
+}
+
+/// A server, running as root, with the jobs of many users: each has its own keys, and its jobs run
+/// as itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManyUsers {
+    /// Who the front is: nobody else's, and without any power.
+    pub front: Identity,
+    /// Root is a user like others. Else nothing runs as root.
+    pub allow_root: bool,
 }
 
 /// Why the keeper could not start, or had to end.
@@ -211,6 +224,12 @@ pub enum KeeperError {
     /// Whether anybody could log in cannot be found out.
     #[error("{0}")]
     Keys(String),
+    /// There is nothing that looks users up.
+    #[error("nothing reads the keys of users")]
+    NoReader,
+    /// Several users are for root to serve.
+    #[error("only root can run commands as several users")]
+    NotRoot,
     /// A private server's front has died; its jobs were ended.
     #[error("the front has died, and with it the only client's connection")]
     FrontDied,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -10,20 +11,27 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::config::FrontProgram;
 use super::front::{FrontHandle, FrontProcess};
+use crate::spawn::Identity;
 use crate::wire::Link;
+
+/// Of our environment, for a front that is another user.
+const PASSED_ON: [&[u8]; 3] = [b"REDIAL_LOG", b"RUST_BACKTRACE", b"TZ"];
 
 /// Keeps the executable open, so that a front is of our own version also when the
 /// file has been replaced meanwhile.
 pub(super) struct ProgramStarter {
     executable: File,
     program: FrontProgram,
+    /// Who it is; else who we are.
+    identity: Option<Identity>,
 }
 
 impl ProgramStarter {
-    pub(super) fn new(program: FrontProgram) -> io::Result<Self> {
+    pub(super) fn new(program: FrontProgram, identity: Option<Identity>) -> io::Result<Self> {
         Ok(Self {
             executable: File::open("/proc/self/exe")?,
             program,
+            identity,
         })
     }
 
@@ -32,6 +40,12 @@ impl ProgramStarter {
     pub(super) fn start(&self) -> io::Result<FrontHandle> {
         let (link, theirs) = Link::pair()?;
         let mut command = Command::new(format!("/proc/self/fd/{}", self.executable.as_raw_fd()));
+        if self.identity.is_some() {
+            // Nothing of root's: neither what it holds nor what it would have us do.
+            let log = std::env::vars_os().filter(|(name, _)| PASSED_ON.contains(&name.as_bytes()));
+            let log: Vec<_> = log.collect();
+            command.env_clear().envs(log).current_dir("/");
+        }
         command
             .arg0("redial")
             .args(&self.program.args)
@@ -42,6 +56,11 @@ impl ProgramStarter {
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .process_group(0);
+        if let Some(identity) = self.identity.clone() {
+            // SAFETY: makes system calls and reads what was laid out before, nothing else, so it
+            // may follow a fork; the error is made from a number.
+            unsafe { command.pre_exec(move || crate::spawn::take_identity(&identity)) };
+        }
         let mut child = command.spawn()?;
         crate::spawn::oom::give_back(child.id());
         let pid = Pid::from_child(&child);

@@ -8,7 +8,9 @@ use redial_auth::authorized_keys::{KeyLine, Policy};
 use super::command::Refusal;
 use super::time::wall_clock;
 use crate::outcome::{ControlKind, RefusedCode};
-use crate::state::GrantState;
+use crate::account::User;
+use crate::login::Whose;
+use crate::state::{GrantState, GrantUserState};
 
 /// Of a key's comment, which its owner wrote, in names for people.
 const SHOWN_COMMENT_CHARS: usize = 64;
@@ -20,6 +22,8 @@ pub(super) struct Grant {
     /// Where the connection comes from.
     pub(super) source: IpAddr,
     fingerprint: Arc<str>,
+    /// Whose key it is, where the server has several users.
+    user: Option<GrantUserState>,
 }
 
 impl Grant {
@@ -29,7 +33,36 @@ impl Grant {
             line,
             source,
             fingerprint,
+            user: None,
         }
+    }
+
+    /// It is from the files of one of several users.
+    pub(super) fn of_user(mut self, name: &str, uid: u32) -> Self {
+        let name = name.to_owned();
+        self.user = Some(GrantUserState { name, uid });
+        self
+    }
+
+    /// With another line of the same key.
+    pub(super) fn with_line(&self, line: KeyLine) -> Self {
+        Self {
+            user: self.user.clone(),
+            ..Self::new(line, self.source)
+        }
+    }
+
+    /// Whose files it is from.
+    pub(super) fn whose(&self) -> Whose {
+        match &self.user {
+            None => Whose::Own,
+            Some(user) => Whose::Named(user.name.clone()),
+        }
+    }
+
+    /// That user, where there are several.
+    pub(super) fn uid(&self) -> Option<u32> {
+        self.user.as_ref().map(|user| user.uid)
     }
 
     /// Of its key.
@@ -42,6 +75,7 @@ impl Grant {
         GrantState {
             line: self.line.text.clone().into(),
             source: self.source.to_string(),
+            user: self.user.clone(),
         }
     }
 
@@ -51,7 +85,9 @@ impl Grant {
         let (line, None) = (lines.next()?.ok()?, lines.next()) else {
             return None;
         };
-        Some(Self::new(line, state.source.parse().ok()?))
+        let mut grant = Self::new(line, state.source.parse().ok()?);
+        grant.user.clone_from(&state.user);
+        Some(grant)
     }
 
     /// For people: the key and its comment.
@@ -74,6 +110,8 @@ impl Grant {
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     pub(super) uid: u32,
+    /// As whom its jobs run, where the server has several users.
+    pub(super) user: Option<Arc<User>>,
     /// From the network: what its key lets it do. Of others the kernel has said who they are.
     pub(super) grant: Option<Arc<Grant>>,
 }
@@ -81,7 +119,26 @@ pub(super) struct Client {
 impl Client {
     /// Known by its uid.
     pub(super) fn local(uid: u32) -> Self {
-        Self { uid, grant: None }
+        Self {
+            uid,
+            user: None,
+            grant: None,
+        }
+    }
+
+    /// One of several users, who has come in over a Unix socket.
+    pub(super) fn of_user(user: Arc<User>) -> Self {
+        Self {
+            uid: user.account.uid,
+            user: Some(user),
+            grant: None,
+        }
+    }
+
+    /// The user's name, or the uid where it is not known yet.
+    pub(super) fn user_name(&self) -> String {
+        let uid = || format!("uid {}", self.uid);
+        self.user.as_ref().map_or_else(uid, |user| user.name())
     }
 
     /// For outcomes: who cancelled a job.
@@ -212,6 +269,7 @@ pub(super) mod tests {
         };
         Client {
             uid: 7,
+            user: None,
             grant: Some(Arc::new(Grant::new(*line, source))),
         }
     }

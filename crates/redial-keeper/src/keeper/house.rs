@@ -3,6 +3,8 @@
 
 use super::config::KeeperError;
 use super::turn::Keeper;
+use super::users::Users;
+use crate::wire::Confinement;
 
 /// Idle for this long, and the free memory of the pools goes back.
 const COOL_AFTER_MS: u64 = 1_000;
@@ -67,6 +69,23 @@ impl Keeper<'_> {
                 self.front.failed();
                 Ok(())
             }
+        }
+    }
+
+    /// A front says how far it has shut itself in. The first one's word will do: all are alike.
+    pub(super) fn note_confined(&mut self, confinement: Confinement) {
+        if std::mem::replace(&mut self.people.told_confinement, true) {
+            return;
+        }
+        match &*self.people.users {
+            Users::Own => tracing::info!("the front is kept {confinement}"),
+            Users::Many(many) if confinement.files => {
+                tracing::info!(uid = many.front.uid, "the front is kept {confinement}");
+            }
+            Users::Many(many) => tracing::warn!(
+                uid = many.front.uid,
+                "the front is kept {confinement}: this kernel has no Landlock, or it is not enabled"
+            ),
         }
     }
 

@@ -13,7 +13,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use super::config::KeeperError;
+use super::config::{KeeperError, ManyUsers};
 use super::upgrade::Inherited;
 use crate::state::SocketState;
 
@@ -24,6 +24,37 @@ pub(super) struct Listener {
     path: PathBuf,
     /// Held as long as we serve: says that the socket is not a dead server's.
     lock: File,
+    pub(super) admits: Admits,
+}
+
+/// Who gets in on a Unix socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admits {
+    /// Our own user, and root.
+    Own,
+    /// Everybody, but for the user that the front is.
+    AllBut(u32),
+}
+
+impl Admits {
+    pub(super) fn of(many: Option<&ManyUsers>) -> Self {
+        many.map_or(Self::Own, |many| Self::AllBut(many.front.uid))
+    }
+
+    fn refuses(self, uid: u32) -> bool {
+        match self {
+            Self::Own => uid != own_uid() && uid != 0,
+            Self::AllBut(front) => uid == front,
+        }
+    }
+
+    /// Who may connect by the socket's mode.
+    fn mode(self) -> u32 {
+        match self {
+            Self::Own => 0o600,
+            Self::AllBut(_) => 0o666,
+        }
+    }
 }
 
 /// Whether the server goes on without what it cannot have: one that has taken another program's
@@ -72,7 +103,7 @@ pub(super) enum Accepted {
 
 impl Listener {
     /// Takes the socket's lock, replaces a dead server's socket.
-    pub(super) fn bind(path: &Path) -> Result<Self, KeeperError> {
+    pub(super) fn bind(path: &Path, admits: Admits) -> Result<Self, KeeperError> {
         let failed = |source| KeeperError::Listen {
             path: path.to_owned(),
             source,
@@ -110,9 +141,10 @@ impl Listener {
             socket,
             path: path.to_owned(),
             lock,
+            admits,
         };
         // The directory keeps others out until this is done.
-        fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
+        fs::set_permissions(path, Permissions::from_mode(admits.mode())).map_err(failed)?;
         listener.socket.set_nonblocking(true).map_err(failed)?;
         Ok(listener)
     }
@@ -133,6 +165,7 @@ impl Listener {
             socket: socket.into(),
             path: PathBuf::from(OsString::from_vec(state.path.to_vec())),
             lock: lock.into(),
+            admits: Admits::Own,
         })
     }
 
@@ -145,7 +178,7 @@ impl Listener {
     pub(super) fn accept(&self, reserve: &mut Reserve) -> Accepted {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         match rustix::net::accept_with(&self.socket, flags) {
-            Ok(socket) => check_peer(socket),
+            Ok(socket) => check_peer(socket, self.admits),
             Err(Errno::AGAIN) => Accepted::Nobody,
             Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                 if reserve.turn_away(self.socket.as_fd()) {
@@ -185,13 +218,13 @@ fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-fn check_peer(socket: OwnedFd) -> Accepted {
+fn check_peer(socket: OwnedFd, admits: Admits) -> Accepted {
     let Ok(peer) = credentials(&socket) else {
         return Accepted::Dropped;
     };
     let uid = peer.uid;
-    if uid != own_uid() && uid != 0 {
-        tracing::warn!(uid, "a connection of another user is refused");
+    if admits.refuses(uid) {
+        tracing::warn!(uid, "a connection of this user is refused");
         return Accepted::Refused(uid);
     }
     Accepted::Connection(socket, peer)

@@ -13,12 +13,11 @@ use rustix::process::Resource;
 use super::config::{KeeperError, NetworkConfig};
 use super::grant::Grant;
 use super::listener::{Reserve, Tolerant};
-use super::logins::Logins;
 use super::penalties::Penalties;
 use super::strangers::Strangers;
 use super::time::Millis;
 use super::upgrade::Inherited;
-use crate::login::{Found, KeyReader};
+use crate::login::{Found, KeyReader, Whose};
 use crate::state::CallerState;
 
 /// As many as the system lets wait to be accepted (listen(2) cuts it to somaxconn).
@@ -32,7 +31,6 @@ pub(super) struct Network {
     pub(super) listeners: Vec<TcpListener>,
     pub(super) strangers: Strangers,
     pub(super) penalties: Penalties,
-    pub(super) logins: Logins,
     /// When it is looked again whether keys still stand; none while that is done, or while no
     /// key has let anybody in.
     pub(super) recheck_at: Option<Millis>,
@@ -63,26 +61,21 @@ pub(super) enum Caller {
 }
 
 impl Network {
-    /// Listens, if there is a single key that could come in.
+    /// Listens.
     pub(super) fn new(
         config: NetworkConfig,
         connections: u32,
-        logins: impl FnOnce(&Arc<HostKey>, &Arc<KeyReader>) -> io::Result<Logins>,
         mut inherited: impl FnMut(SocketAddr) -> Option<TcpListener>,
         tolerant: Tolerant,
     ) -> Result<Self, KeeperError> {
-        let (host_key, reader) = (Arc::new(config.host_key), Arc::new(config.key_reader));
-        tolerant.or_log(check_keys(&reader))?;
-        let logins = logins(&host_key, &reader).map_err(KeeperError::setup("start threads"))?;
         let mut bind = |address| inherited(address).map_or_else(|| TcpListener::bind(address), Ok);
         let bind = |address| tolerant.or_log(bind(address)).transpose();
         let listeners: Result<Vec<_>, _> = config.listen.into_iter().filter_map(bind).collect();
         Ok(Self {
-            host_key,
+            host_key: Arc::new(config.host_key),
             listeners: listeners?,
             strangers: Strangers::within(spare_descriptors(connections)),
             penalties: Penalties::default(),
-            logins,
             recheck_at: None,
             rechecking: None,
             suspects: Vec::new(),
@@ -100,10 +93,11 @@ fn spare_descriptors(connections: u32) -> usize {
 }
 
 /// A server that nobody could log in to is a mistake, and is said to be one now.
-fn check_keys(reader: &KeyReader) -> Result<(), KeeperError> {
-    let files = reader
-        .fetch(|spawn| spawn())
-        .map_err(|error| KeeperError::Keys(error.to_string()))?;
+pub(super) fn check_keys(reader: &KeyReader) -> Result<(), KeeperError> {
+    let fetched = reader.fetch(&Whose::Own, |spawn| spawn());
+    let files = fetched
+        .map_err(|error| KeeperError::Keys(error.to_string()))?
+        .files;
     let mut looked = Vec::new();
     for file in &files {
         let path = file.path().display().to_string();

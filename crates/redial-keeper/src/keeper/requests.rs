@@ -177,6 +177,7 @@ impl Keeper<'_> {
             }
             ToKeeper::Login(who, login) => return self.on_login(who, *login),
             ToKeeper::Echo(echo) => return self.on_echo(echo),
+            ToKeeper::Confined(confinement) => self.note_confined(confinement),
         }
         Ok(())
     }

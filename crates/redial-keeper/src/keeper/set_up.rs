@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::command::hex;
-use super::config::{KeeperError, Limits, NetworkConfig};
+use super::config::{KeeperError, Limits, ManyUsers, NetworkConfig};
 use super::ground::Ground;
 use super::kept::{self, Keeping};
-use super::listener::{Listener, Tolerant};
-use super::network::{Network, TcpListener};
+use super::listener::{Admits, Listener, Tolerant};
+use super::logins::Logins;
+use super::network::{Network, TcpListener, check_keys};
 use super::upgrade::Resumed;
+use super::users::{KnownUsers, People, Users};
 use super::workers::Workers;
+use crate::login::KeyReader;
 use crate::signals;
 use crate::tree::{CgroupRoot, SpawnTickets, become_subreaper};
 
@@ -57,18 +60,22 @@ pub(super) fn instance(resumed: Option<&Resumed>) -> Result<[u8; 16], KeeperErro
 /// The Unix sockets: those that are there, and new ones.
 pub(super) fn bind(
     paths: &[PathBuf],
+    many: Option<&ManyUsers>,
     resumed: &mut Option<Resumed>,
 ) -> Result<Vec<Listener>, KeeperError> {
     let tolerant = Tolerant(resumed.is_some());
     let mut bind = |path: &PathBuf| match resumed.as_mut().and_then(|it| it.listener(path)) {
-        Some(listener) => Ok(listener),
-        None => Listener::bind(path),
+        Some(mut listener) => {
+            listener.admits = Admits::of(many);
+            Ok(listener)
+        }
+        None => Listener::bind(path, Admits::of(many)),
     };
     let bind = |path| tolerant.or_log(bind(path)).transpose();
     paths.iter().filter_map(bind).collect()
 }
 
-/// The sockets of the network, and who lets people in there.
+/// The sockets of the network.
 pub(super) fn open_network(
     config: Option<NetworkConfig>,
     ground: &Ground,
@@ -80,11 +87,40 @@ pub(super) fn open_network(
         let callers = resumed.callers();
         TcpListener::restore(address, &callers, &mut resumed.fds)
     };
-    let logins = |key: &_, reader: &_| ground.workers.logins(key, reader, ground.audit.as_ref());
     let connections = ground.limits.connections;
-    let network =
-        config.map(|config| Network::new(config, connections, logins, inherited, tolerant));
+    let network = config.map(|config| Network::new(config, connections, inherited, tolerant));
     network.transpose()
+}
+
+/// Who may have jobs, and who finds out who somebody is.
+pub(super) fn open_people(
+    users: Option<ManyUsers>,
+    reader: Option<KeyReader>,
+    network: Option<&Network>,
+    (ground, resumed): (&Ground, bool),
+) -> Result<People, KeeperError> {
+    let users = Arc::new(users.map_or(Users::Own, Users::Many));
+    if users.are_many() && !rustix::process::geteuid().is_root() {
+        return Err(KeeperError::NotRoot);
+    }
+    let mut logins = None;
+    if network.is_some() || users.are_many() {
+        let reader = reader.ok_or(KeeperError::NoReader)?;
+        // Whose keys those of many users are is not known before they come.
+        if network.is_some() && !users.are_many() {
+            Tolerant(resumed).or_log(check_keys(&reader))?;
+        }
+        let host_key = network.map(|network| &network.host_key);
+        let others = (&ground.workers, ground.audit.as_ref());
+        let new = Logins::new(&users, host_key, reader, others);
+        logins = Some(new.map_err(KeeperError::setup("start threads"))?);
+    }
+    Ok(People {
+        users,
+        logins,
+        known: KnownUsers::default(),
+        told_confinement: false,
+    })
 }
 
 pub(super) fn set_up(

@@ -104,7 +104,7 @@ fn as_now(line: KeyLine, grant: &Grant) -> Standing {
     if says_the_same(&line, grant) {
         Standing::Good
     } else {
-        Standing::Changed(Arc::new(Grant::new(line, grant.source)))
+        Standing::Changed(Arc::new(grant.with_line(line)))
     }
 }
 

@@ -77,6 +77,8 @@ impl Keeper<'_> {
         // Of what was asked for: a line that forces another command may change meanwhile.
         let hash = command::hash(&command);
         let asked = self.asked_of(&client, &command.program);
+        let user = self.runs_as(&client);
+        let user = user.inspect_err(|it| self.note_refused(&client, &command, it))?;
         let permitted = permit::apply(&client, &mut command);
         permitted.inspect_err(|refusal| self.note_refused(&client, &command, refusal))?;
         let terms = self.terms(&client, &command, hash);
@@ -108,6 +110,7 @@ impl Keeper<'_> {
         }
         let room = self.check_keys_jobs(&client);
         room.inspect_err(|refusal| self.note_refused(&client, &command, refusal))?;
+        self.check_users_share(client.uid)?;
         self.check_room(bytes.len())?;
         if terms.detached {
             self.check_can_keep()?;
@@ -118,7 +121,13 @@ impl Keeper<'_> {
             take: true,
             is_start: true,
         };
-        self.hand_over(terms, command, asked, (answer, bytes.len()))
+        let start = Start {
+            serial: self.next_serial,
+            mark: job_name(&terms.id).into_bytes(),
+            command,
+            user,
+        };
+        self.hand_over(terms, start, asked, (answer, bytes.len()))
     }
 
     fn is_held(&self, id: &JobId) -> bool {
@@ -183,28 +192,23 @@ impl Keeper<'_> {
     fn hand_over(
         &mut self,
         terms: Terms,
-        command: Command,
+        start: Start,
         asked: Option<Asked>,
         (answer, bytes): (Answer, usize),
     ) -> Result<(), Refusal> {
         let Ground { output, stdin, .. } = &mut self.ground;
-        let share = Share::take(output, stdin, command.stdin).map_err(|what| {
+        let share = Share::take(output, stdin, start.command.stdin).map_err(|what| {
             let text =
                 format!("no room for the job's {what}; try again when other jobs have ended");
             Refusal::new(RefusedCode::LogPool, text)
         })?;
-        let (serial, mark) = (self.next_serial, job_name(&terms.id));
+        let serial = start.serial;
         tracing::debug!(
-            job = mark,
+            job = job_name(&terms.id),
             uid = terms.owner.uid,
-            program = program_name(&command),
+            program = program_name(&start.command),
             "start"
         );
-        let start = Start {
-            serial,
-            mark: mark.into_bytes(),
-            command,
-        };
         let waiting = match self.first_step(&terms, start, asked) {
             Ok(waiting) => waiting,
             Err(refusal) => {

@@ -181,7 +181,7 @@ impl Keeper<'_> {
                 false => command.on_drop,
             },
             reap: command.reap,
-            user: format!("uid {}", client.uid),
+            user: client.user_name(),
             command: command::label(command),
             started_ms: unix_ms(),
             detached: command.detach,

@@ -19,11 +19,14 @@ use super::orphans::Orphans;
 use super::poll::{Interest, Serial, Token};
 use super::records::Records;
 use super::requests::PendingCommand;
-use super::set_up::{bind, instance, keep, open_network, set_up, set_up_process};
+use super::set_up::{
+    bind, instance, keep, open_network, open_people, set_up, set_up_process,
+};
 use super::shutdown::Phase;
 use super::start::Starting;
 use super::time::{Millis, now};
 use super::upgrade::{Upgrades, take_state};
+use super::users::People;
 use super::workers::Done;
 use crate::tree::SpawnTickets;
 use crate::wire::{Capability, JobId};
@@ -55,6 +58,7 @@ pub(super) struct Keeper<'a> {
     pub(super) start_front: &'a mut dyn FnMut() -> io::Result<FrontHandle>,
     pub(super) listeners: Vec<Listener>,
     pub(super) network: Option<Network>,
+    pub(super) people: People,
     pub(super) listening: bool,
     /// It was said where we listen.
     pub(super) announced: bool,
@@ -85,8 +89,9 @@ pub(super) struct Keeper<'a> {
 /// It could not be set up, or a private server's front died.
 pub fn run(mut config: KeeperConfig) -> Result<(), KeeperError> {
     let program = std::mem::take(&mut config.front);
+    let identity = config.users.as_ref().map(|many| many.front.clone());
     let starter =
-        ProgramStarter::new(program).map_err(KeeperError::setup("open our executable"))?;
+        ProgramStarter::new(program, identity).map_err(KeeperError::setup("open our executable"))?;
     run_with(config, &mut || starter.start())
 }
 
@@ -120,6 +125,8 @@ impl<'a> Keeper<'a> {
             limits,
             listen,
             network,
+            users,
+            key_reader,
             stdio,
             keep_in,
             audit,
@@ -138,8 +145,10 @@ impl<'a> Keeper<'a> {
         let tickets = SpawnTickets::new();
         let mut ground = set_up(limits, &instance, &tickets, &mut resumed)?;
         ground.open_audit(audit, resumed.is_some())?;
-        let listeners = bind(&listen, &mut resumed)?;
+        let listeners = bind(&listen, users.as_ref(), &mut resumed)?;
         let network = open_network(network, &ground, &mut resumed)?;
+        let about = (&ground, resumed.is_some());
+        let people = open_people(users, key_reader, network.as_ref(), about)?;
         let keeping = keep(keep_in.as_deref(), &mut ground, resumed.as_ref());
         let mut keeper = Self {
             upgrades: Upgrades::new(upgrade),
@@ -160,6 +169,7 @@ impl<'a> Keeper<'a> {
             start_front,
             listeners,
             network,
+            people,
             listening: false,
             announced: false,
             reserve: Reserve::new(),
@@ -327,6 +337,7 @@ impl<'a> Keeper<'a> {
                     self.with_job(serial, |job, ground| job.on_walked(walked, ground.now));
                 }
                 Done::LoggedIn(who, answer) => self.on_logged_in(who, answer),
+                Done::Met(peer, known) => self.on_met(peer, known),
                 Done::Rechecked(grants) => self.on_rechecked(grants),
                 Done::Audited(serial, written) => self.on_audited(serial, written),
                 Done::Disk(done) => self.on_disk(done),

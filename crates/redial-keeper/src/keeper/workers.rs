@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
-use redial_auth::HostKey;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use starter::Starter;
@@ -17,14 +16,12 @@ use starter::Starter;
 use super::gate::Gate;
 use super::grant::Grant;
 use super::kept::DiskDone;
-use super::logins::{Answer, Logins};
+use super::logins::{Answer, Known, PeerTask};
 use super::poll::Serial;
 use super::queue::Queue;
 use super::standing::Standing;
 use super::time::Millis;
-use crate::account::Account;
-use crate::audit::Auditor;
-use crate::login::KeyReader;
+use crate::account::{Account, User};
 use crate::spawn::{SpawnError, Spawned, Spawner};
 use crate::state::CgroupState;
 use crate::tree::{self, CgroupRoot, Holder, Reached, SpawnTicket, SpawnTickets, Tree};
@@ -41,6 +38,8 @@ pub(super) struct Start {
     pub(super) serial: Serial,
     pub(super) mark: Vec<u8>,
     pub(super) command: Command,
+    /// As whom; else as who we are.
+    pub(super) user: Option<Arc<User>>,
 }
 
 /// A started process and what belongs to it.
@@ -78,6 +77,8 @@ pub(super) enum Done {
     ),
     Walked(Serial, Walked),
     LoggedIn(Capability, Answer),
+    /// Who is on a Unix socket.
+    Met(PeerTask, Known),
     Rechecked(Vec<(Arc<Grant>, Standing)>),
     /// A start is in the audit, or why not.
     Audited(Serial, Result<(), String>),
@@ -149,17 +150,6 @@ impl Workers {
             tickets: Arc::clone(tickets),
             teller,
         })
-    }
-
-    /// Threads that look keys up, and report here.
-    pub(super) fn logins(
-        &self,
-        host_key: &Arc<HostKey>,
-        reader: &Arc<KeyReader>,
-        audit: Option<&Auditor>,
-    ) -> io::Result<Logins> {
-        let own = (&self.teller, &self.gate, &self.tickets);
-        Logins::new(host_key, reader, own, audit)
     }
 
     /// For a thread that starts a process of its own: it reports here, does so while nobody walks,

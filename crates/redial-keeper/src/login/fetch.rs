@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags};
 
 use super::MAX_FILES;
-use super::reader::KeyFile;
+use super::reader::{Report, Whose};
 
 /// A home directory that takes longer hangs.
 const TIME: Duration = Duration::from_secs(2);
@@ -22,9 +22,13 @@ const TIME: Duration = Duration::from_secs(2);
 const END: Duration = Duration::from_millis(200);
 /// Children that hang, before no more are started. Stops a dead file system from taking all the
 /// processes there may be.
-const MAX_STUCK: usize = 4;
+const MAX_STUCK: usize = 32;
+/// Of them, for one user.
+const MAX_STUCK_OF_ONE: usize = 4;
 /// All files as they may be, and what is around them.
-const MAX_BYTES: u64 = (MAX_FILES * (redial_auth::limits::FILE_BYTES + 8_192)) as u64;
+const MAX_BYTES: u64 = (MAX_FILES * (redial_auth::limits::FILE_BYTES + 8_192) + GROUPS_BYTES) as u64;
+/// Of a user with as many groups as the kernel allows, and its account.
+const GROUPS_BYTES: usize = 5 * 65_536 + 8_192;
 
 /// Why nothing is known of a user's files.
 #[derive(Debug, thiserror::Error)]
@@ -40,34 +44,43 @@ pub enum FetchError {
     Broken(String),
 }
 
+/// The first argument of the child; then whose files, and then the files.
+const READ_KEYS: &str = "--read-keys-for-keeper";
+
 /// Starts children that read a user's authorised keys.
 #[derive(Debug)]
 pub struct KeyReader {
     executable: File,
-    args: Vec<OsString>,
-    /// Children that could not even be killed: they hang in the kernel.
-    stuck: Mutex<Vec<OwnedFd>>,
+    /// Before all others.
+    leading: Vec<OsString>,
+    files: Vec<PathBuf>,
+    /// Children that could not even be killed, and for whom: they hang in the kernel.
+    stuck: Mutex<Vec<(Whose, OwnedFd)>>,
 }
 
 impl KeyReader {
-    /// Children will be this very executable, with these arguments; it must call
-    /// [`super::report_key_files`] on its stdout then.
+    /// Children will be this very executable, with arguments that [`asked_to_read`] understands;
+    /// it must call [`super::report_key_files`] on its stdout then. No files: the usual ones.
     ///
     /// # Errors
     /// As open(2) of it.
-    pub fn new(args: Vec<OsString>) -> io::Result<Self> {
-        Self::of(Path::new("/proc/self/exe"), args)
+    pub fn new(files: Vec<PathBuf>) -> io::Result<Self> {
+        Ok(Self {
+            files,
+            ..Self::of(Path::new("/proc/self/exe"), Vec::new())?
+        })
     }
 
-    /// Children will be that program, which must write what [`super::report_key_files`] does.
+    /// Children will be that program, which must write what [`super::report_key_files`] does; with
+    /// these arguments before those that say so.
     ///
     /// # Errors
     /// As open(2) of it.
-    pub fn of(program: &Path, args: Vec<OsString>) -> io::Result<Self> {
-        let executable = File::open(program)?;
+    pub fn of(program: &Path, leading: Vec<OsString>) -> io::Result<Self> {
         Ok(Self {
-            executable,
-            args,
+            executable: File::open(program)?,
+            leading,
+            files: Vec::new(),
             stuck: Mutex::default(),
         })
     }
@@ -79,13 +92,14 @@ impl KeyReader {
     /// [`FetchError`]: nothing is known then, which is not the same as no keys.
     pub fn fetch(
         &self,
+        whose: &Whose,
         start: impl FnOnce(&mut dyn FnMut() -> io::Result<Child>) -> io::Result<Child>,
-    ) -> Result<Vec<KeyFile>, FetchError> {
+    ) -> Result<Report, FetchError> {
         let deadline = Instant::now() + TIME;
-        if self.too_many_are_stuck() {
+        if self.too_many_are_stuck(whose) {
             return Err(FetchError::Time);
         }
-        let mut child = start(&mut || self.command().spawn()).map_err(FetchError::Start)?;
+        let mut child = start(&mut || self.command(whose).spawn()).map_err(FetchError::Start)?;
         crate::spawn::oom::give_back(child.id());
         let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
         let read = child
@@ -102,7 +116,7 @@ impl KeyReader {
         let status = ended.then(|| child.wait());
         if let (None, Ok(pidfd)) = (&status, pidfd) {
             // It is left to who reaps orphans.
-            lock(&self.stuck).push(pidfd);
+            lock(&self.stuck).push((whose.clone(), pidfd));
         }
         let bytes = read?;
         match status {
@@ -113,17 +127,25 @@ impl KeyReader {
         }
     }
 
-    fn too_many_are_stuck(&self) -> bool {
+    fn too_many_are_stuck(&self, whose: &Whose) -> bool {
         let mut stuck = lock(&self.stuck);
-        stuck.retain(|pidfd| !is_ready(pidfd, Instant::now()));
-        stuck.len() >= MAX_STUCK
+        stuck.retain(|(_, pidfd)| !is_ready(pidfd, Instant::now()));
+        let of_one = stuck.iter().filter(|(other, _)| other == whose).count();
+        of_one >= MAX_STUCK_OF_ONE || stuck.len() >= MAX_STUCK
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, whose: &Whose) -> Command {
+        let whose = match whose {
+            Whose::Own => "own".to_owned(),
+            Whose::Named(name) => format!("user:{name}"),
+            Whose::Uid(uid) => format!("uid:{uid}"),
+        };
         let mut command = Command::new(format!("/proc/self/fd/{}", self.executable.as_raw_fd()));
         command
             .arg0("redial")
-            .args(&self.args)
+            .args(&self.leading)
+            .args([READ_KEYS, &whose])
+            .args(&self.files)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -137,15 +159,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn decode(bytes: &[u8]) -> Result<Vec<KeyFile>, FetchError> {
+/// Whose files, and which, if arguments (the program's name left out) are those of the child.
+pub fn asked_to_read(mut args: impl Iterator<Item = OsString>) -> Option<(Whose, Vec<PathBuf>)> {
+    if args.next()? != READ_KEYS {
+        return None;
+    }
+    let whose = args.next()?.into_string().ok()?;
+    let whose = match whose.split_once(':') {
+        None if whose == "own" => Whose::Own,
+        Some(("user", name)) => Whose::Named(name.to_owned()),
+        Some(("uid", uid)) => Whose::Uid(uid.parse().ok()?),
+        _ => return None,
+    };
+    Some((whose, args.map(PathBuf::from).collect()))
+}
+
+fn decode(bytes: &[u8]) -> Result<Report, FetchError> {
     let mut decoder = minicbor::Decoder::new(bytes);
-    let files: Vec<KeyFile> = decoder
+    let report: Report = decoder
         .decode()
         .map_err(|error| FetchError::Broken(error.to_string()))?;
-    if decoder.position() != bytes.len() || files.len() > MAX_FILES {
+    if decoder.position() != bytes.len() || report.files.len() > MAX_FILES {
         return Err(FetchError::Broken("more than there is to say".to_owned()));
     }
-    Ok(files)
+    Ok(report)
 }
 
 fn read_until(

@@ -30,6 +30,8 @@ impl Mapping {
     pub(super) fn create(name: &str, chunks: u32) -> io::Result<Self> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let fd = rustix::fs::memfd_create(name, flags)?;
+        // Who was given it to read, and is another user, must not open it anew to write.
+        rustix::fs::fchmod(&fd, Mode::RUSR | Mode::WUSR)?;
         rustix::fs::ftruncate(&fd, u64::from(chunks) * CHUNK_BYTES as u64)?;
         let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         rustix::fs::fcntl_add_seals(&fd, seals)?;

@@ -51,7 +51,7 @@ pub(super) extern "C" fn enter(plan: *mut u8) -> ! {
     }
 }
 
-type Step = Result<(), Failure>;
+pub(super) type Step = Result<(), Failure>;
 
 fn become_program(plan: &Plan<'_>) -> Result<core::convert::Infallible, Failure> {
     reset_signals()?;
@@ -179,7 +179,7 @@ fn set_limit(resource: usize, limit: &[u64; 2]) -> Step {
 }
 
 /// Groups, then group, then user: each needs the privilege that the last gives up.
-fn take_identity(identity: &Identity) -> Step {
+pub(super) fn take_identity(identity: &Identity) -> Step {
     let stage = SpawnStage::Identity;
     let (uid, gid) = (identity.uid as usize, identity.gid as usize);
     let groups = identity.groups.as_ptr() as usize;

@@ -122,6 +122,16 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// This thread becomes `identity`, and proves that there is no way back: for a process with one
+/// thread, since the others would stay who they are. After a fork as well.
+///
+/// # Errors
+/// What the kernel says, or EPERM where it could be undone. Then nothing more may be done as who
+/// this was to be.
+pub(crate) fn take_identity(identity: &Identity) -> io::Result<()> {
+    child::take_identity(identity).map_err(|failure| io::Error::from_raw_os_error(failure.errno))
+}
+
 // In libc as `c_int`, which they do not fit.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;

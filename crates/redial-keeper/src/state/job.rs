@@ -92,6 +92,19 @@ pub(crate) struct GrantState {
     pub(crate) line: ByteVec,
     #[n(1)]
     pub(crate) source: String,
+    /// Whose key it is, where a server has several users.
+    #[n(2)]
+    pub(crate) user: Option<GrantUserState>,
+}
+
+/// A user by name and uid.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct GrantUserState {
+    #[n(0)]
+    pub(crate) name: String,
+    #[n(1)]
+    pub(crate) uid: u32,
 }
 
 /// A running checksum; the bytes of the block under way, from which it goes on.

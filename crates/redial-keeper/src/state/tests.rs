@@ -58,6 +58,7 @@ fn terms() -> TermsState {
         grant: Some(GrantState {
             line: b"restrict ssh-ed25519 AAAA".to_vec().into(),
             source: "192.0.2.1".to_owned(),
+            user: None,
         }),
         hash: [2; 16].into(),
         deadline_ms: Some(60_000),

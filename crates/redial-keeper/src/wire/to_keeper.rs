@@ -75,6 +75,44 @@ pub enum ToKeeper {
     /// The answer to [`super::ToFront::Echo`].
     #[n(13)]
     Echo(#[n(0)] u64),
+    /// How far it has shut itself in: for the log.
+    #[n(14)]
+    Confined(#[n(0)] Confinement),
+}
+
+/// What a front cannot do any more, whatever becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Confinement {
+    /// A program that it executes gets no more rights (PR_SET_NO_NEW_PRIVS(2const)).
+    #[n(0)]
+    pub no_new_privileges: bool,
+    /// Landlock keeps it from all files (landlock(7)).
+    #[n(1)]
+    pub files: bool,
+    /// From opening connections and ports.
+    #[n(2)]
+    pub network: bool,
+    /// From signalling other processes, and from their abstract sockets.
+    #[n(3)]
+    pub others: bool,
+}
+
+impl std::fmt::Display for Confinement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let reached = [
+            (self.no_new_privileges, "new privileges"),
+            (self.files, "files"),
+            (self.network, "new connections"),
+            (self.others, "other processes"),
+        ];
+        let reached = reached.iter().filter(|(is, _)| *is).map(|(_, what)| *what);
+        let reached: Vec<&str> = reached.collect();
+        match reached[..] {
+            [] => f.write_str("from nothing"),
+            _ => write!(f, "from {}", reached.join(", ")),
+        }
+    }
 }
 
 /// What a client says of itself (PROTOCOL.md, `authenticate` and section 9).

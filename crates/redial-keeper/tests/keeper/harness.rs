@@ -17,7 +17,7 @@ use redial_keeper::wire::Link;
 use tempfile::TempDir;
 
 use crate::front::Front;
-use crate::login::{listening_address, network, write_keys};
+use crate::login::{listening_address, network, reader, write_keys};
 
 /// Set in the environment of a keeper; its value, limits as `name=number …`.
 pub(crate) const KEEPER: &str = "REDIAL_TEST_KEEPER";
@@ -27,7 +27,7 @@ const PRIVATE: &str = "REDIAL_TEST_PRIVATE";
 /// Set when the keeper is started with SIGCHLD ignored, as some launchers leave it.
 const IGNORED_CHILDREN: &str = "REDIAL_TEST_IGNORED_CHILDREN";
 const SOCKET: &str = "REDIAL_TEST_SOCKET";
-/// Set when the network is listened on; its value, a file with what a reader of keys says.
+/// Set when the network is listened on; its value, a directory with what a reader of keys says.
 const NETWORK: &str = "REDIAL_TEST_NETWORK";
 /// Where jobs are kept, in a process that is a keeper that can.
 const STATE: &str = "REDIAL_TEST_STATE";
@@ -127,7 +127,7 @@ impl Keeper {
         let (ours, fronts) = Link::pair().unwrap();
         supply.send(b"front", &[fronts.as_fd()]).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
-        let value = directory.path().join("keys.cbor");
+        let value = directory.path();
         command.envs(variable.map(|name| (name, value.as_os_str())));
         let audit = (variable == Some(NETWORK)).then(|| directory.path().join("audit"));
         command.envs(audit.map(|file| (AUDIT, file)));
@@ -348,7 +348,9 @@ pub(crate) fn be_keeper() {
     let config = KeeperConfig {
         limits: limits(&std::env::var(KEEPER).unwrap()),
         listen: listen.into_iter().collect(),
-        network: std::env::var_os(NETWORK).map(network),
+        network: std::env::var_os(NETWORK).map(|_| network()),
+        users: None,
+        key_reader: std::env::var_os(NETWORK).map(reader),
         stdio: stdio.map(|(reader, writer)| (reader.into(), writer.into())),
         keep_in: std::env::var_os(STATE).map(Into::into),
         audit: std::env::var_os(AUDIT).map(|file| AuditConfig {

@@ -8,7 +8,7 @@ use minicbor::bytes::ByteVec;
 use redial_auth::{PrivateKey, PublicKey, Statement, sign_proof};
 use redial_keeper::HostKey;
 use redial_keeper::keeper::NetworkConfig;
-use redial_keeper::login::{KeyReader, report_key_files};
+use redial_keeper::login::{KeyReader, Whose, report_key_files};
 use redial_keeper::wire::{Capability, ConnectionKind, Login, TcpPeer, ToFront, ToKeeper, Verdict};
 
 use crate::front::Front;
@@ -119,12 +119,17 @@ pub(crate) fn host_key() -> HostKey {
     HostKey::generate(&[9; 32])
 }
 
-pub(crate) fn network(keys: OsString) -> NetworkConfig {
+pub(crate) fn network() -> NetworkConfig {
     NetworkConfig {
         listen: vec![([127, 0, 0, 1], 0).into()],
         host_key: host_key(),
-        key_reader: KeyReader::of(Path::new("/bin/cat"), vec![keys]).unwrap(),
     }
+}
+
+/// One that says what is written in a directory, in a file named for whom it is asked for.
+pub(crate) fn reader(directory: OsString) -> KeyReader {
+    let read = r#"cat "$0/$2.cbor""#.into();
+    KeyReader::of(Path::new("/bin/sh"), vec!["-c".into(), read, directory]).unwrap()
 }
 
 /// Whole at once, as an editor does it.
@@ -132,9 +137,9 @@ pub(crate) fn write_keys(directory: &Path, text: &str) {
     let (named, new) = (directory.join("authorized_keys"), directory.join("new"));
     std::fs::write(&named, text).unwrap();
     let mut report = Vec::new();
-    report_key_files(&[named], &mut report).unwrap();
+    report_key_files(&Whose::Own, &[named], &mut report).unwrap();
     std::fs::write(&new, report).unwrap();
-    std::fs::rename(new, directory.join("keys.cbor")).unwrap();
+    std::fs::rename(new, directory.join("own.cbor")).unwrap();
 }
 
 /// Of the IPv4 sockets that listen, the one that this process has.

@@ -25,6 +25,8 @@ fn refusal(listen: std::path::PathBuf) -> KeeperError {
         limits: Limits::default(),
         listen: vec![listen],
         network: None,
+        users: None,
+        key_reader: None,
         stdio: None,
         keep_in: None,
         audit: None,

@@ -111,6 +111,17 @@ pub(crate) struct ServeArgs {
     /// Run commands though they cannot be written down
     #[arg(long, help_heading = "Audit")]
     pub(crate) audit_best_effort: bool,
+    /// Serve all users of this machine, as root: each logs in with their own keys, and their
+    /// commands run as them
+    #[arg(long, conflicts_with = "stdio", help_heading = "Many users")]
+    pub(crate) multi_user: bool,
+    /// The user that the process is which talks to the network; nobody else's, and without a login
+    /// [default: redial]
+    #[arg(long, value_name = "NAME", help_heading = "Many users")]
+    pub(crate) front_user: Option<String>,
+    /// Let root in too, and run commands as root
+    #[arg(long, help_heading = "Many users")]
+    pub(crate) allow_root: bool,
     /// The front process, which the keeper starts
     #[arg(long, hide = true)]
     pub(crate) front: bool,

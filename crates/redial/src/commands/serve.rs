@@ -3,9 +3,9 @@
 mod bridge;
 
 use std::ffi::OsString;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
 
 use anyhow::Context;
 use redial_client::runtime_dir;
@@ -15,7 +15,7 @@ use redial_keeper::keeper::{
 };
 use redial_keeper::login::{
     HostKeyFileError, KeyReader, StrictError, load_host_key, load_or_make_host_key,
-    report_key_files,
+    asked_to_read, report_key_files,
 };
 use redial_keeper::service::ServiceManager;
 use redial_keeper::signals;
@@ -25,9 +25,6 @@ use crate::args::LogFormat;
 use crate::exit_code::FAILED;
 use crate::report;
 use crate::settings::{HostKeyFile, Listen, Mode, ServeSettings};
-
-/// The first argument of the child that reads authorized_keys.
-const READ_KEYS: &str = "--read-keys-for-keeper";
 
 /// Where Debian, and most others, have the key of the machine.
 const SSHD_KEY: &str = "/etc/ssh/ssh_host_ed25519_key";
@@ -84,6 +81,8 @@ fn private(limits: Limits, front: FrontProgram) -> anyhow::Result<()> {
         limits,
         listen: Vec::new(),
         network: None,
+        users: None,
+        key_reader: None,
         stdio: Some((input, output)),
         keep_in: None,
         audit: None,
@@ -99,9 +98,12 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
     let sockets = &listen.sockets;
     sockets
         .iter()
-        .try_for_each(|socket| make_runtime_dir(socket))?;
+        .try_for_each(|socket| make_runtime_dir(socket, listen.users.is_some()))?;
     let network = (!listen.network.is_empty()).then(|| network(&listen));
     let network = network.transpose()?;
+    let reads = network.is_some() || listen.users.is_some();
+    let key_reader = reads.then(|| KeyReader::new(listen.authorized_keys.clone()));
+    let key_reader = key_reader.transpose().context("cannot open our executable")?;
     if let Some(checked) = redial_keeper::keeper::check_state() {
         // All that a server needs was looked at, and nothing was taken.
         return checked
@@ -111,6 +113,8 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
         limits,
         listen: listen.sockets.clone(),
         network,
+        users: listen.users.clone(),
+        key_reader,
         stdio: None,
         keep_in: listen.keep_in.clone(),
         audit: listen.audit.clone(),
@@ -126,12 +130,9 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
 }
 
 fn network(listen: &Listen) -> anyhow::Result<NetworkConfig> {
-    let mut args: Vec<OsString> = vec![READ_KEYS.into()];
-    args.extend(listen.authorized_keys.iter().map(OsString::from));
     Ok(NetworkConfig {
         listen: listen.network.clone(),
         host_key: host_key(&listen.host_key)?,
-        key_reader: KeyReader::new(args).context("cannot open our executable")?,
     })
 }
 
@@ -175,15 +176,11 @@ fn is_missing<T>(loaded: &Result<T, HostKeyFileError>) -> bool {
 /// The child that reads as the user, and says what it found: if that is what our arguments ask for.
 /// They are the keeper's, not a person's, and are not looked at further.
 pub(crate) fn read_keys(args: impl Iterator<Item = OsString>) -> Option<u8> {
-    let mut args = args.skip(1);
-    if args.next()? != READ_KEYS {
-        return None;
-    }
-    let files: Vec<PathBuf> = args.map(PathBuf::from).collect();
+    let (whose, files) = asked_to_read(args.skip(1))?;
     let stdout = rustix::io::dup(rustix::stdio::stdout()).map(std::fs::File::from);
     let done = stdout
         .map_err(Into::into)
-        .and_then(|mut out| report_key_files(&files, &mut out));
+        .and_then(|mut out| report_key_files(&whose, &files, &mut out));
     Some(if done.is_ok() { 0 } else { FAILED })
 }
 
@@ -193,14 +190,20 @@ fn keeper(config: KeeperConfig) -> anyhow::Result<()> {
 }
 
 /// The default socket's directory is ours to make; any other is there already, or a slip.
-fn make_runtime_dir(socket: &Path) -> anyhow::Result<()> {
+fn make_runtime_dir(socket: &Path, for_all: bool) -> anyhow::Result<()> {
     let Ok(dir) = runtime_dir() else {
         return Ok(());
     };
     if socket.parent() != Some(&dir) {
         return Ok(());
     }
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+    let mode = if for_all { 0o755 } else { 0o700 };
+    let made = DirBuilder::new().recursive(true).mode(mode).create(&dir);
+    let made = made.and_then(|()| match for_all {
+        // Others have to come through, also where it was there or a umask was in the way.
+        true => std::fs::set_permissions(&dir, Permissions::from_mode(mode)),
+        false => Ok(()),
+    });
     made.with_context(|| format!("cannot make {}", dir.display()))
 }
 
@@ -210,6 +213,6 @@ fn front() -> anyhow::Result<()> {
     let _held_back = signals::termination().context("cannot hold signals back")?;
     let link = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3);
     let link = link.context("the front is started by the keeper only, with a link as its stdin")?;
-    redial_server::front(link)?;
+    redial_server::front(link, redial_server::confine())?;
     Ok(())
 }

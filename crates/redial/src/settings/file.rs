@@ -50,6 +50,9 @@ pub(crate) struct ServeTable {
     pub(crate) audit: Option<PathBuf>,
     pub(crate) audit_argv: Option<AuditForm>,
     pub(crate) audit_best_effort: bool,
+    pub(crate) multi_user: bool,
+    pub(crate) front_user: Option<String>,
+    pub(crate) allow_root: bool,
 }
 
 /// A time as on the command line, or a number of seconds.

@@ -1,5 +1,7 @@
 //! What `redial serve` is to do.
 
+mod users;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -9,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use redial_client::default_socket;
 use redial_keeper::audit::{AuditArgv, AuditConfig, AuditTo};
-use redial_keeper::keeper::Limits;
+use redial_keeper::keeper::{Limits, ManyUsers};
 
 use super::file::File;
 use super::{SettingsError, from_env};
@@ -54,6 +56,7 @@ pub(crate) struct Listen {
     /// Where jobs are kept; none where no place is known.
     pub(crate) keep_in: Option<PathBuf>,
     pub(crate) audit: Option<AuditConfig>,
+    pub(crate) users: Option<ManyUsers>,
 }
 
 /// Which key says who we are.
@@ -146,6 +149,7 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
             .ok()
             .map(|dir| dir.join("jobs")),
         audit: audit(args, file)?,
+        users: users::users(args, file)?,
     }))
 }
 

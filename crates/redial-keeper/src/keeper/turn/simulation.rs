@@ -28,6 +28,7 @@ use crate::keeper::requests::PendingCommand;
 use crate::keeper::shutdown::Phase;
 use crate::keeper::time::Millis;
 use crate::keeper::upgrade::Upgrades;
+use crate::keeper::users::People;
 use crate::keeper::workers::simulation::Bench;
 use crate::keeper::workers::{Done, Start, Started, Walk as Errand, Walked, Workers};
 use crate::outcome::Exit;
@@ -176,6 +177,7 @@ impl<'a> Keeper<'a> {
             start_front,
             listeners: Vec::new(),
             network: None,
+            people: People::alone(),
             listening: false,
             announced: false,
             reserve: Reserve::new(),
@@ -260,6 +262,7 @@ impl<'a> Keeper<'a> {
             serial,
             mark,
             command,
+            user: _,
         }) = self.bench.take_start()
         else {
             return Ok(None);

@@ -12,6 +12,9 @@ use crate::spawn::{self, SpawnError, SpawnRequest, SpawnStage, Spawner, Stdio3};
 use crate::tree::{self, JobCgroup, SpawnTickets, Tree};
 use crate::wire::{Command, Program};
 
+/// Of a login, whatever the keeper's own is (login.defs(5)).
+const LOGIN_UMASK: u32 = 0o022;
+
 /// Starts what is queued, until the queue is closed.
 pub(super) struct Starter {
     pub(super) spawner: Spawner,
@@ -34,9 +37,16 @@ impl Starter {
     }
 
     fn start(&mut self, start: Start) -> Result<Started, SpawnError> {
-        let account = self.account()?;
+        let account = match &start.user {
+            Some(user) => Arc::clone(&user.account),
+            None => self.account()?,
+        };
         let (uid, mark) = (account.uid, start.mark);
         let mut request = request(start.command, Arc::clone(&account), &mark);
+        if let Some(user) = &start.user {
+            request.identity = Some(user.identity());
+            request.umask = Some(LOGIN_UMASK);
+        }
         let mut cgroup = self.acquire();
         request.cgroup = cgroup.as_ref().map(JobCgroup::fd);
         let gate = Arc::clone(&self.gate);

@@ -104,7 +104,7 @@ fn start(socket: &Path) -> anyhow::Result<UnixStream> {
 /// Where a server that nobody watches says what it has to say: beside its socket.
 fn log_file(socket: &Path) -> anyhow::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
-    super::make_runtime_dir(socket)?;
+    super::make_runtime_dir(socket, false)?;
     let path = socket.with_extension("log");
     let opened = File::options()
         .append(true)

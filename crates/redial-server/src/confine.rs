@@ -1,0 +1,84 @@
+//! A front shuts itself in: what it will never need, it gives up before it hears the first stranger.
+//!
+//! It is handed all descriptors that it works on. So it opens no file, connects to nobody, listens on
+//! nothing and signals nobody; the kernel keeps it to that (landlock(7), PR_SET_NO_NEW_PRIVS(2const)).
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
+};
+use redial_keeper::wire::Confinement;
+
+/// Shuts this thread in, and those that it starts, for good; as far as the kernel can.
+pub fn confine() -> Confinement {
+    Confinement {
+        no_new_privileges: rustix::thread::set_no_new_privs(true).is_ok(),
+        files: files().is_ok_and(is_enforced),
+        network: network().is_ok_and(is_enforced),
+        others: others().is_ok_and(is_enforced),
+    }
+}
+
+fn is_enforced(status: RulesetStatus) -> bool {
+    // Rights that are newer than the kernel belong to things that it does not have either.
+    status != RulesetStatus::NotEnforced
+}
+
+// One set of rules each, so that what an older kernel lacks is told apart.
+
+fn files() -> Result<RulesetStatus, RulesetError> {
+    let rules = Ruleset::default().handle_access(AccessFs::from_all(ABI::V6))?;
+    Ok(rules.create()?.restrict_self()?.ruleset)
+}
+
+fn network() -> Result<RulesetStatus, RulesetError> {
+    let rules = Ruleset::default().handle_access(AccessNet::from_all(ABI::V6))?;
+    Ok(rules.create()?.restrict_self()?.ruleset)
+}
+
+fn others() -> Result<RulesetStatus, RulesetError> {
+    let rules = Ruleset::default().scope(Scope::from_all(ABI::V6))?;
+    Ok(rules.create()?.restrict_self()?.ruleset)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+
+    use super::*;
+
+    /// Where the kernel can do a thing, it is done; where not, it is not claimed.
+    #[test]
+    fn a_front_that_was_taken_over_opens_nothing_and_reaches_nobody() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let name = SocketAddr::from_abstract_name(format!("redial-{address}")).unwrap();
+        let _abstract = UnixListener::bind_addr(&name).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
+        let tried = std::thread::spawn(move || {
+            let reached = confine();
+            eprintln!("kept {reached}");
+            let denied = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+            let opened = std::fs::File::open(&path).is_err_and(denied);
+            let made = std::fs::write(path.with_extension("new"), "x").is_err_and(denied);
+            let listed = std::fs::read_dir("/").is_err_and(denied);
+            let dialled = TcpStream::connect(address).is_err_and(denied);
+            let bound = TcpListener::bind("127.0.0.1:0").is_err_and(denied);
+            let met = UnixStream::connect_addr(&name).is_err_and(denied);
+            let parent = rustix::process::getppid().unwrap();
+            let signalled = rustix::process::test_kill_process(parent).is_err();
+            let files = [opened, made, listed];
+            assert_eq!(files, [reached.files; 3]);
+            assert_eq!([dialled, bound], [reached.network; 2]);
+            assert_eq!([met, signalled], [reached.others; 2]);
+            assert!(reached.no_new_privileges);
+            // What it was handed it can still use.
+            assert!(file.as_file().metadata().is_ok());
+        });
+        tried.join().unwrap();
+        std::fs::File::open("/").unwrap();
+    }
+}
