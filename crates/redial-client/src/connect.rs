@@ -50,7 +50,7 @@ pub(crate) async fn open(target: &Target, options: &ConnectOptions) -> Result<Li
     }
     let (transport, program) = match target {
         Target::Network(host) => return network::open(target, host, options).await,
-        Target::Unix(path) => match timeout(limit, dial(target, path.as_deref())).await {
+        Target::Unix(path) => match timeout(limit, dial(target, path.as_deref(), options)).await {
             Ok(dialled) => (dialled?, None),
             Err(_) => return Err(too_late(target, options)),
         },
@@ -231,9 +231,16 @@ async fn run(
     over.send_replace(true);
 }
 
-async fn dial(target: &Target, path: Option<&Path>) -> Result<Transport, ConnectError> {
+async fn dial(
+    target: &Target,
+    path: Option<&Path>,
+    options: &ConnectOptions,
+) -> Result<Transport, ConnectError> {
     let path = path.map_or_else(default_socket, |path| Ok(path.to_owned()))?;
-    let connected = Transport::unix(&path).await;
+    let connected = match options.network.as_uid {
+        Some(uid) => Transport::unix_as(&path, uid).await,
+        None => Transport::unix(&path).await,
+    };
     connected.map_err(|source| ConnectError::Unreachable {
         target: target.clone(),
         path,

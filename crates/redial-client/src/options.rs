@@ -24,7 +24,7 @@ pub struct ConnectOptions {
     /// For how long a line that has dropped is dialled again, until its jobs are given up; not
     /// at all if none. Default: 10 min. `local:` has no line that could be dialled again.
     pub redial: Option<Duration>,
-    /// What `[user@]host[:port]` needs besides.
+    /// Who we are, to whom, and by what: mostly for `[user@]host[:port]`.
     pub network: NetworkOptions,
 }
 

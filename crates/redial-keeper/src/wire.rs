@@ -20,8 +20,8 @@ pub use to_front::{
     ToFront, Verdict,
 };
 pub use to_keeper::{
-    Command, Confinement, Drop as DropPolicy, Keep, Login, MAX_COMMAND_ITEMS, Program, PtyRequest, Resent,
-    ToKeeper,
+    Command, Confinement, Drop as DropPolicy, Keep, Login, MAX_COMMAND_ITEMS, Program, PtyRequest,
+    Resent, ToKeeper,
 };
 
 /// Changes whenever a message does.

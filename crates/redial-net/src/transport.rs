@@ -65,6 +65,32 @@ impl Transport {
         }
     }
 
+    /// As [`Transport::unix`], but the server's kernel says that this user (a uid) has connected:
+    /// for root only. Whoever accepts so needs to take nobody's word for it.
+    ///
+    /// # Errors
+    ///
+    /// As there, or EPERM.
+    pub async fn unix_as(path: &Path, uid: u32) -> io::Result<Self> {
+        loop {
+            let path = path.to_owned();
+            // The identity of a thread is its own (setresuid(2)), and this one does nothing else.
+            let (tell, told) = tokio::sync::oneshot::channel();
+            std::thread::Builder::new()
+                .name("connect as user".to_owned())
+                .spawn(move || tell.send(connect_as(&path, uid)))?;
+            match told
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+            {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(QUEUE_FULL_PAUSE).await;
+                }
+                result => return Transport::from_socket(result?),
+            }
+        }
+    }
+
     /// Takes a connected socket.
     ///
     /// # Errors
@@ -151,6 +177,13 @@ fn no_line(error: io::Error) -> io::Error {
         return io::Error::new(io::ErrorKind::InvalidInput, text);
     }
     error
+}
+
+/// Blocks while the server's queue is full. This thread stays who it has become.
+fn connect_as(path: &Path, uid: u32) -> io::Result<std::os::unix::net::UnixStream> {
+    let uid = rustix::process::Uid::from_raw(uid);
+    rustix::thread::set_thread_res_uid(None, uid, None)?;
+    std::os::unix::net::UnixStream::connect(path)
 }
 
 impl AsyncRead for Transport {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use redial_keeper::pool::{OutputView, StdinView};
 use redial_keeper::wire::{
-    Capability, Confinement, ConnectionKind, Link, MAX_PACKET_BYTES, ToFront, ToKeeper, VERSION, WireError,
-    decode_packet,
+    Capability, Confinement, ConnectionKind, Link, MAX_PACKET_BYTES, ToFront, ToKeeper, VERSION,
+    WireError, decode_packet,
 };
 use redial_net::proto::{Config, Connection, Time};
 use redial_net::tls::TlsServer;
@@ -64,7 +64,10 @@ pub fn front(link: OwnedFd, confinement: Confinement) -> Result<(), FrontError> 
 async fn serve(link: Link, confinement: Confinement) -> Result<(), FrontError> {
     let mut watch = Watch::new(&link)?;
     let mut front = Front::welcomed(Rc::new(link), &watch).await?;
-    front.hub.borrow_mut().tell(&ToKeeper::Confined(confinement));
+    front
+        .hub
+        .borrow_mut()
+        .tell(&ToKeeper::Confined(confinement));
     poll_fn(|cx| front.poll(cx, &mut watch)).await
 }
 

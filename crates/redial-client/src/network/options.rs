@@ -57,6 +57,10 @@ pub struct NetworkOptions {
     /// Whose program this is: the user on the server if nobody says another. Default:
     /// `$LOGNAME`, else `$USER`.
     pub local_user: Option<String>,
+    /// The user on the server, if it is not in the target.
+    pub user: Option<String>,
+    /// On a Unix socket: the uid that root connects as. Default: as who we are.
+    pub as_uid: Option<u32>,
     /// The hosts that ssh knows on this machine. Default: `/etc/ssh/ssh_known_hosts`.
     pub system_known_hosts: PathBuf,
     /// Private key files. If there are any, these and the agent's keys are tried and no
@@ -85,6 +89,8 @@ impl Default for NetworkOptions {
             home,
             agent: path("SSH_AUTH_SOCK"),
             local_user: user("LOGNAME").or_else(|| user("USER")),
+            user: None,
+            as_uid: None,
             system_known_hosts: PathBuf::from("/etc/ssh/ssh_known_hosts"),
             identities: Vec::new(),
             bind: None,
@@ -130,6 +136,18 @@ impl NetworkOptions {
     /// Sets [`Self::local_user`].
     pub fn local_user(mut self, user: Option<String>) -> Self {
         self.local_user = user;
+        self
+    }
+
+    /// Sets [`Self::user`].
+    pub fn user(mut self, user: Option<String>) -> Self {
+        self.user = user;
+        self
+    }
+
+    /// Sets [`Self::as_uid`].
+    pub fn as_uid(mut self, uid: Option<u32>) -> Self {
+        self.as_uid = uid;
         self
     }
 

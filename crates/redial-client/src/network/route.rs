@@ -70,7 +70,8 @@ impl Route {
     pub fn find(target: &HostTarget, options: &NetworkOptions) -> Result<Self, RouteError> {
         let own = &options.overrides;
         let local_user = options.local_user.clone().unwrap_or_default();
-        let typed_user = target.user.clone().or_else(|| own.user.clone());
+        let typed_user = target.user.clone().or_else(|| options.user.clone());
+        let typed_user = typed_user.or_else(|| own.user.clone());
         let ssh = read_config(target, typed_user.as_deref(), &local_user, options)?;
         let user = typed_user
             .or_else(|| ssh.user.clone())

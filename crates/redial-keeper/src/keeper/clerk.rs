@@ -21,7 +21,7 @@ use super::users::Users;
 use super::workers::{Done, Teller, Workers};
 use crate::account::{Account, Barred, User};
 use crate::audit::{Auditor, Text, Who as Audited, login_accepted, login_refused};
-use crate::login::{FetchError, Found, KeyFile, KeyReader, Report, Whose, Who};
+use crate::login::{FetchError, Found, KeyFile, KeyReader, Report, Who, Whose};
 use crate::tree::SpawnTickets;
 use crate::wire::Login;
 
@@ -273,7 +273,11 @@ impl Clerk {
                         found.extend(looked.unwrap_or_default());
                     }
                 };
-                let more = if self.users.are_many() { RECHECKS_AT_ONCE } else { 1 };
+                let more = if self.users.are_many() {
+                    RECHECKS_AT_ONCE
+                } else {
+                    1
+                };
                 for _ in 1..more {
                     scope.spawn(look);
                 }

@@ -7,9 +7,9 @@ use redial_auth::authorized_keys::{KeyLine, Policy};
 
 use super::command::Refusal;
 use super::time::wall_clock;
-use crate::outcome::{ControlKind, RefusedCode};
 use crate::account::User;
 use crate::login::Whose;
+use crate::outcome::{ControlKind, RefusedCode};
 use crate::state::{GrantState, GrantUserState};
 
 /// Of a key's comment, which its owner wrote, in names for people.

@@ -45,7 +45,8 @@ impl Keeper<'_> {
                 self.let_peer_in(Client::of_user(user), peer.kind, peer.socket);
             }
             Ok(_) | Err(Stranger::Failed) => {
-                self.ground.note_peer(peer.uid, Some("it could not be looked at"));
+                self.ground
+                    .note_peer(peer.uid, Some("it could not be looked at"));
             }
             Err(Stranger::Out(why)) => self.ground.note_peer(peer.uid, Some(&why)),
         }
@@ -78,7 +79,10 @@ impl Keeper<'_> {
         }
         let refused = |text: &str| Refusal::new(RefusedCode::NotAllowed, text);
         let refuses = self.people.users.refuses_uid(client.uid);
-        let user = client.user.clone().filter(|user| user.account.uid == client.uid);
+        let user = client
+            .user
+            .clone()
+            .filter(|user| user.account.uid == client.uid);
         match (refuses, user) {
             (Some(why), _) => Err(refused(why)),
             (None, Some(user)) => Ok(Some(user)),

@@ -32,6 +32,10 @@ impl Keeper<'_> {
             Ask::Cancel(job, request, grace_ms) => {
                 self.act(&client, &job, *request, ControlKind::Cancel(grace_ms))?
             }
+            Ask::Upgrade(_) if self.people.users.are_many() && client.uid != 0 => {
+                let text = "only root may replace the program of a server of many users";
+                return Err(Refusal::new(RefusedCode::NotAllowed, text));
+            }
             Ask::Upgrade(request) => return self.ask_for_upgrade(&client, number, *request),
             Ask::Remove(job) => match self.remove(&client, (who, number), &job)? {
                 Some(reply) => reply,

@@ -19,9 +19,7 @@ use super::orphans::Orphans;
 use super::poll::{Interest, Serial, Token};
 use super::records::Records;
 use super::requests::PendingCommand;
-use super::set_up::{
-    bind, instance, keep, open_network, open_people, set_up, set_up_process,
-};
+use super::set_up::{bind, instance, keep, open_network, open_people, set_up, set_up_process};
 use super::shutdown::Phase;
 use super::start::Starting;
 use super::time::{Millis, now};
@@ -90,8 +88,8 @@ pub(super) struct Keeper<'a> {
 pub fn run(mut config: KeeperConfig) -> Result<(), KeeperError> {
     let program = std::mem::take(&mut config.front);
     let identity = config.users.as_ref().map(|many| many.front.clone());
-    let starter =
-        ProgramStarter::new(program, identity).map_err(KeeperError::setup("open our executable"))?;
+    let starter = ProgramStarter::new(program, identity)
+        .map_err(KeeperError::setup("open our executable"))?;
     run_with(config, &mut || starter.start())
 }
 

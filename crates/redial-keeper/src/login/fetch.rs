@@ -26,7 +26,8 @@ const MAX_STUCK: usize = 32;
 /// Of them, for one user.
 const MAX_STUCK_OF_ONE: usize = 4;
 /// All files as they may be, and what is around them.
-const MAX_BYTES: u64 = (MAX_FILES * (redial_auth::limits::FILE_BYTES + 8_192) + GROUPS_BYTES) as u64;
+const MAX_BYTES: u64 =
+    (MAX_FILES * (redial_auth::limits::FILE_BYTES + 8_192) + GROUPS_BYTES) as u64;
 /// Of a user with as many groups as the kernel allows, and its account.
 const GROUPS_BYTES: usize = 5 * 65_536 + 8_192;
 

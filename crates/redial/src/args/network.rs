@@ -27,6 +27,9 @@ identity, proxy-jump, proxy-command).";
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Hosts on the network")]
 pub(crate) struct NetworkArgs {
+    /// The user on the server, as USER@; on a Unix socket root may be any user
+    #[arg(short = 'l', long, value_name = "USER")]
+    pub(crate) user: Option<String>,
     /// A private key to log in with; repeatable. Then no others are tried but the agent's
     #[arg(short, long, value_name = "FILE", value_parser = identity)]
     pub(crate) identity: Vec<PathBuf>,

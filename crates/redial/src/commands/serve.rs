@@ -14,8 +14,8 @@ use redial_keeper::keeper::{
     FrontProgram, KeeperConfig, Limits, NetworkConfig, UpgradeConfig, own_program,
 };
 use redial_keeper::login::{
-    HostKeyFileError, KeyReader, StrictError, load_host_key, load_or_make_host_key,
-    asked_to_read, report_key_files,
+    HostKeyFileError, KeyReader, StrictError, asked_to_read, load_host_key, load_or_make_host_key,
+    report_key_files,
 };
 use redial_keeper::service::ServiceManager;
 use redial_keeper::signals;
@@ -103,7 +103,9 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
     let network = network.transpose()?;
     let reads = network.is_some() || listen.users.is_some();
     let key_reader = reads.then(|| KeyReader::new(listen.authorized_keys.clone()));
-    let key_reader = key_reader.transpose().context("cannot open our executable")?;
+    let key_reader = key_reader
+        .transpose()
+        .context("cannot open our executable")?;
     if let Some(checked) = redial_keeper::keeper::check_state() {
         // All that a server needs was looked at, and nothing was taken.
         return checked

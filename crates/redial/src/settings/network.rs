@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use redial_client::{HostOverrides, NetworkOptions, NewHost, Target};
+use redial_keeper::account::Account;
 use serde::Deserialize;
 
 use super::SettingsError;
@@ -39,6 +40,7 @@ pub(super) fn network(
             .map_err(|error| format!("--identity {}: {error}", path.display()))?;
         options = options.identity(path);
     }
+    let options = as_user(options, args.user.as_deref(), target)?;
     let Target::Network(host) = target else {
         return Ok(options);
     };
@@ -58,9 +60,47 @@ pub(super) fn network(
     Ok(options.overrides(overrides))
 }
 
+/// `--user`, where there is somebody to be.
+fn as_user(
+    options: NetworkOptions,
+    user: Option<&str>,
+    target: &Target,
+) -> Result<NetworkOptions, SettingsError> {
+    let Some(user) = user else {
+        return Ok(options);
+    };
+    let wrong = |why: &str| {
+        Err(SettingsError(format!(
+            "--user {}: {why}",
+            user.escape_debug()
+        )))
+    };
+    match target {
+        Target::Network(host) if host.user.as_deref().is_some_and(|typed| typed != user) => {
+            wrong("the host names another one")
+        }
+        Target::Network(_) => Ok(options.user(Some(user.to_owned()))),
+        Target::Unix(_) => match Account::find_name(user.as_bytes()) {
+            Ok(Some(account)) => {
+                let own = rustix::process::geteuid();
+                let other = account.uid != own.as_raw();
+                if other && !own.is_root() {
+                    return wrong("only root may be another user on a Unix socket");
+                }
+                Ok(options.as_uid(other.then_some(account.uid)))
+            }
+            Ok(None) => wrong("there is no such user"),
+            Err(error) => wrong(&error.to_string()),
+        },
+        Target::Local | Target::Exec(_) => {
+            wrong("it is for hosts on the network and unix: sockets; this one knows who you are")
+        }
+    }
+}
+
 /// Who runs this program, as ssh finds it out: by uid, whatever the environment says.
 fn local_user() -> Option<String> {
-    let account = redial_keeper::account::Account::own().ok()?;
+    let account = Account::own().ok()?;
     String::from_utf8(account.name).ok()
 }
 

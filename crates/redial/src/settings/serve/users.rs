@@ -23,7 +23,8 @@ pub(super) fn users(args: &ServeArgs, file: &File) -> Result<Option<ManyUsers>, 
     let named = args.front_user.as_deref().or(file.front_user.as_deref());
     let allow_root = args.allow_root || file.allow_root;
     if !args.multi_user && !file.multi_user {
-        let only = "--front-user and --allow-root are about a server of many users; say --multi-user too";
+        let only =
+            "--front-user and --allow-root are about a server of many users; say --multi-user too";
         return match args.front_user.is_some() || args.allow_root {
             true => Err(only.to_owned().into()),
             false => Ok(None),
