@@ -75,8 +75,21 @@ pub(super) fn bind(
     paths.iter().filter_map(bind).collect()
 }
 
+/// The network, and who finds out who comes.
+pub(super) fn open_doors(
+    config: Option<NetworkConfig>,
+    (users, reader): (Option<ManyUsers>, Option<KeyReader>),
+    ground: &Ground,
+    resumed: &mut Option<Resumed>,
+) -> Result<(Option<Network>, People), KeeperError> {
+    let network = open_network(config, ground, resumed)?;
+    let about = (ground, resumed.is_some());
+    let people = open_people(users, reader, network.as_ref(), about)?;
+    Ok((network, people))
+}
+
 /// The sockets of the network.
-pub(super) fn open_network(
+fn open_network(
     config: Option<NetworkConfig>,
     ground: &Ground,
     resumed: &mut Option<Resumed>,
@@ -93,7 +106,7 @@ pub(super) fn open_network(
 }
 
 /// Who may have jobs, and who finds out who somebody is.
-pub(super) fn open_people(
+fn open_people(
     users: Option<ManyUsers>,
     reader: Option<KeyReader>,
     network: Option<&Network>,

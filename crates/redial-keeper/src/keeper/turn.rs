@@ -19,7 +19,7 @@ use super::orphans::Orphans;
 use super::poll::{Interest, Serial, Token};
 use super::records::Records;
 use super::requests::PendingCommand;
-use super::set_up::{bind, instance, keep, open_network, open_people, set_up, set_up_process};
+use super::set_up::{bind, instance, keep, open_doors, set_up, set_up_process};
 use super::shutdown::Phase;
 use super::start::Starting;
 use super::time::{Millis, now};
@@ -144,9 +144,7 @@ impl<'a> Keeper<'a> {
         let mut ground = set_up(limits, &instance, &tickets, &mut resumed)?;
         ground.open_audit(audit, resumed.is_some())?;
         let listeners = bind(&listen, users.as_ref(), &mut resumed)?;
-        let network = open_network(network, &ground, &mut resumed)?;
-        let about = (&ground, resumed.is_some());
-        let people = open_people(users, key_reader, network.as_ref(), about)?;
+        let (network, people) = open_doors(network, (users, key_reader), &ground, &mut resumed)?;
         let keeping = keep(keep_in.as_deref(), &mut ground, resumed.as_ref());
         let mut keeper = Self {
             upgrades: Upgrades::new(upgrade),

@@ -217,12 +217,12 @@ mod tests {
             name: b"ada".to_vec(),
             uid: 7,
             gid: 7,
-            home: b"/home/ada".to_vec(),
+            home: b"/ada".to_vec(),
             shell: b"/bin/sh".to_vec(),
         };
         for (path, expected) in [
             ("/etc/redial/keys/%u", "/etc/redial/keys/ada"),
-            ("%h/keys", "/home/ada/keys"),
+            ("%h/keys", "/ada/keys"),
             ("/100%%/%x%", "/100%/%x%"),
         ] {
             assert_eq!(expand(Path::new(path), &account), Path::new(expected));

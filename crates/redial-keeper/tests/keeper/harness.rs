@@ -1,10 +1,10 @@
 //! A keeper in a process of its own.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, Permissions};
 use std::io::{self, PipeWriter, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -12,12 +12,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use redial_keeper::audit::{AuditArgv, AuditConfig, AuditTo};
-use redial_keeper::keeper::{FrontHandle, FrontProgram, KeeperConfig, Limits, run, run_with};
+use redial_keeper::keeper::{FrontHandle, FrontProgram, KeeperConfig, ManyUsers, run, run_with};
+use redial_keeper::spawn::Identity;
 use redial_keeper::wire::Link;
 use tempfile::TempDir;
 
 use crate::front::Front;
+use crate::limits::limits;
 use crate::login::{listening_address, network, reader, write_keys};
+use crate::users::User;
 
 /// Set in the environment of a keeper; its value, limits as `name=number …`.
 pub(crate) const KEEPER: &str = "REDIAL_TEST_KEEPER";
@@ -31,6 +34,10 @@ const SOCKET: &str = "REDIAL_TEST_SOCKET";
 const NETWORK: &str = "REDIAL_TEST_NETWORK";
 /// Where jobs are kept, in a process that is a keeper that can.
 const STATE: &str = "REDIAL_TEST_STATE";
+/// Set when there are many users, beside [`NETWORK`].
+const USERS: &str = "REDIAL_TEST_USERS";
+/// The user and group of fronts then.
+pub(crate) const FRONT: u32 = 61_900;
 /// Where what is done is written down; on the network it always is.
 const AUDIT: &str = "REDIAL_TEST_AUDIT";
 
@@ -77,6 +84,17 @@ impl Keeper {
         let directory = directory();
         write_keys(directory.path(), authorized_keys);
         Self::with_front(Self::start_in(directory, limits, Some(NETWORK)))
+    }
+
+    /// One that listens on the network, as root for many users: see [`crate::users::User`].
+    pub(crate) fn start_for_many(limits: &str, users: &[User]) -> (Self, Front) {
+        let directory = directory();
+        users.iter().for_each(|user| user.write(directory.path()));
+        // Its socket is for everybody.
+        for open in [directory.path().to_owned(), directory.path().join("run")] {
+            std::fs::set_permissions(open, Permissions::from_mode(0o755)).unwrap();
+        }
+        Self::with_front(Self::start_in(directory, limits, Some(USERS)))
     }
 
     /// From now on these are the keys that are let in.
@@ -129,6 +147,7 @@ impl Keeper {
         let mut command = Command::new(std::env::current_exe().unwrap());
         let value = directory.path();
         command.envs(variable.map(|name| (name, value.as_os_str())));
+        command.envs((variable == Some(USERS)).then_some((NETWORK, value)));
         let audit = (variable == Some(NETWORK)).then(|| directory.path().join("audit"));
         command.envs(audit.map(|file| (AUDIT, file)));
         command
@@ -310,26 +329,6 @@ fn ignore_sigchld() -> io::Result<()> {
     Ok(())
 }
 
-fn limits(text: &str) -> Limits {
-    let mut limits = Limits::default();
-    for item in text.split_whitespace() {
-        let (name, number) = item.split_once('=').unwrap();
-        let number: u64 = number.parse().unwrap();
-        match name {
-            "jobs" => limits.jobs = number as u32,
-            "output_pool_bytes" => limits.output_pool_bytes = number,
-            "stdin_pool_bytes" => limits.stdin_pool_bytes = number,
-            "ended_records" => limits.ended_records = number as usize,
-            "kill_after_ms" => limits.kill_after_ms = number,
-            "front_grace_ms" => limits.front_grace_ms = number,
-            "connections" => limits.connections = number as u32,
-            "handshake_ms" => limits.handshake_ms = number as u32,
-            _ => panic!("no such limit: {name}"),
-        }
-    }
-    limits
-}
-
 /// The other side of [`Keeper::start`].
 pub(crate) fn be_keeper() {
     let supply = Link::from_fd(io::stdin().as_fd().try_clone_to_owned().unwrap()).unwrap();
@@ -349,7 +348,14 @@ pub(crate) fn be_keeper() {
         limits: limits(&std::env::var(KEEPER).unwrap()),
         listen: listen.into_iter().collect(),
         network: std::env::var_os(NETWORK).map(|_| network()),
-        users: None,
+        users: std::env::var_os(USERS).map(|_| ManyUsers {
+            front: Identity {
+                uid: FRONT,
+                gid: FRONT,
+                groups: vec![FRONT],
+            },
+            allow_root: false,
+        }),
         key_reader: std::env::var_os(NETWORK).map(reader),
         stdio: stdio.map(|(reader, writer)| (reader.into(), writer.into())),
         keep_in: std::env::var_os(STATE).map(Into::into),

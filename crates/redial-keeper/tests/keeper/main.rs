@@ -15,6 +15,7 @@ mod fronts;
 mod harness;
 mod hostile;
 mod left;
+mod limits;
 mod login;
 mod many;
 mod once;
@@ -24,6 +25,7 @@ mod program;
 mod seen;
 mod sockets;
 mod streams;
+mod users;
 
 /// Not a test: what the others start. Returns at once otherwise.
 #[test]
