@@ -36,6 +36,21 @@ pub struct Command {
     manual: bool,
     input: Option<Bytes>,
     detach: Option<Keep>,
+    resources: Resources,
+}
+
+/// What a job may take of the server's machine, all its processes together; what is none is not
+/// limited. A server that cannot see to it refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Resources {
+    /// Bytes of memory; beyond, the kernel ends it.
+    pub memory: Option<u64>,
+    /// Thousandths of one core, 10 at least.
+    pub cpu_milli: Option<u32>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+    /// Niceness, 0 to 19.
+    pub nice: Option<u8>,
 }
 
 /// How a detached job is kept; what is none is as the server does.
@@ -96,6 +111,7 @@ impl Command {
             manual: false,
             input: None,
             detach: None,
+            resources: Resources::default(),
         }
     }
 
@@ -159,6 +175,12 @@ impl Command {
         self
     }
 
+    /// What it may take of the server's machine.
+    pub fn resources(mut self, resources: Resources) -> Self {
+        self.resources = resources;
+        self
+    }
+
     /// Output counts as taken only when [`crate::JobHandle::acknowledge`] says so, not
     /// already when its event is. For callers that write it somewhere first.
     pub fn manual_acknowledge(mut self, manual: bool) -> Self {
@@ -204,6 +226,12 @@ impl Command {
             stdout_credit: window,
             stderr_credit: window,
             resent: None,
+            resources: (self.resources != Resources::default()).then_some(message::Resources {
+                memory: self.resources.memory,
+                cpu_milli: self.resources.cpu_milli,
+                pids: self.resources.pids,
+                nice: self.resources.nice,
+            }),
             keep: self.detach.map(|keep| message::Keep {
                 bytes: keep.bytes,
                 tail: keep.tail,

@@ -90,6 +90,8 @@ pub enum Cause {
     LineDropped,
     /// The server ended.
     ServerEnded,
+    /// The kernel, for it took more memory than it may.
+    OutOfMemory,
 }
 
 /// Bytes and checksum of one stream (PROTOCOL.md section 7).
@@ -183,6 +185,7 @@ impl From<message::Cause> for Cause {
             message::Cause::Cancelled(by) => Cause::Cancelled(by),
             message::Cause::LineDropped => Cause::LineDropped,
             message::Cause::ServerEnded => Cause::ServerEnded,
+            message::Cause::OutOfMemory => Cause::OutOfMemory,
         }
     }
 }

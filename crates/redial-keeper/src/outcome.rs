@@ -83,6 +83,9 @@ pub enum Cause {
     /// The server ended.
     #[n(4)]
     ServerEnded,
+    /// The kernel, for it took more memory than it may.
+    #[n(5)]
+    OutOfMemory,
 }
 
 /// Bytes and chained checksum of one stream (PROTOCOL.md section 7).

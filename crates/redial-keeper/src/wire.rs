@@ -21,7 +21,7 @@ pub use to_front::{
 };
 pub use to_keeper::{
     Command, Confinement, Drop as DropPolicy, Keep, Login, MAX_COMMAND_ITEMS, Program, PtyRequest,
-    Resent, ToKeeper,
+    Resent, Resources, ToKeeper,
 };
 
 /// Changes whenever a message does.

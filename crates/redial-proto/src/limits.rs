@@ -86,3 +86,6 @@ pub const WAITING_REQUEST_BYTES: usize = 16_777_216;
 /// reader has stalled and the outputs alternate in tiny writes; pieces after that are sent with
 /// the last one of their stream. (The keeper's log has the tighter bound.)
 pub const PIECES_MAX: usize = 4_096;
+/// Smallest share of the processor that a job may be limited to, in thousandths of a core: the kernel
+/// counts in parts of a tenth of a second (cgroup-v2's cpu.max).
+pub const CPU_MIN_MILLI: u32 = 10;

@@ -7,7 +7,7 @@ mod query;
 
 pub use job::{
     Applied, Attach, Attached, Close, Control, ControlKind, Exited, Holder, Keep, Missed, OnDrop,
-    Pty, Refused, RefusedCode, Resent, Start,
+    Pty, Refused, RefusedCode, Resent, Resources, Start,
 };
 pub use link::{
     Authenticate, Authenticated, ClientHello, Goodbye, GoodbyeCode, LimitsMessage, ServerHello,

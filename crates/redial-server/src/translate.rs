@@ -37,6 +37,12 @@ pub(crate) fn command(start: protocol::Start) -> Option<wire::Command> {
             tail: keep.tail,
             time_ms: keep.time_ms,
         }),
+        resources: start.resources.map(|limits| wire::Resources {
+            memory: limits.memory,
+            cpu_milli: limits.cpu_milli,
+            pids: limits.pids,
+            nice: limits.nice,
+        }),
         resent: start.resent.map(|resent| wire::Resent {
             ago_ms: resent.ago_ms,
             instance: resent.instance,
@@ -143,6 +149,7 @@ pub(crate) fn outcome(outcome: keeper::Outcome) -> protocol::Outcome {
             keeper::Cause::Cancelled(by) => protocol::Cause::Cancelled(by),
             keeper::Cause::LineDropped => protocol::Cause::LineDropped,
             keeper::Cause::ServerEnded => protocol::Cause::ServerEnded,
+            keeper::Cause::OutOfMemory => protocol::Cause::OutOfMemory,
         },
         stdin: digest(outcome.stdin),
         stdout: digest(outcome.stdout),

@@ -8,6 +8,7 @@ mod frame;
 mod generate;
 mod jobs;
 mod keys;
+mod limits;
 mod network;
 mod redial;
 mod repl;

@@ -62,6 +62,10 @@ pub(crate) fn verdict(
         ),
         (_, Cause::Cancelled(_), Some(signal)) => (interrupted(signal), None),
         (status, Cause::Cancelled(by), None) => (own(status), Some(format!("cancelled by {by}"))),
+        (status, Cause::OutOfMemory, _) => (
+            own(status),
+            Some("out of memory: the kernel ended the command (its limit on memory)".to_owned()),
+        ),
         // One that died of the interrupt we passed on has 130 by that rule too.
         (status, Cause::Itself, _) => (own(status), None),
     };
@@ -180,6 +184,7 @@ mod tests {
             (killed(9), us(), Some(15), 143),
             (Status::Exited(0), us(), Some(1), 129),
             (killed(15), us(), None, 143),
+            (killed(9), Cause::OutOfMemory, None, 137),
             (killed(9), Cause::LineDropped, None, 125),
             (killed(9), Cause::ServerEnded, None, 125),
             (Status::Unknown, Cause::Itself, None, 125),

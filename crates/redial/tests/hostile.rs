@@ -106,6 +106,7 @@ fn conversation() -> Vec<u8> {
         stderr_credit: 1 << 20,
         resent: None,
         keep: None,
+        resources: None,
     };
     connection.start(&start).unwrap();
     let mut bytes = Vec::new();

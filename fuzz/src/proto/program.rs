@@ -246,6 +246,7 @@ fn start() -> Start {
         stderr_credit: 1_000_000,
         resent: None,
         keep: None,
+        resources: None,
     }
 }
 

@@ -21,6 +21,12 @@ pub struct Policy {
     pub max_jobs: Option<u32>,
     /// `max-time=`, in milliseconds: for each job.
     pub max_time_ms: Option<u64>,
+    /// `memory=`, in bytes: for each job.
+    pub memory: Option<u64>,
+    /// `cpu=`, in thousandths of a core: for each job.
+    pub cpu_milli: Option<u32>,
+    /// `pids=`: processes and threads of each job.
+    pub pids: Option<u32>,
     /// `read-only`: lists, logs, and reading along; nothing is started, written or ended.
     pub read_only: bool,
 }
@@ -43,6 +49,9 @@ impl Policy {
             "env",
             "max-jobs",
             "max-time",
+            "memory",
+            "cpu",
+            "pids",
             "files",
             "forward",
         ];
@@ -61,6 +70,9 @@ impl Policy {
             "env" => once(&mut self.variables, VariableNames::parse(text, name)?, name),
             "max-jobs" => once(&mut self.max_jobs, number(text).ok_or(odd)?, name),
             "max-time" => once(&mut self.max_time_ms, time_ms(text).ok_or(odd)?, name),
+            "memory" => once(&mut self.memory, bytes(text).ok_or(odd)?, name),
+            "cpu" => once(&mut self.cpu_milli, cores(text).ok_or(odd)?, name),
+            "pids" => once(&mut self.pids, number(text).ok_or(odd)?, name),
             // `files`, `forward`.
             _ => Err(OptionError::Reserved(name)),
         }
@@ -171,6 +183,33 @@ fn number<T: core::str::FromStr + Default + PartialEq>(text: &[u8]) -> Option<T>
     let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     let text = core::str::from_utf8(text).ok().filter(|_| digits)?;
     text.parse().ok().filter(|number| *number != T::default())
+}
+
+/// `67108864`, `64M`, `1G`: powers of 1,024.
+fn bytes(text: &[u8]) -> Option<u64> {
+    let (digits, unit) = match text.split_last()? {
+        (b'K', digits) => (digits, 1 << 10),
+        (b'M', digits) => (digits, 1 << 20),
+        (b'G', digits) => (digits, 1 << 30),
+        _ => (text, 1),
+    };
+    number::<u64>(digits)?.checked_mul(unit)
+}
+
+/// `2`, `0.5`: cores, in thousandths; a hundredth at least.
+fn cores(text: &[u8]) -> Option<u32> {
+    let mut parts = text.splitn(2, |byte| *byte == b'.');
+    let (whole, part) = (parts.next()?, parts.next());
+    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let part = part.unwrap_or(b"0");
+    if !digits(whole) || !digits(part) || part.len() > 3 {
+        return None;
+    }
+    let whole: u32 = core::str::from_utf8(whole).ok()?.parse().ok()?;
+    let thousandths = part.iter().chain(b"000").take(3);
+    let part = thousandths.fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    let milli = whole.checked_mul(1_000)?.checked_add(part)?;
+    Some(milli).filter(|milli| *milli >= 10)
 }
 
 /// `90s`, `15m`, `2h`, `7d`, as redial's own settings have times.
@@ -318,6 +357,39 @@ mod tests {
             "18446744073709551615d",
         ] {
             assert_eq!(time_ms(odd.as_bytes()), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn memory_and_cores_have_one_form_each() {
+        for (text, expected) in [
+            ("1", 1),
+            ("64M", 64 << 20),
+            ("2G", 2 << 30),
+            ("3K", 3 << 10),
+        ] {
+            assert_eq!(bytes(text.as_bytes()), Some(expected));
+        }
+        for odd in [
+            "",
+            "0",
+            "M",
+            "0M",
+            "1.5G",
+            "1 M",
+            "64MiB",
+            "1m",
+            "18446744073709551615K",
+        ] {
+            assert_eq!(bytes(odd.as_bytes()), None, "{odd}");
+        }
+        for (text, expected) in [("2", 2_000), ("0.5", 500), ("1.25", 1_250), ("0.01", 10)] {
+            assert_eq!(cores(text.as_bytes()), Some(expected));
+        }
+        for odd in [
+            "", "0", "0.001", ".5", "1.", "1.2345", "-1", "1e3", "4294968", "1,5",
+        ] {
+            assert_eq!(cores(odd.as_bytes()), None, "{odd}");
         }
     }
 }

@@ -313,6 +313,7 @@ impl<'a> Ended<'a> {
             Cause::Cancelled(by) => ("cancelled", Some(Text::of(by.as_bytes()))),
             Cause::LineDropped => ("line-dropped", None),
             Cause::ServerEnded => ("server-ended", None),
+            Cause::OutOfMemory => ("oom", None),
         };
         Ended {
             job,

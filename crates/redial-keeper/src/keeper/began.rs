@@ -1,6 +1,7 @@
 //! Starts that have come to something: a process, or none.
 
 use super::admission::revoked;
+use super::command::Refusal;
 use super::job::Job;
 use super::kept::Spool;
 use super::poll::Serial;
@@ -8,8 +9,8 @@ use super::records::bare;
 use super::start::Starting;
 use super::turn::Keeper;
 use super::workers::Started;
-use crate::outcome::{Cause, Status};
-use crate::spawn::SpawnError;
+use crate::outcome::{Cause, RefusedCode, Status};
+use crate::spawn::{SpawnError, SpawnStage};
 
 /// Of the path of a failed start, for the outcome.
 const MAX_PATH_BYTES: usize = 4_096;
@@ -17,6 +18,12 @@ const MAX_PATH_BYTES: usize = 4_096;
 impl Keeper<'_> {
     /// The process is there, or could not be started.
     pub(super) fn on_started(&mut self, serial: Serial, result: Result<Box<Started>, SpawnError>) {
+        if let Err(error) = &result
+            && error.stage == SpawnStage::Unlimited
+        {
+            let text = String::from_utf8_lossy(&error.path);
+            return self.cannot_start(serial, Refusal::new(RefusedCode::Unsupported, text));
+        }
         let Some(starting) = self.starting.remove(&serial) else {
             return;
         };

@@ -11,7 +11,10 @@ use super::kept::Spool;
 use super::streams::Output;
 use super::time::{Millis, unix_ms};
 use super::workers::{Walk, Walked};
-use crate::outcome::{Cause, Digest, Outcome, Status};
+use crate::outcome::{Cause, Digest, Exit, Outcome, Status};
+
+/// Of signal(7).
+const KILL: u8 = 9;
 
 impl Job {
     /// TERM to the tree, KILL after `grace_ms`; the outcome says by whom.
@@ -192,6 +195,13 @@ impl Job {
             0
         };
         let [stdout, stderr] = self.outputs.each_ref().map(Output::digest);
+        // Asked only then: it is a file to be read.
+        let killed = matches!(status, Status::Ended(Exit::Signal(KILL, _)));
+        let out_of_memory = killed && ending.tree().ran_out_of_memory();
+        let cause = match ending.cause.clone().unwrap_or(Cause::Itself) {
+            Cause::Itself if out_of_memory => Cause::OutOfMemory,
+            cause => cause,
+        };
         let nothing = Digest {
             bytes: 0,
             checksum: [0; 16].into(),
@@ -199,7 +209,7 @@ impl Job {
         };
         Outcome {
             status,
-            cause: ending.cause.clone().unwrap_or(Cause::Itself),
+            cause,
             stdin: self
                 .input
                 .as_ref()

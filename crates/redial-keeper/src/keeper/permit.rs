@@ -8,7 +8,7 @@ use redial_auth::authorized_keys::{KeyLine, Policy};
 use super::command::Refusal;
 use super::grant::{Client, Grant};
 use crate::outcome::RefusedCode;
-use crate::wire::{Command, Program};
+use crate::wire::{Command, Program, Resources};
 
 /// Tells a forced command what was asked for, as SSH_ORIGINAL_COMMAND does (sshd(8)).
 const ORIGINAL: &[u8] = b"REDIAL_ORIGINAL_COMMAND";
@@ -27,6 +27,7 @@ pub(super) fn apply(client: &Client, command: &mut Command) -> Result<(), Refusa
     check_program(&options.policy, &command.program)?;
     check_directory(&options.policy, command)?;
     limit_time(&options.policy, command)?;
+    limit_resources(&options.policy, command)?;
     check_variables(&grant.line, &command.env)?;
     if let Some(forced) = &options.command {
         let asked = original(&command.program);
@@ -110,6 +111,33 @@ fn limit_time(policy: &Policy, command: &mut Command) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Each job gets what the line allows, or less if it asks for that.
+fn limit_resources(policy: &Policy, command: &mut Command) -> Result<(), Refusal> {
+    let mut limits = command.resources.unwrap_or_default();
+    limit(&mut limits.memory, policy.memory, "memory")?;
+    limit(&mut limits.cpu_milli, policy.cpu_milli, "cpu")?;
+    limit(&mut limits.pids, policy.pids, "pids")?;
+    if limits != Resources::default() {
+        command.resources = Some(limits);
+    }
+    Ok(())
+}
+
+fn limit<T: PartialOrd + Copy>(
+    asked: &mut Option<T>,
+    most: Option<T>,
+    option: &str,
+) -> Result<(), Refusal> {
+    if let (Some(asked), Some(most)) = (*asked, most)
+        && asked > most
+    {
+        let text = format!("this key's jobs may not have that much ({option})");
+        return Err(not_allowed(text));
+    }
+    *asked = asked.or(most);
+    Ok(())
+}
+
 fn check_variables(line: &KeyLine, env: &[(ByteVec, ByteVec)]) -> Result<(), Refusal> {
     let restricted = line.is_restricted();
     let named = line.options.policy.variables.as_ref();
@@ -163,197 +191,4 @@ fn quote(argument: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::grant::tests::client;
-    use super::*;
-    use crate::wire::DropPolicy;
-
-    fn command(argv: &[&str], env: &[&str]) -> Command {
-        let bytes = |text: &str| ByteVec::from(text.as_bytes().to_vec());
-        Command {
-            job: [0; 16].into(),
-            program: Program::Argv(argv.iter().map(|it| bytes(it)).collect()),
-            cwd: Some(bytes("/tmp")),
-            env: env.iter().map(|name| (bytes(name), bytes("v"))).collect(),
-            stdin: false,
-            pty: None,
-            deadline_ms: None,
-            drain_ms: 0,
-            on_drop: DropPolicy::Kill,
-            reap: false,
-            detach: false,
-            resent: None,
-            keep: None,
-        }
-    }
-
-    fn value<'a>(command: &'a Command, name: &str) -> Option<&'a [u8]> {
-        let mut found = command.env.iter().rev();
-        let found = found.find(|(known, _)| &known[..] == name.as_bytes());
-        found.map(|(_, value)| &value[..])
-    }
-
-    #[test]
-    fn a_forced_command_takes_the_place_of_what_was_asked_which_it_is_told() {
-        let mut asked = command(&["ls", "-l", "two words", "it's", ""], &[]);
-        apply(&client(1, "command=\"echo hi\""), &mut asked).unwrap();
-        assert_eq!(asked.program, Program::Shell(b"echo hi".to_vec().into()));
-        assert_eq!(asked.cwd, None);
-        let original = value(&asked, "REDIAL_ORIGINAL_COMMAND").unwrap();
-        assert_eq!(original, br"ls -l 'two words' 'it'\''s' ''");
-    }
-
-    #[test]
-    fn variables_of_the_line_are_set_and_win() {
-        let mut asked = command(&["x"], &["LANG"]);
-        let client = client(1, "restrict,environment=\"LANG=C\",environment=\"A=b c\"");
-        apply(&client, &mut asked).unwrap();
-        assert_eq!(value(&asked, "LANG"), Some(&b"C"[..]));
-        assert_eq!(value(&asked, "A"), Some(&b"b c"[..]));
-    }
-
-    #[test]
-    fn a_restricted_key_sets_nothing_but_how_output_looks() {
-        for options in ["restrict", "command=\"x\""] {
-            for name in ["PATH", "HOME", "X", "REDIAL_ORIGINAL_COMMAND"] {
-                let mut asked = command(&["x"], &[name]);
-                let refused = apply(&client(1, options), &mut asked).unwrap_err();
-                assert_eq!(refused.code, RefusedCode::NotAllowed);
-                assert!(refused.text.contains(name), "{}", refused.text);
-            }
-            apply(&client(1, options), &mut command(&["x"], &["LC_ALL", "TZ"])).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_key_with_allow_argv_runs_those_and_no_shell() {
-        let client = client(1, "allow-argv=\"git-* ?*,uptime\"");
-        let command = |argv: &[&str], env: &[&str]| Command {
-            cwd: None,
-            ..command(argv, env)
-        };
-        for argv in [&["uptime"][..], &["git-upload-pack", "x; sh"]] {
-            apply(&client, &mut command(argv, &[])).unwrap();
-        }
-        for argv in [
-            &["uptime", "-p"][..],
-            &["sh", "-c", "uptime"],
-            &["/bin/uptime"],
-        ] {
-            let refused = apply(&client, &mut command(argv, &[])).unwrap_err();
-            assert!(refused.text.contains(argv[0]), "{}", refused.text);
-        }
-        let mut shell = command(&["x"], &[]);
-        shell.program = Program::Shell(b"uptime".to_vec().into());
-        let refused = apply(&client, &mut shell).unwrap_err();
-        assert!(refused.text.contains("shell"), "{}", refused.text);
-        assert!(apply(&client, &mut command(&["uptime"], &["PATH"])).is_err());
-    }
-
-    #[test]
-    fn a_line_that_names_variables_lets_these_be_set_and_no_others() {
-        for options in [
-            "env=\"CI_*,PATH,LD_*,LANG\"",
-            "restrict,env=\"CI_*,PATH,LD_*,LANG\"",
-        ] {
-            let client = client(1, options);
-            apply(&client, &mut command(&["x"], &["CI_JOB", "PATH", "LANG"])).unwrap();
-            for name in [
-                "HOME",
-                "LC_ALL",
-                "LD_PRELOAD",
-                "CI",
-                "REDIAL_ORIGINAL_COMMAND",
-            ] {
-                let refused = apply(&client, &mut command(&["x"], &[name]));
-                assert!(refused.is_err(), "{name}");
-            }
-        }
-        let mut file = command(&["x"], &[]);
-        file.env = vec![(b"LANG".to_vec().into(), b"/tmp/x".to_vec().into())];
-        assert!(apply(&client(1, "restrict,env=\"LANG\""), &mut file).is_err());
-    }
-
-    #[test]
-    fn what_guides_a_program_is_named_in_full_or_not_at_all() {
-        let set =
-            |options: &str, name: &str| apply(&client(1, options), &mut command(&["x"], &[name]));
-        for name in [
-            "PATH",
-            "HOME",
-            "SSH_CLIENT",
-            "XDG_CONFIG_HOME",
-            "MAKEFILES",
-            "PAGER",
-        ] {
-            assert!(set("env=\"*\"", name).is_err(), "{name}");
-            assert!(set(&format!("env=\"{name}\""), name).is_ok(), "{name}");
-            let forced = format!("command=\"x\",env=\"{name}\"");
-            assert!(set(&forced, name).is_err(), "{name}");
-        }
-        assert!(set("env=\"*\"", "ANYTHING").is_ok());
-        let only = |names: &str| format!("allow-argv=\"x\",env=\"{names}\"");
-        let argv = |names: &str, name: &str| {
-            let mut asked = command(&["x"], &[name]);
-            asked.cwd = None;
-            apply(&client(1, &only(names)), &mut asked)
-        };
-        assert!(argv("*", "ANYTHING").is_err() && argv("ANY*", "ANYTHING").is_err());
-        assert!(argv("ANYTHING", "ANYTHING").is_ok());
-        assert!(set("command=\"x\",env=\"CI_*\"", "CI_JOB").is_ok());
-    }
-
-    #[test]
-    fn a_key_with_allow_argv_runs_them_at_home() {
-        let client = client(1, "allow-argv=\"make\"");
-        let mut elsewhere = command(&["make"], &[]);
-        elsewhere.cwd = Some(b"/tmp".to_vec().into());
-        let refused = apply(&client, &mut elsewhere).unwrap_err();
-        assert!(refused.text.contains("directory"), "{}", refused.text);
-    }
-
-    #[test]
-    fn a_key_with_a_time_limits_each_job_and_leaves_nothing_running() {
-        let client = client(1, "max-time=\"1m\"");
-        for (asked, expected) in [(None, Some(60_000)), (Some(5), Some(5))] {
-            let mut job = command(&["x"], &[]);
-            job.deadline_ms = asked;
-            apply(&client, &mut job).unwrap();
-            assert_eq!((job.deadline_ms, job.reap), (expected, true));
-        }
-        let mut long = command(&["x"], &[]);
-        long.deadline_ms = Some(60_001);
-        let refused = apply(&client, &mut long).unwrap_err();
-        assert!(refused.text.contains("60 s"), "{}", refused.text);
-    }
-
-    #[test]
-    fn who_may_only_look_starts_nothing() {
-        let refused = apply(&client(1, "read-only"), &mut command(&["x"], &[]));
-        assert_eq!(refused.unwrap_err().code, RefusedCode::NotAllowed);
-    }
-
-    #[test]
-    fn no_key_sets_what_loaders_shells_and_interpreters_obey() {
-        let more = [
-            "LD_PRELOAD",
-            "BASH_FUNC_ls%%",
-            "x()",
-            "PYTHONPATH",
-            "PERL5OPT",
-            "NODE_OPTIONS",
-        ];
-        let listed = variables::DANGEROUS
-            .iter()
-            .map(|name| std::str::from_utf8(name).unwrap());
-        for name in listed.chain(more) {
-            let refused = apply(&client(1, ""), &mut command(&["x"], &[name]));
-            assert!(refused.is_err(), "{name}");
-        }
-        for name in ["PATH", "FOO", "CI", "HTTP_PROXY", "MYLD_PRELOAD"] {
-            apply(&client(1, ""), &mut command(&["x"], &[name])).unwrap();
-        }
-        // On a socket of one's own it is one's own affair.
-        apply(&Client::local(0), &mut command(&["x"], &["LD_PRELOAD"])).unwrap();
-    }
-}
+mod tests;

@@ -150,6 +150,9 @@ pub enum SpawnStage {
     Terminal,
     /// Umask, niceness or a resource limit.
     Limits,
+    /// A limit that only a cgroup can keep cannot be kept here; why is in the error's path. Nothing was
+    /// started.
+    Unlimited,
     /// User and groups, or the proof that they cannot be undone.
     Identity,
     /// The working directory that was asked for.
@@ -175,7 +178,7 @@ impl fmt::Display for SpawnStage {
             Self::Descriptors => "descriptors",
             Self::Session => "session",
             Self::Terminal => "terminal",
-            Self::Limits => "limits",
+            Self::Limits | Self::Unlimited => "limits",
             Self::Identity => "user and groups",
             Self::Cwd => "directory",
             Self::Home => "home directory",

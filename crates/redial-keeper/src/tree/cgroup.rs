@@ -15,20 +15,19 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags};
 
+use super::controllers::{self, Handed, Unlimited};
+use super::directory::{DEPTH_MAX, children, collect_pids, remove};
 use super::own_cgroup::own_directory;
 use super::{leftovers, process};
 use crate::state::CgroupState;
+use crate::wire::Resources;
 
 /// Directories at once, for jobs and for what outlives them.
-const CGROUPS_MAX: usize = 4_096;
+pub(super) const CGROUPS_MAX: usize = 4_096;
 /// Empty ones kept for the next jobs.
 const FREE_MAX: usize = 64;
 /// Ones that were still in use when their job ended, looked at again per start.
 const CHECKED_PER_START: usize = 4;
-/// A job may make cgroups in its own, as deep and as many as it likes.
-pub(super) const DEPTH_MAX: usize = 8;
-/// One of the kernel's files, or the processes of one cgroup, is read this far.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// How long the end of killed processes is waited for when all is removed.
 const REMOVE_TIME: Duration = Duration::from_secs(2);
 /// Descriptors open at once while processes are signalled.
@@ -52,6 +51,8 @@ pub struct CgroupRoot {
     free: Vec<JobCgroup>,
     /// Given back while something still ran in them.
     populated: VecDeque<JobCgroup>,
+    /// Controllers that jobs can be limited by, once somebody has asked for a limit.
+    handed: Option<Handed>,
 }
 
 impl CgroupRoot {
@@ -67,7 +68,7 @@ impl CgroupRoot {
         let own = read("/proc/self/cgroup")?;
         let parent = own_directory(&mounts, &own)
             .ok_or_else(|| CgroupUnavailable("cgroup v2 is not mounted here".into()))?;
-        Self::below(&parent, instance)
+        Self::below(&controllers::without_own(parent), instance)
     }
 
     /// Makes `redial-INSTANCE` in the cgroup directory `parent`, and removes what dead
@@ -91,7 +92,7 @@ impl CgroupRoot {
         let path = parent.join(format!("redial-{instance}"));
         let lock = leftovers::make_locked(&path).map_err(|error| refused(&path, error))?;
         leftovers::sweep(parent);
-        let (free, populated) = Default::default();
+        let (free, populated, handed) = Default::default();
         Ok(Self {
             path,
             lock,
@@ -99,6 +100,7 @@ impl CgroupRoot {
             present: 0,
             free,
             populated,
+            handed,
         })
     }
 
@@ -133,7 +135,32 @@ impl CgroupRoot {
             present: all.len(),
             free: Vec::new(),
             populated,
+            handed: None,
         })
+    }
+
+    /// An empty cgroup for one job, with these limits; it is no other's after that.
+    ///
+    /// # Errors
+    /// Why it cannot be limited.
+    pub(crate) fn acquire_limited(&mut self, limits: &Resources) -> Result<JobCgroup, Unlimited> {
+        let parent = self.path.parent().unwrap_or(&self.path);
+        let handed = self
+            .handed
+            .get_or_insert_with(|| Handed::down(parent, &self.path));
+        let handed = handed.clone();
+        let mut cgroup = self
+            .make()
+            .map_err(|error| Unlimited(format!("no cgroup to limit the job by: {error}")))?;
+        // Before it is limited: half limited, it is no other's either.
+        cgroup.is_limited = true;
+        match handed.limit(&cgroup.path, limits) {
+            Ok(()) => Ok(cgroup),
+            Err(unlimited) => {
+                self.release(cgroup);
+                Err(unlimited)
+            }
+        }
     }
 
     /// An empty cgroup for one job; give it back with [`CgroupRoot::release`].
@@ -146,9 +173,13 @@ impl CgroupRoot {
                 self.release(cgroup);
             }
         }
-        if let Some(cgroup) = self.free.pop() {
-            return Ok(cgroup);
+        match self.free.pop() {
+            Some(cgroup) => Ok(cgroup),
+            None => self.make(),
         }
+    }
+
+    fn make(&mut self) -> io::Result<JobCgroup> {
         if self.present >= CGROUPS_MAX {
             return Err(io::Error::from_raw_os_error(libc::EDQUOT));
         }
@@ -169,7 +200,7 @@ impl CgroupRoot {
         // When in doubt it is in use: a job must never be born among strangers.
         if cgroup.populated().unwrap_or(true) {
             self.populated.push_back(cgroup);
-        } else if self.free.len() < FREE_MAX && !cgroup.was_killed.load(Ordering::Relaxed) {
+        } else if self.free.len() < FREE_MAX && cgroup.may_serve_again() {
             self.free.push(cgroup);
         } else if remove(&cgroup.path, DEPTH_MAX).is_ok() {
             self.present -= 1;
@@ -197,6 +228,9 @@ impl CgroupRoot {
         }
         self.free.clear();
         self.populated.clear();
+        if let Some(parent) = self.path.parent().filter(|_| self.handed.is_some()) {
+            controllers::move_back(parent);
+        }
         Ok(())
     }
 }
@@ -221,6 +255,8 @@ pub struct JobCgroup {
     /// often the parent's cgroup was killed with how often the child's was, where the
     /// two differ, and kills the child. (6.18 still does.)
     was_killed: AtomicBool,
+    /// It was limited for one job.
+    is_limited: bool,
 }
 
 impl JobCgroup {
@@ -238,6 +274,7 @@ impl JobCgroup {
             directory,
             events,
             was_killed: AtomicBool::new(false),
+            is_limited: false,
         })
     }
 
@@ -256,6 +293,15 @@ impl JobCgroup {
     /// For [`crate::spawn::SpawnRequest::cgroup`].
     pub fn fd(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.directory)
+    }
+
+    fn may_serve_again(&self) -> bool {
+        !self.is_limited && !self.was_killed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the kernel has ended processes in it for want of memory.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        controllers::oom_kills(&self.path) > 0
     }
 
     /// Whether a process lives in it or below (a zombie does not count).
@@ -335,42 +381,6 @@ impl JobCgroup {
             .filter(|(_, pidfd)| process::signal_pidfd(pidfd, signal).is_ok())
             .count())
     }
-}
-
-fn collect_pids(directory: &Path, depth: usize, pids: &mut Vec<i32>) -> io::Result<()> {
-    let procs = read_file(&directory.join("cgroup.procs"))?;
-    let lines = procs.split(|&byte| byte == b'\n');
-    pids.extend(lines.filter_map(|line| std::str::from_utf8(line).ok()?.parse::<i32>().ok()));
-    for child in children(directory)?.into_iter().filter(|_| depth > 0) {
-        // Gone in the meantime: then nobody is in it.
-        let _ = collect_pids(&child, depth - 1, pids);
-    }
-    Ok(())
-}
-
-/// rmdir from the leaves up.
-pub(super) fn remove(directory: &Path, depth: usize) -> io::Result<()> {
-    for child in children(directory)?.into_iter().filter(|_| depth > 0) {
-        remove(&child, depth - 1)?;
-    }
-    std::fs::remove_dir(directory)
-}
-
-pub(super) fn children(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(directory)?
-        .take(CGROUPS_MAX * 2)
-        .filter_map(Result::ok);
-    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    Ok(directories.map(|entry| entry.path()).collect())
-}
-
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    use io::Read;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(FILE_BYTES_MAX)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
-use super::cgroup::{DEPTH_MAX, children, remove};
+use super::directory::{DEPTH_MAX, children, remove};
 
 /// Another keeper may sweep our directory away before we have locked it.
 const TRIES: u32 = 20;

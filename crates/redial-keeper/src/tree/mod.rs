@@ -6,6 +6,8 @@
 //! what has shed all four is not found, and the result says that it is not exact.
 
 mod cgroup;
+mod controllers;
+mod directory;
 mod holders;
 mod leftovers;
 mod orphans;
@@ -23,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub use cgroup::{CgroupRoot, CgroupUnavailable, JobCgroup};
+pub(crate) use controllers::Unlimited;
 pub use holders::{HOLDERS_MAX, Holder, holders};
 pub use orphans::{Next, OrphanReaper, Orphans, SpawnTicket, SpawnTickets, become_subreaper};
 use process::Process;
@@ -164,6 +167,14 @@ impl Tree {
     /// Whether anybody is left, where one look can tell: with a cgroup.
     pub fn is_populated(&self) -> Option<bool> {
         self.cgroup.as_ref()?.populated().ok()
+    }
+
+    /// Whether the kernel has ended processes of it for want of memory, where it has a cgroup that
+    /// counts them.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        self.cgroup
+            .as_ref()
+            .is_some_and(JobCgroup::ran_out_of_memory)
     }
 
     /// The process ids of the members that are alive, in no order.

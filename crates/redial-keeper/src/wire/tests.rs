@@ -178,6 +178,7 @@ fn a_command_of_too_many_items_is_given_up_not_collected() {
         detach: false,
         resent: None,
         keep: None,
+        resources: None,
     };
     let decoded = |items| {
         let bytes = minicbor::to_vec(command(items)).unwrap();

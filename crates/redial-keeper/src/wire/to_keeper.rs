@@ -180,6 +180,34 @@ pub struct Command {
     /// How it is kept, if it is; what is not said is as the keeper's limits say.
     #[n(12)]
     pub keep: Option<Keep>,
+    /// What it may take of the machine.
+    #[n(13)]
+    pub resources: Option<Resources>,
+}
+
+/// What a job may take of the machine, all its processes together; what is none is not limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Resources {
+    /// Bytes of memory; beyond, it is ended.
+    #[n(0)]
+    pub memory: Option<u64>,
+    /// Thousandths of one core.
+    #[n(1)]
+    pub cpu_milli: Option<u32>,
+    /// Processes and threads.
+    #[n(2)]
+    pub pids: Option<u32>,
+    /// Niceness, 0 to 19.
+    #[n(3)]
+    pub nice: Option<u8>,
+}
+
+impl Resources {
+    /// Whether only a cgroup can see to them.
+    pub fn need_cgroup(&self) -> bool {
+        self.memory.is_some() || self.cpu_milli.is_some() || self.pids.is_some()
+    }
 }
 
 /// How the output of a kept job is kept.

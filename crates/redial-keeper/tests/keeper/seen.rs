@@ -47,6 +47,7 @@ pub(crate) fn command(argv: &[&str]) -> Command {
         detach: false,
         resent: None,
         keep: None,
+        resources: None,
     }
 }
 

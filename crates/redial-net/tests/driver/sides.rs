@@ -180,6 +180,7 @@ pub(crate) fn start() -> Start {
         stderr_credit: WINDOW,
         resent: None,
         keep: None,
+        resources: None,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::limits;
 use crate::message::{
     Answer, AnswerKind, Applied, Attach, Attached, Authenticate, Authenticated, Cause, ClientHello,
     Close, Control, ControlKind, Exited, Goodbye, Holder, JobEntry, LimitsMessage, Missed, Outcome,
-    Query, QueryKind, Refused, ServerHello, Start, Status,
+    Query, QueryKind, Refused, Resources, ServerHello, Start, Status,
 };
 
 /// Says what is out of its range.
@@ -82,7 +82,18 @@ impl Check for Start {
         need(
             arguments.saturating_add(variables) <= limits::START_ITEMS_MAX,
             "too many arguments and variables",
-        )
+        )?;
+        self.resources.as_ref().map_or(Ok(()), Check::check)
+    }
+}
+
+impl Check for Resources {
+    fn check(&self) -> Result<(), &'static str> {
+        need(self.memory != Some(0), "no memory at all")?;
+        let cpu = self.cpu_milli.unwrap_or(limits::CPU_MIN_MILLI);
+        need(cpu >= limits::CPU_MIN_MILLI, "less than 0.01 of a core")?;
+        need(self.pids != Some(0), "no process at all")?;
+        need(self.nice.unwrap_or(0) <= 19, "niceness above 19")
     }
 }
 

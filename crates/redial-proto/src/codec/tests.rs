@@ -92,6 +92,7 @@ fn start() -> impl Strategy<Value = Start> {
         offset(),
         prop::option::of(resent()),
         prop::option::of(keep()),
+        prop::option::of(resources()),
     );
     (what, how).prop_map(|(what, how)| Start {
         job: what.0.into(),
@@ -110,6 +111,19 @@ fn start() -> impl Strategy<Value = Start> {
         stderr_credit: how.5,
         resent: how.6,
         keep: how.7,
+        resources: how.8,
+    })
+}
+
+fn resources() -> impl Strategy<Value = Resources> {
+    let memory = prop::option::of(1..u64::MAX);
+    let cpu = prop::option::of(10..u32::MAX);
+    let (pids, nice) = (prop::option::of(1..u32::MAX), prop::option::of(0..=19_u8));
+    (memory, cpu, pids, nice).prop_map(|(memory, cpu_milli, pids, nice)| Resources {
+        memory,
+        cpu_milli,
+        pids,
+        nice,
     })
 }
 
@@ -147,6 +161,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         "[a-z]{0,20}".prop_map(Cause::Cancelled),
         Just(Cause::LineDropped),
         Just(Cause::ServerEnded),
+        Just(Cause::OutOfMemory),
     ];
     let holders = prop::collection::vec((any::<u32>(), "[a-z]{0,16}"), 0..4);
     let figures = (any::<u32>(), any::<bool>(), offset(), offset());

@@ -59,6 +59,27 @@ pub struct Start {
     /// How output is kept, of a job that is kept; else as the server does by default.
     #[n(15)]
     pub keep: Option<Keep>,
+    /// What it may take of the machine; else as much as its user may.
+    #[n(16)]
+    pub resources: Option<Resources>,
+}
+
+/// What a job may take of the machine, all its processes together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Resources {
+    /// Bytes of memory; when there is no more to be had, the job is ended.
+    #[n(0)]
+    pub memory: Option<u64>,
+    /// Thousandths of one core.
+    #[n(1)]
+    pub cpu_milli: Option<u32>,
+    /// Processes and threads.
+    #[n(2)]
+    pub pids: Option<u32>,
+    /// Niceness, 0 to 19.
+    #[n(3)]
+    pub nice: Option<u8>,
 }
 
 /// How the output of a kept job is kept.

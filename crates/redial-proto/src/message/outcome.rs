@@ -87,6 +87,9 @@ pub enum Cause {
     /// The server ended.
     #[n(4)]
     ServerEnded,
+    /// The kernel, for it took more memory than it may.
+    #[n(5)]
+    OutOfMemory,
 }
 
 /// Bytes and checksum of one stream.

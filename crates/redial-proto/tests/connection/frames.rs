@@ -110,6 +110,7 @@ pub(crate) fn start() -> Start {
         stderr_credit: 1_000_000,
         resent: None,
         keep: None,
+        resources: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::limits::LimitArgs;
 use super::network::{HOSTS, NetworkArgs};
 use super::redial::RedialArgs;
 use crate::charset::Charset;
@@ -20,6 +21,10 @@ TERM, 129 by HUP. The reason is on stderr, after 'redial: '.
 Interrupts: the first Ctrl-C sends SIGINT to the command, the second ends its whole tree
 (TERM, 5 s later KILL), the third leaves. TERM and HUP end the tree at once. What is left of
 a command ends with local: and any private server, where a cgroup can be made for it.
+
+--memory, --cpu and --pids are kept by a cgroup v2 of the command's own; a server that has none to give
+(Delegate=yes for its unit) refuses, and runs nothing. Out of memory all of it is ended, and
+the outcome says so.
 
 A stdout or stderr that is closed when redial starts (>&-) counts as /dev/null.
 
@@ -121,6 +126,8 @@ pub(crate) struct RunArgs {
     /// Give up connecting after so long [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) redial: RedialArgs,
     #[command(flatten)]

@@ -236,7 +236,7 @@ fn own_failure(outcome: &Outcome) -> Option<ErrorKind> {
         (Status::Unknown, _) => Some(ErrorKind::Unknown),
         (_, Cause::LineDropped) => Some(ErrorKind::Lost),
         (_, Cause::ServerEnded) => Some(ErrorKind::ServerEnded),
-        (_, Cause::Itself | Cause::Deadline | Cause::Cancelled(_)) => None,
+        (_, Cause::Itself | Cause::Deadline | Cause::Cancelled(_) | Cause::OutOfMemory) => None,
     }
 }
 
@@ -273,13 +273,15 @@ impl From<&Outcome> for Known {
             Cause::Cancelled(by) => ("cancelled", Some(by.clone())),
             Cause::LineDropped => ("line-dropped", None),
             Cause::ServerEnded => ("server-ended", None),
+            Cause::OutOfMemory => ("oom", None),
         };
         let by_itself = outcome.cause == Cause::Itself;
+        let by_us = !by_itself && outcome.cause != Cause::OutOfMemory;
         let ran = matches!(outcome.status, Status::Exited(_) | Status::Signaled { .. });
         Known {
             cause: (ran || !by_itself).then_some(cause),
             cancelled_by,
-            cancel: (!by_itself).then(|| Reach::of(outcome.exact)),
+            cancel: by_us.then(|| Reach::of(outcome.exact)),
             duration_ms: millis(outcome.duration),
             cpu_ms: millis(outcome.cpu),
             stdin: outcome.stdin.into(),

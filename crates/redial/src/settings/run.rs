@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
-use redial_client::{Command, Keep, NetworkOptions, OnDrop, Place, Target};
+use redial_client::{Command, Keep, NetworkOptions, OnDrop, Place, Resources, Target};
 
 use super::file::{File, Limit, Time};
 use super::jobs::{JobName, Way, place};
@@ -28,6 +28,7 @@ pub(crate) struct RunSettings {
     pub(crate) deadline: Option<Duration>,
     pub(crate) drain: Option<Duration>,
     pub(crate) reap: bool,
+    pub(crate) resources: Resources,
     pub(crate) on_drop: Option<OnDrop>,
     pub(crate) connect_timeout: Duration,
     pub(crate) redial: Option<Duration>,
@@ -93,6 +94,12 @@ impl RunSettings {
             deadline: deadline(args.deadline, file.deadline)?,
             drain: time(args.drain, "REDIAL_DRAIN", file.drain)?,
             reap: args.reap,
+            resources: Resources {
+                memory: args.limits.memory,
+                cpu_milli: args.limits.cpu,
+                pids: args.limits.pids,
+                nice: args.limits.nice,
+            },
             on_drop,
             connect_timeout,
             redial,
@@ -138,6 +145,7 @@ impl RunSettings {
             deadline: None,
             drain: None,
             reap: false,
+            resources: Resources::default(),
             on_drop: None,
             connect_timeout,
             redial,
@@ -187,7 +195,7 @@ impl RunSettings {
         if let Some(drain) = self.drain {
             command = command.drain(drain);
         }
-        command = command.reap(self.reap);
+        command = command.reap(self.reap).resources(self.resources);
         if let Some(policy) = self.on_drop {
             command = command.on_drop(policy);
         }

@@ -217,6 +217,9 @@ fn what_is_odd_or_reserved_lets_nobody_in() {
         r#"max-jobs="0""#,
         "max-jobs=2",
         r#"max-time="1y""#,
+        r#"memory="64MB""#,
+        r#"cpu="0""#,
+        r#"pids="-1""#,
         r#"allow-argv="""#,
         r#"allow-argv="true",command="true""#,
         r#"allow-argv="./true""#,
@@ -233,5 +236,23 @@ fn what_is_odd_or_reserved_lets_nobody_in() {
         assert_eq!(ran.code, 125, "{options}: {}", ran.stderr);
         let owners = server.run().args(["-n", "--", "true"]).ran();
         assert_eq!(owners.code, 0, "{options}: {}", owners.stderr);
+    }
+}
+
+#[test]
+fn a_keys_jobs_have_no_more_memory_cores_and_processes_than_its_line_says() {
+    let server = NetworkServer::start();
+    let options = [r#"memory="64M""#, r#"cpu="0.5""#, r#"pids="20""#];
+    let [memory, cpu, pids] = guests(&server, options);
+    memory.run_is_refused(&["--memory", "65M", "--", "true"], "(memory)");
+    cpu.run_is_refused(&["--cpu", "0.6", "--", "true"], "(cpu)");
+    pids.run_is_refused(&["--pids", "21", "--", "true"], "(pids)");
+    // What they have by their lines is kept, or nothing runs.
+    for guest in [memory, cpu, pids] {
+        let ran = guest.run(&["--", "echo", "ran"]);
+        match ran.code {
+            0 => assert_eq!(ran.stdout, b"ran\n"),
+            _ => guest.run_is_refused(&["--", "echo", "ran"], "this server cannot limit"),
+        }
     }
 }

@@ -9,9 +9,11 @@ use crate::keeper::gate::Gate;
 use crate::keeper::queue::Queue;
 use crate::keeper::time::now;
 use crate::spawn::{self, SpawnError, SpawnRequest, SpawnStage, Spawner, Stdio3};
-use crate::tree::{self, JobCgroup, SpawnTickets, Tree};
-use crate::wire::{Command, Program};
+use crate::tree::{self, JobCgroup, SpawnTickets, Tree, Unlimited};
+use crate::wire::{Command, Program, Resources};
 
+const NO_CGROUPS: &str =
+    "this server cannot limit memory, cpu or pids: it has no cgroup v2 to itself";
 /// Of a login, whatever the keeper's own is (login.defs(5)).
 const LOGIN_UMASK: u32 = 0o022;
 
@@ -42,18 +44,20 @@ impl Starter {
             None => self.account()?,
         };
         let (uid, mark) = (account.uid, start.mark);
+        let resources = start.command.resources;
         let mut request = request(start.command, Arc::clone(&account), &mark);
         if let Some(user) = &start.user {
             request.identity = Some(user.identity());
             request.umask = Some(LOGIN_UMASK);
         }
-        let mut cgroup = self.acquire();
+        let limits = resources.filter(Resources::need_cgroup);
+        let mut cgroup = self.acquire(limits.as_ref())?;
         request.cgroup = cgroup.as_ref().map(JobCgroup::fd);
         let gate = Arc::clone(&self.gate);
         let mut result = gate.start(|| self.spawner.spawn(&request));
         if result
             .as_ref()
-            .is_err_and(|error| error.stage == SpawnStage::Cgroup)
+            .is_err_and(|error| error.stage == SpawnStage::Cgroup && limits.is_none())
         {
             self.release(cgroup.take());
             request.cgroup = None;
@@ -103,9 +107,22 @@ impl Starter {
         Ok(Arc::clone(self.account.insert(Arc::new(account))))
     }
 
-    /// A cgroup where one can be had. Without, ending a job is best effort.
-    fn acquire(&self) -> Option<JobCgroup> {
-        lock(self.cgroups.as_ref()?).acquire().ok()
+    /// A cgroup where one can be had. Without, ending a job is best effort; but what is to limit it
+    /// has to be there.
+    fn acquire(&self, limits: Option<&Resources>) -> Result<Option<JobCgroup>, SpawnError> {
+        let cgroups = self.cgroups.as_ref();
+        let Some(limits) = limits else {
+            return Ok(cgroups.and_then(|cgroups| lock(cgroups).acquire().ok()));
+        };
+        let limited = match cgroups {
+            Some(cgroups) => lock(cgroups).acquire_limited(limits),
+            None => Err(Unlimited(NO_CGROUPS.to_owned())),
+        };
+        limited.map(Some).map_err(|Unlimited(why)| SpawnError {
+            stage: SpawnStage::Unlimited,
+            errno: libc::EOPNOTSUPP,
+            path: why.into_bytes(),
+        })
     }
 
     fn release(&self, cgroup: Option<JobCgroup>) {
@@ -130,6 +147,7 @@ fn request(command: Command, account: Arc<Account>, mark: &[u8]) -> SpawnRequest
     request.env = env;
     request.cwd = command.cwd.map(Vec::from);
     request.keep_writers = true;
+    request.nice = command.resources.and_then(|it| it.nice).map(i32::from);
     request.stdin = if command.stdin {
         Stdio3::Pipe
     } else {

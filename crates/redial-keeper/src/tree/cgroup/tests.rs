@@ -13,6 +13,7 @@ fn a_directory_that_cannot_be_used_is_removed_and_does_not_count() {
         present: 0,
         free: Vec::new(),
         populated: VecDeque::new(),
+        handed: None,
     });
     for _ in 0..3 {
         assert_eq!(root.acquire().unwrap_err().kind(), io::ErrorKind::NotFound);

@@ -250,6 +250,7 @@ impl Progress {
             stdout_credit: stdout + window,
             stderr_credit: stderr + window,
             keep: None,
+            resources: None,
             resent: self.sent_before.then(|| Resent {
                 ago_ms: 5,
                 instance: ByteArray::from([7; 16]),

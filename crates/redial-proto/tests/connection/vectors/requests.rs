@@ -6,6 +6,18 @@ use redial_proto::message::*;
 use super::entries::{Entry, client};
 use crate::frames::*;
 
+fn limited() -> Start {
+    Start {
+        resources: Some(Resources {
+            memory: Some(64 << 20),
+            cpu_milli: Some(1_500),
+            pids: Some(100),
+            nice: Some(10),
+        }),
+        ..start()
+    }
+}
+
 pub(super) fn starts() -> Vec<Entry> {
     let full = Start {
         argv: None,
@@ -56,6 +68,11 @@ pub(super) fn starts() -> Vec<Entry> {
             "start-kept ready",
             message(Kind::Start, 2, &kept),
             "detached: 1048576 bytes of its output, the last ones, for a day after its end",
+        ),
+        client(
+            "start-limited ready",
+            message(Kind::Start, 2, &limited()),
+            "as start; 67108864 bytes of memory, 1.5 cores, 100 processes and threads, niceness 10",
         ),
         client(
             "start-first-piece ready",

@@ -99,6 +99,7 @@ fn state(job: &JobInfo) -> String {
         Cause::Cancelled(_) => " (cancelled)",
         Cause::LineDropped => " (line dropped)",
         Cause::ServerEnded => " (server ended)",
+        Cause::OutOfMemory => " (out of memory)",
     };
     match outcome.lingering {
         0 => format!("{how}{why}"),
