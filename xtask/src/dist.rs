@@ -23,7 +23,20 @@ const SHELLS: [(&str, &str); 3] = [
     ("fish", "usr/share/fish/vendor_completions.d/redial.fish"),
 ];
 /// Files of the repository, and where they go.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 14] = [
+    ("dist/config.toml", "etc/redial/config.toml"),
+    (
+        "dist/systemd/system/redial.service",
+        "usr/lib/systemd/system/redial.service",
+    ),
+    (
+        "dist/systemd/system/redial.socket",
+        "usr/lib/systemd/system/redial.socket",
+    ),
+    (
+        "dist/systemd/user/redial.socket",
+        "usr/lib/systemd/user/redial.socket",
+    ),
     (
         "dist/systemd/user/redial.service",
         "usr/lib/systemd/user/redial.service",
@@ -93,7 +106,7 @@ pub(crate) fn make(root: &Path, program: &Path, out: &Path) -> anyhow::Result<Ma
     generated(&stripped, &tree)?;
     let version = env!("CARGO_PKG_VERSION");
     fs::write(out.join("redial.cdx.json"), bill::of(root)?)?;
-    let package = deb::build(&tree, out, version)?;
+    let package = deb::build(root, &tree, out, version)?;
     let arch = std::env::consts::ARCH;
     let archive = out.join(format!("redial-{version}-linux-{arch}.tar.gz"));
     tool("tar", |it| {
@@ -101,7 +114,7 @@ pub(crate) fn make(root: &Path, program: &Path, out: &Path) -> anyhow::Result<Ma
             .arg(&tree)
             .arg("-czf")
             .arg(&archive)
-            .arg("usr")
+            .args(["etc", "usr"])
     })?;
     let program_bytes = fs::metadata(&stripped)?.len();
     fs::remove_dir_all(&tree)?;

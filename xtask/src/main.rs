@@ -15,6 +15,7 @@ mod supply;
 mod tally;
 mod test;
 mod torture;
+mod vm;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,9 @@ cargo xtask CHORE
                      very many commands (200,000), then a look for what is left behind
   dist               what is given to others, in target/packages: a Debian package, an archive,
                      a bill of materials, checksums
+  vm [PROGRAM]       the package in a guest of its own (qemu), with systemd, cgroups and users:
+                     installed, used, upgraded under load, purged; PROGRAM: another
+                     than the one that is shipped. Needs root, two minutes
   picture [--redraw] a run of `redial demo drop`, recorded and drawn as
                      docs/demo-drop.svg; --redraw: from the last recording
   help               this text
@@ -58,6 +62,8 @@ fn main() -> ExitCode {
         ("torture", arguments) if torture::is_asked(arguments) => torture::run(&root(), arguments),
         ("torture", arguments) => bench::run(&root(), &["torture"], arguments),
         ("dist", []) => dist::run(&root()),
+        ("vm", []) => vm::run(&root(), None),
+        ("vm", [program]) => vm::run(&root(), Some(program)),
         ("picture", []) => picture::record(&root()).and_then(|()| picture::redraw(&root())),
         ("picture", [flag]) if flag == "--redraw" => picture::redraw(&root()),
         _ => {

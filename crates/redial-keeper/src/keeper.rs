@@ -11,6 +11,7 @@
 //!   `auditing`: what is written down of it.
 //! - `job`: one job; `streams`: its bytes; `ending`, `finish`: its end; `records`:
 //!   ended jobs. `kept`: those whose output goes to a file; `queries`: what is asked about jobs.
+//! - `metrics`: what is counted, for a monitor.
 //! - `upgrade`: another program in this one's place. `front`, `listener`, `clients`, `shutdown`: the front's life, new connections,
 //!   who may do what, the end.
 //! - `users`, `peers`: whose jobs there may be, and who they are on Unix sockets; `lanes`, `clerk`: who looks
@@ -42,6 +43,7 @@ mod life;
 mod list;
 mod listener;
 mod logins;
+mod metrics;
 mod naps;
 mod network;
 mod orphans;
@@ -72,6 +74,7 @@ pub use config::{
     FrontProgram, KeeperConfig, KeeperError, Limits, ManyUsers, NetworkConfig, UpgradeConfig,
 };
 pub use front::FrontHandle;
+pub use metrics::MetricsTo;
 #[cfg(feature = "simulation")]
 pub(crate) use turn::simulation;
 pub use turn::{run, run_with};

@@ -1,6 +1,8 @@
 //! What a service manager is told (sd_notify(3)): that we serve, that we are being replaced, that we
 //! end, and, if it wants to know, that we still turn.
 
+mod passed;
+
 use std::ffi::OsStr;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
@@ -12,6 +14,8 @@ use rustix::time::ClockId;
 
 /// A manager that takes no message now gets the next.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+pub use passed::PassedSockets;
 
 /// Tells the service manager that has started us.
 #[derive(Debug)]

@@ -79,6 +79,9 @@ pub(crate) struct SocketState {
     pub(crate) socket: Fd,
     #[n(2)]
     pub(crate) lock: Fd,
+    /// It is the service manager's, which keeps it.
+    #[n(3)]
+    pub(crate) is_passed: Option<bool>,
 }
 
 /// A TCP socket that is listened on.

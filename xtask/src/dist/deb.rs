@@ -1,6 +1,7 @@
-//! The Debian package, by dpkg-deb(1): files, and nothing that runs at its installation.
+//! The Debian package, by dpkg-deb(1): files, and what makes the front's user and starts the service.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -14,11 +15,19 @@ run commands on other machines; a line that drops is dialled again
  nothing is lost: every byte of output, stdin and the exit status. Jobs outlive
  their client and the server's own programs.";
 
+/// Run by dpkg, see deb-postinst(5) and its like.
+const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
+
 /// Packs a tree of files; where the package is.
 ///
 /// # Errors
 /// There is no dpkg, or the tree cannot be read.
-pub(super) fn build(tree: &Path, out: &Path, version: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn build(
+    root: &Path,
+    tree: &Path,
+    out: &Path,
+    version: &str,
+) -> anyhow::Result<PathBuf> {
     let arch = tool("dpkg", |it| it.arg("--print-architecture"))?;
     let arch = String::from_utf8(arch).context("dpkg's architecture")?;
     let arch = arch.trim();
@@ -30,12 +39,18 @@ pub(super) fn build(tree: &Path, out: &Path, version: &str) -> anyhow::Result<Pa
     let control = format!(
         "Package: redial\nVersion: {version}-1\nArchitecture: {arch}\n\
          Maintainer: the redial developers <redial@localhost>\nInstalled-Size: {kib}\n\
-         Depends: libc6 (>= {glibc}), libgcc-s1\nSection: net\nPriority: optional\n\
+         Depends: libc6 (>= {glibc}), libgcc-s1, passwd\nSection: net\nPriority: optional\n\
          Description: {DESCRIPTION}\n"
     );
     let about = tree.join("DEBIAN");
     fs::create_dir(&about).context("cannot make DEBIAN")?;
     fs::write(about.join("control"), control)?;
+    fs::write(about.join("conffiles"), "/etc/redial/config.toml\n")?;
+    for script in SCRIPTS {
+        let (from, to) = (root.join("dist/debian").join(script), about.join(script));
+        fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+        fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
+    }
     let package = out.join(format!("redial_{version}-1_{arch}.deb"));
     tool("dpkg-deb", |it| {
         it.args(["--root-owner-group", "-Zxz", "--build"])

@@ -10,8 +10,10 @@ use super::tool;
 use crate::report::Verdict;
 
 /// What must be there, and be executable if it is a program.
-const WANTED: [&str; 7] = [
+const WANTED: [&str; 9] = [
     "usr/bin/redial",
+    "etc/redial/config.toml",
+    "usr/lib/systemd/system/redial.service",
     "usr/lib/systemd/user/redial.service",
     "usr/share/man/man1/redial.1.gz",
     "usr/share/man/man1/redial-run.1.gz",
@@ -50,6 +52,8 @@ fn try_in(root: &Path, program: &Path, dir: &Path) -> anyhow::Result<Verdict> {
             let root = format!("--root={}", target.display());
             // What it depends on is in no directory of ours.
             it.args([&*root, "--force-depends", "--force-not-root"])
+                // Its scripts see that this is no machine, and do nothing.
+                .args(["--force-script-chrootless"])
                 .arg("--log=/dev/null")
                 .args(arguments)
         })
@@ -70,7 +74,8 @@ fn try_in(root: &Path, program: &Path, dir: &Path) -> anyhow::Result<Verdict> {
         it.current_dir(dir.join("out")).args(["-c", "SHA256SUMS"])
     })?;
     dpkg(&["--purge", "redial"])?;
-    let left = target.join("usr");
-    ensure!(!left.exists(), "{} is left behind", left.display());
+    for left in ["usr", "etc"].map(|it| target.join(it)) {
+        ensure!(!left.exists(), "{} is left behind", left.display());
+    }
     Ok(Verdict::Good("installed, run, purged".to_owned()))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::clients::{Broken, MAX_ACCEPTS};
 use super::grant::{Client, Grant};
 use super::logins::{Answer, LoginTask};
+use super::metrics::Authentication;
 use super::network::Caller;
 use super::report::tell;
 use super::standing::Standing;
@@ -150,6 +151,16 @@ impl Keeper<'_> {
         let Some(stranger) = network.strangers.find(who) else {
             return;
         };
+        let counted = match &answer {
+            Answer::In(..) => Some(Authentication::Accepted),
+            Answer::Out(_) => Some(Authentication::Refused),
+            Answer::Failed => Some(Authentication::Failed),
+            Answer::Prove(_) => None,
+        };
+        let counts = &mut self.ground.counts;
+        counted
+            .into_iter()
+            .for_each(|how| counts.authenticated(how));
         stranger.busy = false;
         stranger.tries += 1;
         let verdict = match answer {

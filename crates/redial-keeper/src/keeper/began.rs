@@ -44,6 +44,7 @@ impl Keeper<'_> {
             ..
         } = starting;
         let is_revoked = terms.is_revoked;
+        self.ground.counts.started(started.took_us);
         let mut job = Job::new(&mut self.ground, serial, terms, share, started);
         job.spool = log.map(|log| Spool::new(log, [0, 0]));
         self.jobs.insert(serial, job);
@@ -99,6 +100,7 @@ impl Keeper<'_> {
         for digest in [&mut outcome.stdin, &mut outcome.stdout, &mut outcome.stderr] {
             digest.complete = true;
         }
+        self.ground.counts.ended(&outcome);
         if audited {
             self.ground.note_end(&terms, &outcome);
         }

@@ -7,6 +7,7 @@ use super::config::KeeperError;
 use super::grant::Client;
 use super::job::{Job, Leaves};
 use super::listener::Accepted;
+use super::metrics::Authentication;
 use super::poll::{Interest, Serial, Token};
 use super::requests::PendingCommand;
 use super::turn::{Keeper, MAX_OUTBOX_BYTES};
@@ -35,6 +36,7 @@ impl Keeper<'_> {
             match listener.accept(&mut self.reserve) {
                 Accepted::Connection(socket, peer) => self.meet(socket, peer),
                 Accepted::Refused(uid) => {
+                    self.ground.counts.authenticated(Authentication::Refused);
                     self.ground.note_peer(uid, Some("not for this user"));
                 }
                 Accepted::Dropped => {}

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 
 use redial_auth::HostKey;
 
+use super::metrics::MetricsTo;
 use crate::audit::{AuditConfig, AuditTo};
 use crate::login::KeyReader;
-use crate::service::ServiceManager;
+use crate::service::{PassedSockets, ServiceManager};
 use crate::spawn::Identity;
 
 /// Every bound of the keeper, and what it stops.
@@ -93,6 +94,8 @@ pub struct KeeperConfig {
     pub limits: Limits,
     /// Unix sockets to listen on, in directories that exist and are ours alone.
     pub listen: Vec<PathBuf>,
+    /// Sockets that are listened on already, of those to be.
+    pub passed: PassedSockets,
     /// The network, if it is to be listened on.
     pub network: Option<NetworkConfig>,
     /// Several users; else the one that we are.
@@ -105,6 +108,8 @@ pub struct KeeperConfig {
     pub keep_in: Option<PathBuf>,
     /// Where what is done is written down, if it is.
     pub audit: Option<AuditConfig>,
+    /// Where a monitor asks for figures, if one does.
+    pub metrics: Option<MetricsTo>,
     /// Who is told how we are, if somebody wants to know.
     pub service: Option<ServiceManager>,
     /// How the program is replaced in place, if it can be.
@@ -224,6 +229,19 @@ pub enum KeeperError {
     /// Whether anybody could log in cannot be found out.
     #[error("{0}")]
     Keys(String),
+    /// A monitor cannot ask there.
+    #[error("cannot serve metrics on {to}: {source}")]
+    Metrics {
+        /// Where.
+        to: MetricsTo,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A socket was handed to us that nobody has asked for.
+    #[error(
+        "the service manager listens on {0}, which is not among what is to be listened on: name it there (--listen)"
+    )]
+    Passed(String),
     /// There is nothing that looks users up.
     #[error("nothing reads the keys of users")]
     NoReader,

@@ -132,6 +132,7 @@ impl Job {
             input.close(ground);
         }
         let outcome = Box::new(self.conclude());
+        ground.counts.ended(&outcome);
         ground.note_end(&self.terms, &outcome);
         self.outcome = Some(outcome);
         self.ended_ms = Some(unix_ms());

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use super::config::Limits;
 use super::kept::{Disk, Room};
 use super::late::Late;
+use super::metrics::Counts;
 use super::naps::Naps;
 use super::pipes::PipeRoom;
 use super::poll::{Poll, Serial};
@@ -36,6 +37,7 @@ pub(super) struct Ground {
     pub(super) room: Room,
     /// Where what is done is written down, if it is.
     pub(super) audit: Option<Auditor>,
+    pub(super) counts: Counts,
     /// Chunks of output that are given up, and not free yet.
     pub(super) late: Late,
     /// Done with, and closed once the news is out: it takes time that others wait for.
@@ -71,6 +73,7 @@ impl Ground {
             pipes: PipeRoom::default(),
             disk: None,
             audit: None,
+            counts: Counts::default(),
             late: Late::default(),
             to_close: Vec::new(),
         })

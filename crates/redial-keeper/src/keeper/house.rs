@@ -59,7 +59,10 @@ impl Keeper<'_> {
         let started = self.ground.workers.start_apart(|| (self.start_front)());
         let started = started.and_then(|handle| self.front.take(handle, &self.ground.poll));
         match started.and_then(|()| self.welcome()) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.ground.counts.front_started();
+                Ok(())
+            }
             Err(error) if self.private => Err(KeeperError::Setup {
                 what: "start the front",
                 source: error,

@@ -92,6 +92,7 @@ impl Job {
             tree,
             outputs: inodes,
             at,
+            took_us: _,
             account,
         } = started;
         terms.user = String::from_utf8_lossy(&account.name).into_owned();

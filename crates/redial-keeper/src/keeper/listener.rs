@@ -25,6 +25,8 @@ pub(super) struct Listener {
     /// Held as long as we serve: says that the socket is not a dead server's.
     lock: File,
     pub(super) admits: Admits,
+    /// The service manager's: it goes on to listen when we have ended.
+    is_passed: bool,
 }
 
 /// Who gets in on a Unix socket.
@@ -123,16 +125,7 @@ impl Listener {
                 path: directory.to_owned(),
             });
         }
-        let lock = lock_beside(path).map_err(failed)?;
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(KeeperError::AlreadyServed {
-                    path: path.to_owned(),
-                });
-            }
-            Err(error) => return Err(failed(error.into())),
-        }
+        let lock = locked(path)?;
         if fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket()) {
             fs::remove_file(path).map_err(failed)?;
         }
@@ -142,11 +135,24 @@ impl Listener {
             path: path.to_owned(),
             lock,
             admits,
+            is_passed: false,
         };
         // The directory keeps others out until this is done.
         fs::set_permissions(path, Permissions::from_mode(admits.mode())).map_err(failed)?;
         listener.socket.set_nonblocking(true).map_err(failed)?;
         Ok(listener)
+    }
+
+    /// Takes one over that the service manager has made, and its lock, for which another server may
+    /// still have it.
+    pub(super) fn adopt(path: &Path, socket: OwnedFd, admits: Admits) -> Result<Self, KeeperError> {
+        Ok(Self {
+            lock: locked(path)?,
+            socket: socket.into(),
+            path: path.to_owned(),
+            admits,
+            is_passed: true,
+        })
     }
 
     /// For another program.
@@ -155,6 +161,7 @@ impl Listener {
             path: self.path.as_os_str().as_bytes().to_vec().into(),
             socket: self.socket.as_raw_fd(),
             lock: self.lock.as_raw_fd(),
+            is_passed: Some(self.is_passed),
         }
     }
 
@@ -166,6 +173,7 @@ impl Listener {
             path: PathBuf::from(OsString::from_vec(state.path.to_vec())),
             lock: lock.into(),
             admits: Admits::Own,
+            is_passed: state.is_passed == Some(true),
         })
     }
 
@@ -202,7 +210,25 @@ impl AsFd for Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         // The lock's file stays: to remove it would let two servers hold "the" lock.
-        let _ = fs::remove_file(&self.path);
+        if !self.is_passed {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Only one server has it.
+fn locked(path: &Path) -> Result<File, KeeperError> {
+    let failed = |source| KeeperError::Listen {
+        path: path.to_owned(),
+        source,
+    };
+    let lock = lock_beside(path).map_err(failed)?;
+    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(Errno::WOULDBLOCK) => Err(KeeperError::AlreadyServed {
+            path: path.to_owned(),
+        }),
+        Err(error) => Err(failed(error.into())),
     }
 }
 

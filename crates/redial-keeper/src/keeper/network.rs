@@ -146,6 +146,16 @@ impl TcpListener {
         })
     }
 
+    /// One that the service manager has made.
+    pub(super) fn adopt(socket: OwnedFd, asked: SocketAddr) -> io::Result<Self> {
+        let address = SocketAddr::try_from(rustix::net::getsockname(&socket)?)?;
+        Ok(Self {
+            socket,
+            address,
+            asked,
+        })
+    }
+
     /// For another program.
     pub(super) fn save(&self) -> CallerState {
         CallerState {

@@ -9,6 +9,7 @@ use super::command::Refusal;
 use super::grant::Client;
 use super::listener::Peer;
 use super::logins::{Known, PeerTask, Stranger};
+use super::metrics::Authentication;
 use super::turn::Keeper;
 use crate::account::User;
 use crate::outcome::RefusedCode;
@@ -45,10 +46,14 @@ impl Keeper<'_> {
                 self.let_peer_in(Client::of_user(user), peer.kind, peer.socket);
             }
             Ok(_) | Err(Stranger::Failed) => {
+                self.ground.counts.authenticated(Authentication::Failed);
                 self.ground
                     .note_peer(peer.uid, Some("it could not be looked at"));
             }
-            Err(Stranger::Out(why)) => self.ground.note_peer(peer.uid, Some(&why)),
+            Err(Stranger::Out(why)) => {
+                self.ground.counts.authenticated(Authentication::Refused);
+                self.ground.note_peer(peer.uid, Some(&why));
+            }
         }
     }
 
@@ -57,6 +62,7 @@ impl Keeper<'_> {
         if self.clients.len() >= max || self.has_its_share(client.uid) {
             return;
         }
+        self.ground.counts.authenticated(Authentication::Accepted);
         self.ground.note_peer(client.uid, None);
         self.connect(client, kind, vec![socket]);
     }

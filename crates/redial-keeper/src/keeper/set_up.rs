@@ -16,6 +16,7 @@ use super::upgrade::Resumed;
 use super::users::{KnownUsers, People, Users};
 use super::workers::Workers;
 use crate::login::KeyReader;
+use crate::service::PassedSockets;
 use crate::signals;
 use crate::tree::{CgroupRoot, SpawnTickets, become_subreaper};
 
@@ -60,6 +61,7 @@ pub(super) fn instance(resumed: Option<&Resumed>) -> Result<[u8; 16], KeeperErro
 /// The Unix sockets: those that are there, and new ones.
 pub(super) fn bind(
     paths: &[PathBuf],
+    passed: &mut PassedSockets,
     many: Option<&ManyUsers>,
     resumed: &mut Option<Resumed>,
 ) -> Result<Vec<Listener>, KeeperError> {
@@ -69,7 +71,10 @@ pub(super) fn bind(
             listener.admits = Admits::of(many);
             Ok(listener)
         }
-        None => Listener::bind(path, Admits::of(many)),
+        None => match passed.take_unix(path) {
+            Some(socket) => Listener::adopt(path, socket, Admits::of(many)),
+            None => Listener::bind(path, Admits::of(many)),
+        },
     };
     let bind = |path| tolerant.or_log(bind(path)).transpose();
     paths.iter().filter_map(bind).collect()
@@ -78,11 +83,14 @@ pub(super) fn bind(
 /// The network, and who finds out who comes.
 pub(super) fn open_doors(
     config: Option<NetworkConfig>,
-    (users, reader): (Option<ManyUsers>, Option<KeyReader>),
+    (users, reader, mut passed): (Option<ManyUsers>, Option<KeyReader>, PassedSockets),
     ground: &Ground,
     resumed: &mut Option<Resumed>,
 ) -> Result<(Option<Network>, People), KeeperError> {
-    let network = open_network(config, ground, resumed)?;
+    let network = open_network(config, ground, &mut passed, resumed)?;
+    if let Some(left) = passed.left() {
+        return Err(KeeperError::Passed(left));
+    }
     let about = (ground, resumed.is_some());
     let people = open_people(users, reader, network.as_ref(), about)?;
     Ok((network, people))
@@ -92,10 +100,14 @@ pub(super) fn open_doors(
 fn open_network(
     config: Option<NetworkConfig>,
     ground: &Ground,
+    passed: &mut PassedSockets,
     resumed: &mut Option<Resumed>,
 ) -> Result<Option<Network>, KeeperError> {
     let tolerant = Tolerant(resumed.is_some());
     let inherited = |address| {
+        if let Some(socket) = passed.take_tcp(address) {
+            return TcpListener::adopt(socket, address).ok();
+        }
         let resumed = resumed.as_mut()?;
         let callers = resumed.callers();
         TcpListener::restore(address, &callers, &mut resumed.fds)

@@ -100,6 +100,11 @@ impl Strangers {
         self.known.contains_key(&who)
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     pub(super) fn find(&mut self, who: Capability) -> Option<&mut Stranger> {
         self.known.get_mut(&who)
     }

@@ -14,6 +14,7 @@ use super::job::Job;
 use super::kept::Keeping;
 use super::life::Life;
 use super::listener::{Listener, Reserve};
+use super::metrics::{self, Doors};
 use super::network::Network;
 use super::orphans::Orphans;
 use super::poll::{Interest, Serial, Token};
@@ -99,10 +100,13 @@ pub fn run(mut config: KeeperConfig) -> Result<(), KeeperError> {
 /// # Errors
 /// As [`run`].
 pub fn run_with(
-    config: KeeperConfig,
+    mut config: KeeperConfig,
     start_front: &mut dyn FnMut() -> io::Result<FrontHandle>,
 ) -> Result<(), KeeperError> {
+    let to = config.metrics.take();
     let mut keeper = Keeper::new(config, start_front)?;
+    let metrics = to.map(|to| metrics::open(&to, keeper.ground.workers.teller()));
+    let _metrics: Option<Doors> = metrics.transpose()?;
     // Naps are shorter than the slack of 50 µs that a thread's timers have (prctl(2)). No
     // child gets it: they are started by other threads.
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
@@ -122,6 +126,7 @@ impl<'a> Keeper<'a> {
         let KeeperConfig {
             limits,
             listen,
+            mut passed,
             network,
             users,
             key_reader,
@@ -130,8 +135,8 @@ impl<'a> Keeper<'a> {
             audit,
             service,
             upgrade,
-            front: _,
             shutdown,
+            ..
         } = config;
         let private = listen.is_empty() && network.is_none();
         if private && stdio.is_none() {
@@ -143,8 +148,9 @@ impl<'a> Keeper<'a> {
         let tickets = SpawnTickets::new();
         let mut ground = set_up(limits, &instance, &tickets, &mut resumed)?;
         ground.open_audit(audit, resumed.is_some())?;
-        let listeners = bind(&listen, users.as_ref(), &mut resumed)?;
-        let (network, people) = open_doors(network, (users, key_reader), &ground, &mut resumed)?;
+        let listeners = bind(&listen, &mut passed, users.as_ref(), &mut resumed)?;
+        let (network, people) =
+            open_doors(network, (users, key_reader, passed), &ground, &mut resumed)?;
         let keeping = keep(keep_in.as_deref(), &mut ground, resumed.as_ref());
         let mut keeper = Self {
             upgrades: Upgrades::new(upgrade),
@@ -336,6 +342,7 @@ impl<'a> Keeper<'a> {
                 Done::Met(peer, known) => self.on_met(peer, known),
                 Done::Rechecked(grants) => self.on_rechecked(grants),
                 Done::Audited(serial, written) => self.on_audited(serial, written),
+                Done::Scraped(wanted) => self.on_scraped(&wanted),
                 Done::Disk(done) => self.on_disk(done),
                 Done::Checked(checked) => self.on_checked(checked)?,
             }

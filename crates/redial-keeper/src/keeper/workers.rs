@@ -17,6 +17,7 @@ use super::gate::Gate;
 use super::grant::Grant;
 use super::kept::DiskDone;
 use super::logins::{Answer, Known, PeerTask};
+use super::metrics::Wanted;
 use super::poll::Serial;
 use super::queue::Queue;
 use super::standing::Standing;
@@ -49,6 +50,8 @@ pub(super) struct Started {
     /// The inodes of stdout and stderr.
     pub(super) outputs: Vec<u64>,
     pub(super) at: Millis,
+    /// It took so long to be made, in microseconds.
+    pub(super) took_us: u64,
     /// As whom it runs.
     pub(super) account: Arc<Account>,
 }
@@ -82,6 +85,8 @@ pub(super) enum Done {
     Rechecked(Vec<(Arc<Grant>, Standing)>),
     /// A start is in the audit, or why not.
     Audited(Serial, Result<(), String>),
+    /// A monitor asks.
+    Scraped(Wanted),
     Disk(DiskDone),
     /// The program of an upgrade can read our state, or why not.
     Checked(Result<File, String>),

@@ -193,6 +193,7 @@ fn example() -> State {
             path: b"/run/redial/redial.sock".to_vec().into(),
             socket: 12,
             lock: 13,
+            is_passed: None,
         }],
         callers: vec![CallerState {
             address: "127.0.0.1:0".to_owned(),

@@ -364,6 +364,8 @@ pub(crate) fn be_keeper() {
             argv: AuditArgv::Full,
             best_effort: false,
         }),
+        passed: Default::default(),
+        metrics: None,
         service: None,
         upgrade: None,
         front: FrontProgram {

@@ -30,6 +30,8 @@ fn refusal(listen: std::path::PathBuf) -> KeeperError {
         stdio: None,
         keep_in: None,
         audit: None,
+        passed: Default::default(),
+        metrics: None,
         service: None,
         upgrade: None,
         front: Default::default(),

@@ -111,6 +111,9 @@ pub(crate) struct ServeArgs {
     /// Run commands though they cannot be written down
     #[arg(long, help_heading = "Audit")]
     pub(crate) audit_best_effort: bool,
+    /// Tell a monitor (Prometheus) what there is, on a loopback ADDRESS:PORT or unix:PATH
+    #[arg(long, value_name = "ADDR", conflicts_with = "stdio")]
+    pub(crate) metrics: Option<OsString>,
     /// Serve all users of this machine, as root: each logs in with their own keys, and their
     /// commands run as them
     #[arg(long, conflicts_with = "stdio", help_heading = "Many users")]

@@ -17,7 +17,7 @@ use redial_keeper::login::{
     HostKeyFileError, KeyReader, StrictError, asked_to_read, load_host_key, load_or_make_host_key,
     report_key_files,
 };
-use redial_keeper::service::ServiceManager;
+use redial_keeper::service::{PassedSockets, ServiceManager};
 use redial_keeper::signals;
 
 use super::log;
@@ -47,7 +47,7 @@ pub(crate) fn serve(settings: ServeSettings) -> u8 {
         Mode::Listen(listen) => serve_all(
             settings.limits,
             front_program(settings.log_format, level),
-            listen,
+            *listen,
         ),
     };
     match served {
@@ -80,12 +80,14 @@ fn private(limits: Limits, front: FrontProgram) -> anyhow::Result<()> {
     keeper(KeeperConfig {
         limits,
         listen: Vec::new(),
+        passed: PassedSockets::default(),
         network: None,
         users: None,
         key_reader: None,
         stdio: Some((input, output)),
         keep_in: None,
         audit: None,
+        metrics: None,
         service: None,
         upgrade: None,
         front,
@@ -114,12 +116,14 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
     keeper(KeeperConfig {
         limits,
         listen: listen.sockets.clone(),
+        passed: PassedSockets::from_environment().context("sockets that were passed")?,
         network,
         users: listen.users.clone(),
         key_reader,
         stdio: None,
         keep_in: listen.keep_in.clone(),
         audit: listen.audit.clone(),
+        metrics: listen.metrics.clone(),
         service: ServiceManager::from_environment().context("the service manager")?,
         upgrade: Some(UpgradeConfig {
             hangup: signals::hangup().context("cannot hear SIGHUP")?,

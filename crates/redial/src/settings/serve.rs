@@ -1,24 +1,25 @@
 //! What `redial serve` is to do.
 
+mod address;
 mod users;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use redial_client::default_socket;
 use redial_keeper::audit::{AuditArgv, AuditConfig, AuditTo};
-use redial_keeper::keeper::{Limits, ManyUsers};
+use redial_keeper::keeper::{Limits, ManyUsers, MetricsTo};
+
+use address::{Address, address};
 
 use super::file::File;
 use super::{SettingsError, from_env};
 use crate::args::{AuditForm, LogFormat, ServeArgs};
 
-/// Where redial is listened on, and dialled.
-const DEFAULT_PORT: u16 = 7334;
 /// The audit's file that is none.
 const JOURNAL: &str = "journald";
 
@@ -36,7 +37,7 @@ pub(crate) struct ServeSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Everybody on these sockets who may.
-    Listen(Listen),
+    Listen(Box<Listen>),
     /// The one client on stdio.
     Private,
     /// Bytes between stdio and the server on this socket.
@@ -57,6 +58,7 @@ pub(crate) struct Listen {
     pub(crate) keep_in: Option<PathBuf>,
     pub(crate) audit: Option<AuditConfig>,
     pub(crate) users: Option<ManyUsers>,
+    pub(crate) metrics: Option<MetricsTo>,
 }
 
 /// Which key says who we are.
@@ -66,13 +68,6 @@ pub(crate) enum HostKeyFile {
     Named(PathBuf),
     /// This one if it is there, else sshd's, else this one is made.
     Usual(PathBuf),
-}
-
-/// One `--listen`.
-#[derive(Debug, PartialEq, Eq)]
-enum Address {
-    Socket(PathBuf),
-    Network(Vec<SocketAddr>),
 }
 
 impl ServeSettings {
@@ -140,7 +135,7 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
     };
     let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|error| error.to_string());
     let authorized_keys = authorized_keys.iter().map(absolute);
-    Ok(Mode::Listen(Listen {
+    Ok(Mode::Listen(Box::new(Listen {
         sockets,
         network,
         host_key: host_key(args.host_key.as_deref(), args.state_dir.as_deref(), file)?,
@@ -150,7 +145,27 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
             .map(|dir| dir.join("jobs")),
         audit: audit(args, file)?,
         users: users::users(args, file)?,
-    }))
+        metrics: metrics(args, file)?,
+    })))
+}
+
+fn metrics(args: &ServeArgs, file: &File) -> Result<Option<MetricsTo>, SettingsError> {
+    let file = file.serve.metrics.as_ref().map(OsString::from);
+    let Some(at) = args.metrics.clone().or(file) else {
+        return Ok(None);
+    };
+    let wrong = |why: &str| Err(SettingsError(format!("--metrics {}: {why}", at.display())));
+    if at.as_bytes() == b"unix:" {
+        return wrong("a path is missing; the default socket is for commands");
+    }
+    match address(&at)? {
+        Address::Socket(path) => Ok(Some(MetricsTo::Unix(path))),
+        Address::Network(found) => match found[..] {
+            // It asks nobody for a key.
+            [one] if one.ip().is_loopback() => Ok(Some(MetricsTo::Loopback(one))),
+            _ => wrong("only a loopback address (127.0.0.1:PORT, [::1]:PORT) or unix:PATH"),
+        },
+    }
 }
 
 fn audit(args: &ServeArgs, file: &File) -> Result<Option<AuditConfig>, SettingsError> {
@@ -200,55 +215,6 @@ fn host_key(
         }
         None => HostKeyFile::Usual(state_dir(state_dir_flag, file)?.join("host_key")),
     })
-}
-
-/// A socket's path is made absolute, since the server does not stay where it was started.
-fn address(text: &OsStr) -> Result<Address, SettingsError> {
-    let shown = text.display();
-    match text.as_bytes().strip_prefix(b"unix:") {
-        Some(b"") => Ok(Address::Socket(
-            default_socket().map_err(|error| error.to_string())?,
-        )),
-        Some(path) => std::path::absolute(OsString::from_vec(path.to_vec()))
-            .map(Address::Socket)
-            .map_err(|error| format!("--listen {shown}: {error}").into()),
-        None => network(&text.to_string_lossy()).map(Address::Network),
-    }
-}
-
-/// An address or name, and maybe a port; an IPv6 address in brackets.
-fn network(text: &str) -> Result<Vec<SocketAddr>, SettingsError> {
-    let wrong = |why: &dyn std::fmt::Display| {
-        let text =
-            format!("--listen {text}: {why}; it is unix:PATH, ADDRESS[:PORT] or [ADDRESS6][:PORT]");
-        Err(SettingsError(text))
-    };
-    if text.contains('/') || text.is_empty() {
-        return wrong(&"no address");
-    }
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((host, "")) => (host, None),
-            Some((host, port)) => (host, port.strip_prefix(':')),
-            None => return wrong(&"a bracket is not closed"),
-        },
-        None if text.parse::<std::net::Ipv6Addr>().is_ok() => (text, None),
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
-    let Ok(port) = port.map_or(Ok(DEFAULT_PORT), str::parse) else {
-        return wrong(&"no port between 0 and 65535");
-    };
-    match (host, port).to_socket_addrs() {
-        Ok(found) => {
-            let mut addresses: Vec<SocketAddr> = found.collect();
-            addresses.dedup();
-            Ok(addresses)
-        }
-        Err(error) => wrong(&error),
-    }
 }
 
 fn limits(args: &ServeArgs, file: &File) -> Result<Limits, SettingsError> {
@@ -351,40 +317,4 @@ fn check_state_dir(args: &ServeArgs, file: &File) -> Result<(), SettingsError> {
         return wrong(text.to_owned());
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_socket_is_listened_on_by_its_path() {
-        let at = |text: &str| address(OsStr::new(text));
-        assert_eq!(at("unix:/run/x"), Ok(Address::Socket("/run/x".into())));
-        assert!(matches!(at("unix:x"), Ok(Address::Socket(path)) if path.is_absolute()));
-    }
-
-    #[test]
-    fn an_address_of_the_network_has_a_port_or_the_usual_one() {
-        for (text, expected) in [
-            ("0.0.0.0", "0.0.0.0:7334"),
-            ("127.0.0.1:0", "127.0.0.1:0"),
-            ("[::]", "[::]:7334"),
-            ("::1", "[::1]:7334"),
-            ("[::1]:22", "[::1]:22"),
-        ] {
-            assert_eq!(network(text), Ok(vec![expected.parse().unwrap()]), "{text}");
-        }
-        for text in [
-            "",
-            "/run/x",
-            "0.0.0.0:x",
-            "1.2.3.4:70000",
-            "[::1",
-            "no.such.host.invalid",
-        ] {
-            let error = network(text).unwrap_err().to_string();
-            assert!(error.contains("unix:PATH, ADDRESS"), "{text}: {error}");
-        }
-    }
 }

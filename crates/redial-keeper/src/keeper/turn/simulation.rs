@@ -295,6 +295,7 @@ impl<'a> Keeper<'a> {
             pty: None,
         };
         let started = Started {
+            took_us: 0,
             process,
             tree: Tree::new(pid, 1, mark),
             outputs: Vec::new(),

@@ -177,8 +177,16 @@ pub(in crate::keeper) fn execute(program: &File, args: &[OsString], state: &Stat
 fn arguments(args: &[OsString], state: RawFd) -> io::Result<(Vec<CString>, Vec<CString>)> {
     let text = |bytes: Vec<u8>| CString::new(bytes).map_err(io::Error::from);
     let argv = args.iter().map(|arg| text(arg.as_bytes().to_vec()));
-    let ours = |name: &OsStr| name == STATE_VARIABLE || name == CHECK_VARIABLE;
-    let kept = std::env::vars_os().filter(|(name, _)| !ours(name));
+    // What was passed to this process id is in the state by now, at other numbers.
+    let ours = [
+        STATE_VARIABLE,
+        CHECK_VARIABLE,
+        "LISTEN_PID",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+    ];
+    let is_ours = |name: &OsStr| ours.iter().any(|it| name == *it);
+    let kept = std::env::vars_os().filter(|(name, _)| !is_ours(name));
     let variable = |(mut name, value): (OsString, OsString)| {
         name.push("=");
         name.push(value);

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Cgroups, Done, Start, Started, Teller, lock};
 use crate::account::{Account, environment};
@@ -39,6 +40,7 @@ impl Starter {
     }
 
     fn start(&mut self, start: Start) -> Result<Started, SpawnError> {
+        let began = Instant::now();
         let account = match &start.user {
             Some(user) => Arc::clone(&user.account),
             None => self.account()?,
@@ -90,6 +92,7 @@ impl Starter {
             tree,
             outputs,
             at: now(),
+            took_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
             account,
         })
     }
