@@ -59,7 +59,7 @@ pub(super) fn instance(resumed: Option<&Resumed>) -> Result<[u8; 16], KeeperErro
 }
 
 /// The Unix sockets: those that are there, and new ones.
-pub(super) fn bind(
+fn bind(
     paths: &[PathBuf],
     passed: &mut PassedSockets,
     many: Option<&ManyUsers>,
@@ -80,20 +80,22 @@ pub(super) fn bind(
     paths.iter().filter_map(bind).collect()
 }
 
-/// The network, and who finds out who comes.
+/// Sockets, the network, and who finds out who comes.
 pub(super) fn open_doors(
+    listen: &[PathBuf],
     config: Option<NetworkConfig>,
     (users, reader, mut passed): (Option<ManyUsers>, Option<KeyReader>, PassedSockets),
     ground: &Ground,
     resumed: &mut Option<Resumed>,
-) -> Result<(Option<Network>, People), KeeperError> {
+) -> Result<(Vec<Listener>, Option<Network>, People), KeeperError> {
+    let listeners = bind(listen, &mut passed, users.as_ref(), resumed)?;
     let network = open_network(config, ground, &mut passed, resumed)?;
     if let Some(left) = passed.left() {
         return Err(KeeperError::Passed(left));
     }
     let about = (ground, resumed.is_some());
     let people = open_people(users, reader, network.as_ref(), about)?;
-    Ok((network, people))
+    Ok((listeners, network, people))
 }
 
 /// The sockets of the network.

@@ -126,7 +126,7 @@ impl<'a> Keeper<'a> {
         let KeeperConfig {
             limits,
             listen,
-            mut passed,
+            passed,
             network,
             users,
             key_reader,
@@ -148,9 +148,9 @@ impl<'a> Keeper<'a> {
         let tickets = SpawnTickets::new();
         let mut ground = set_up(limits, &instance, &tickets, &mut resumed)?;
         ground.open_audit(audit, resumed.is_some())?;
-        let listeners = bind(&listen, &mut passed, users.as_ref(), &mut resumed)?;
-        let (network, people) =
-            open_doors(network, (users, key_reader, passed), &ground, &mut resumed)?;
+        let about = (users, key_reader, passed);
+        let (listeners, network, people) =
+            open_doors(&listen, network, about, &ground, &mut resumed)?;
         let keeping = keep(keep_in.as_deref(), &mut ground, resumed.as_ref());
         let mut keeper = Self {
             upgrades: Upgrades::new(upgrade),
