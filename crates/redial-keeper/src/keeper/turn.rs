@@ -20,7 +20,7 @@ use super::orphans::Orphans;
 use super::poll::{Interest, Serial, Token};
 use super::records::Records;
 use super::requests::PendingCommand;
-use super::set_up::{bind, instance, keep, open_doors, set_up, set_up_process};
+use super::set_up::{instance, keep, open_doors, set_up, set_up_process};
 use super::shutdown::Phase;
 use super::start::Starting;
 use super::time::{Millis, now};
@@ -118,11 +118,21 @@ pub fn run_with(
     result
 }
 
+/// It serves its stdio, and nobody else.
+fn is_private(config: &KeeperConfig) -> Result<bool, KeeperError> {
+    let private = config.listen.is_empty() && config.network.is_none();
+    match private && config.stdio.is_none() {
+        true => Err(KeeperError::NothingToServe),
+        false => Ok(private),
+    }
+}
+
 impl<'a> Keeper<'a> {
     fn new(
         config: KeeperConfig,
         start_front: &'a mut dyn FnMut() -> io::Result<FrontHandle>,
     ) -> Result<Self, KeeperError> {
+        let private = is_private(&config)?;
         let KeeperConfig {
             limits,
             listen,
@@ -138,10 +148,6 @@ impl<'a> Keeper<'a> {
             shutdown,
             ..
         } = config;
-        let private = listen.is_empty() && network.is_none();
-        if private && stdio.is_none() {
-            return Err(KeeperError::NothingToServe);
-        }
         let mut resumed = take_state()?;
         let children = set_up_process(resumed.as_ref())?;
         let instance = instance(resumed.as_ref())?;
