@@ -21,7 +21,7 @@ Exit code: 0 if nothing is wrong, else 125.
 
 --json: one object a line: step, ok (true; false: wrong; null: not tried), detail, advice (or
 null), ms (how long it took, or null). Steps, each at most once but for key: settings, resolve,
-connect, tls, host key, key, login, protocol, clock, spawn, latency, throughput.
+connect, front, tls, host key, key, login, protocol, clock, spawn, latency, throughput.
 
 Examples:
   redial doctor ada@web1

@@ -45,6 +45,9 @@ async fn examine(target: &Target, options: &ConnectOptions, sheet: &mut Sheet) {
         _ => line::connect(target, options, sheet).await,
     };
     if let Some(client) = client {
+        if matches!(target, Target::Unix(_) | Target::Local) {
+            sheet.say(&trial::front());
+        }
         try_out(&client, sheet).await;
         client.close().await;
     }

@@ -46,6 +46,24 @@ pub(super) fn protocol(client: &Client) -> Finding {
     Finding::ok("protocol", text)
 }
 
+/// How far this machine's kernel shuts the process in that talks to clients: found out by shutting a
+/// thread of ours in, as a front does.
+pub(super) fn front() -> Finding {
+    const STEP: &str = "front";
+    let tried = std::thread::spawn(redial_server::confine).join();
+    match tried {
+        Ok(kept) if kept.files => {
+            Finding::ok(STEP, format!("this kernel keeps a server's front {kept}"))
+        }
+        Ok(kept) => Finding::ok(
+            STEP,
+            format!("this kernel keeps a server's front {kept} only"),
+        )
+        .advice("a kernel with Landlock (lsm=landlock,…) would keep it from files too"),
+        Err(_) => Finding::untried(STEP, "no thread to try it with"),
+    }
+}
+
 /// Compares the clocks, and sees whether commands are run as they are asked for.
 pub(super) async fn clock(client: &Client) -> (Finding, Freedom) {
     const STEP: &str = "clock";
