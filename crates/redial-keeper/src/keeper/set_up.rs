@@ -151,7 +151,7 @@ fn open_people(
 }
 
 pub(super) fn set_up(
-    limits: Limits,
+    (limits, for_many): (Limits, bool),
     instance: &[u8; 16],
     tickets: &Arc<SpawnTickets>,
     resumed: &mut Option<Resumed>,
@@ -168,7 +168,7 @@ pub(super) fn set_up(
         None => discover(),
     };
     let new = || {
-        let workers = Workers::new(limits.jobs as usize, tickets, cgroups)?;
+        let workers = Workers::new(limits.jobs as usize, tickets, cgroups, for_many)?;
         let pools = resumed.as_mut().map(Resumed::pools).transpose()?;
         Ground::new(limits, workers, pools)
     };

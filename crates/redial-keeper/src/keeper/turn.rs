@@ -152,7 +152,7 @@ impl<'a> Keeper<'a> {
         let children = set_up_process(resumed.as_ref())?;
         let instance = instance(resumed.as_ref())?;
         let tickets = SpawnTickets::new();
-        let mut ground = set_up(limits, &instance, &tickets, &mut resumed)?;
+        let mut ground = set_up((limits, users.is_some()), &instance, &tickets, &mut resumed)?;
         ground.open_audit(audit, resumed.is_some())?;
         let about = (users, key_reader, passed);
         let (listeners, network, people) =

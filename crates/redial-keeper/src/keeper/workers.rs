@@ -34,6 +34,10 @@ pub(super) mod simulation;
 /// Two, so that one program on a dead file system does not stop all starts.
 const SPAWNERS: usize = 2;
 
+/// Where each user has directories that may hang, and each holds up no more than these of them.
+const SPAWNERS_FOR_MANY: usize = 16;
+const SPAWNERS_OF_ONE: usize = 2;
+
 /// A command to be started.
 pub(super) struct Start {
     pub(super) serial: Serial,
@@ -117,18 +121,23 @@ impl Workers {
         queue: usize,
         tickets: &Arc<SpawnTickets>,
         cgroups: Option<CgroupRoot>,
+        for_many: bool,
     ) -> io::Result<Self> {
+        let (spawners, most) = match for_many {
+            true => (SPAWNERS_FOR_MANY, SPAWNERS_OF_ONE),
+            false => (SPAWNERS, SPAWNERS),
+        };
         // Not an eventfd, for the reason that the queue is none: see there.
         let (event, wake) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let cgroups = cgroups.map(|root| Arc::new(Mutex::new(root)));
-        let starts = Arc::new(Queue::new(queue)?);
+        let starts = Arc::new(Queue::new(queue, most)?);
         let (done_queue, done) = mpsc::channel();
         let gate = Arc::new(Gate::default());
         let teller = Teller {
             done: done_queue,
             wake: Arc::new(wake),
         };
-        for _ in 0..SPAWNERS {
+        for _ in 0..spawners {
             let starter = Starter {
                 spawner: Spawner::new()?,
                 account: None,
@@ -190,7 +199,8 @@ impl Workers {
 
     /// Hands a command over; false when the queue is full.
     pub(super) fn start(&self, start: Start) -> bool {
-        self.starts.push(start)
+        let lane = start.user.as_ref().map_or(0, |user| user.account.uid);
+        self.starts.push(lane, start)
     }
 
     /// Hands a walk over. A job has one at a time.

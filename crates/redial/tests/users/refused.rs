@@ -129,7 +129,7 @@ fn root_runs_nothing_unless_that_was_allowed_and_may_be_others() {
         .args(["--mount", "--target", &town.pid().to_string(), "--"])
         .arg(crate::support::binary())
         .args(["run", "-l", ADA.name, &town.socket(), "--", "id", "-un"])
-        .env("HOME", "/nonexistent")
+        .env("HOME", "/dev/null")
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&own.stderr);

@@ -206,7 +206,7 @@ impl Town {
             .args(args)
             .current_dir("/")
             .env("HOME", "/")
-            .env("XDG_CONFIG_HOME", "/nonexistent")
+            .env("XDG_CONFIG_HOME", "/dev/null")
             .stdin(Stdio::null());
         let ran = client.output().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();

@@ -26,7 +26,7 @@ impl Workers {
         tickets: &Arc<SpawnTickets>,
     ) -> io::Result<(Self, Bench)> {
         let (event, wake) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let starts = Arc::new(Queue::new(queue)?);
+        let starts = Arc::new(Queue::new(queue, usize::MAX)?);
         let (errand_sender, errands) = mpsc::channel();
         let (done_sender, done) = mpsc::channel();
         let teller = Teller {
@@ -56,9 +56,9 @@ impl Bench {
     /// The next command that waits to be started.
     pub(in crate::keeper) fn take_start(&self) -> Option<Start> {
         // It would wait for one.
-        (!self.starts.is_empty())
-            .then(|| self.starts.pop())
-            .flatten()
+        let (lane, start) = (!self.starts.is_empty()).then(|| self.starts.pop())??;
+        self.starts.done(lane);
+        Some(start)
     }
 
     /// The next walk that somebody waits for.

@@ -29,12 +29,13 @@ pub(super) struct Starter {
 
 impl Starter {
     pub(super) fn run(mut self, queue: &Queue<Start>, teller: &Teller) {
-        while let Some(start) = queue.pop() {
+        while let Some((lane, start)) = queue.pop() {
             let serial = start.serial;
             let ticket = self.tickets.begin();
             let result = self.start(start).map(Box::new);
             // A child that failed was reaped by the spawner itself.
             let ticket = result.is_ok().then_some(ticket);
+            queue.done(lane);
             teller.tell(Done::Started(serial, result, ticket));
         }
     }
