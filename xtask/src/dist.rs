@@ -23,7 +23,7 @@ const SHELLS: [(&str, &str); 3] = [
     ("fish", "usr/share/fish/vendor_completions.d/redial.fish"),
 ];
 /// Files of the repository, and where they go.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 17] = [
     ("dist/config.toml", "etc/redial/config.toml"),
     (
         "dist/systemd/system/redial.service",
@@ -49,6 +49,9 @@ const FILES: [(&str, &str); 14] = [
     ("docs/keys.md", "usr/share/doc/redial/docs/keys.md"),
     ("docs/audit.md", "usr/share/doc/redial/docs/audit.md"),
     ("docs/systemd.md", "usr/share/doc/redial/docs/systemd.md"),
+    ("docs/users.md", "usr/share/doc/redial/docs/users.md"),
+    ("docs/limits.md", "usr/share/doc/redial/docs/limits.md"),
+    ("docs/metrics.md", "usr/share/doc/redial/docs/metrics.md"),
     ("docs/json.md", "usr/share/doc/redial/docs/json.md"),
 ];
 
