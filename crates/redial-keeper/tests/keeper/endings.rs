@@ -185,13 +185,13 @@ fn a_start_that_fails_says_how_far_it_came() {
     let _line = keeper.dial();
     let who = front.connection();
     let mut bad_directory = command(&["true"]);
-    bad_directory.cwd = Some(b"/nonexistent".to_vec().into());
+    bad_directory.cwd = Some(b"/no/such/place".to_vec().into());
     let cases = [
         (
-            command(&["/nonexistent"]),
+            command(&["/no/such/place"]),
             "program",
             libc::ENOENT,
-            "/nonexistent",
+            "/no/such/place",
         ),
         (
             command(&["/etc/passwd"]),
@@ -199,7 +199,7 @@ fn a_start_that_fails_says_how_far_it_came() {
             libc::EACCES,
             "/etc/passwd",
         ),
-        (bad_directory, "directory", libc::ENOENT, "/nonexistent"),
+        (bad_directory, "directory", libc::ENOENT, "/no/such/place"),
     ];
     for (mut command, stage, errno, path) in cases {
         let id = front.new_id();
