@@ -3,6 +3,8 @@
 //! It is handed all descriptors that it works on. So it opens no file, connects to nobody, listens on
 //! nothing and signals nobody; the kernel keeps it to that (landlock(7), PR_SET_NO_NEW_PRIVS(2const)).
 
+use std::os::unix::fs::MetadataExt;
+
 use landlock::{
     ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
 };
@@ -10,12 +12,26 @@ use redial_keeper::wire::Confinement;
 
 /// Shuts this thread in, and those that it starts, for good; as far as the kernel can.
 pub fn confine() -> Confinement {
+    if is_apart() {
+        // Nor may another process of this user's look into it, if there is one (ptrace(2)).
+        let undumpable = rustix::process::DumpableBehavior::NotDumpable;
+        let _ = rustix::process::set_dumpable_behavior(undumpable);
+    }
     Confinement {
         no_new_privileges: rustix::thread::set_no_new_privs(true).is_ok(),
         files: files().is_ok_and(is_enforced),
         network: network().is_ok_and(is_enforced),
         others: others().is_ok_and(is_enforced),
     }
+}
+
+/// Whether it is another user than who has started it. To be asked while files may still be opened.
+fn is_apart() -> bool {
+    let Some(parent) = rustix::process::getppid() else {
+        return false;
+    };
+    let about = std::fs::metadata(format!("/proc/{}", parent.as_raw_nonzero()));
+    about.is_ok_and(|about| about.uid() != rustix::process::geteuid().as_raw())
 }
 
 fn is_enforced(status: RulesetStatus) -> bool {

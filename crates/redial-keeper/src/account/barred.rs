@@ -20,13 +20,25 @@ const NOLOGIN: &str = "/etc/nologin";
 /// Where there is no such file (getusershell(3)).
 const USUAL_SHELLS: &str = "/bin/sh\n/bin/csh\n";
 /// In that file, but made to keep their user to some commands; argv would step round them.
-const RESTRICTED: [&[u8]; 6] = [
+const RESTRICTED: [&[u8]; 17] = [
     b"rbash",
     b"rksh",
     b"rksh93",
+    b"rmksh",
     b"rzsh",
     b"git-shell",
     b"scponly",
+    b"rssh",
+    b"lshell",
+    b"mysecureshell",
+    // Some systems list these.
+    b"nologin",
+    b"false",
+    b"true",
+    b"sync",
+    b"halt",
+    b"shutdown",
+    b"reboot",
 ];
 const SECONDS_A_DAY: u64 = 86_400;
 
@@ -53,8 +65,8 @@ impl Account {
     /// # Errors
     /// It cannot be found out, which is no yes.
     pub fn barred(&self) -> io::Result<Option<Barred>> {
-        let listed = match fs::read_to_string(SHELLS) {
-            Ok(text) => text,
+        let listed = match fs::read(SHELLS) {
+            Ok(text) => String::from_utf8_lossy(&text).into_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => USUAL_SHELLS.to_owned(),
             Err(error) => return Err(error),
         };
@@ -140,7 +152,9 @@ mod tests {
         ] {
             assert!(!is_usual_shell(shell.as_bytes(), listed), "{shell}");
         }
-        assert!(!is_usual_shell(b"/usr/bin/git-shell", "/usr/bin/git-shell"));
+        for listed in ["/usr/bin/git-shell", "/usr/sbin/nologin", "/bin/false"] {
+            assert!(!is_usual_shell(listed.as_bytes(), listed));
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ const RECHECK_MS: u64 = 1_500;
 const SUSPECT_MS: u64 = 1_000;
 /// A look takes one part in so many of the time.
 const RECHECK_SHARE: u64 = 10;
+/// But the next is never further off: one user's files must not put off what is another's.
+const RECHECK_MOST_MS: u64 = 5_000;
 /// A look that takes longer is worth a word.
 const SLOW_RECHECK_MS: u64 = 10_000;
 /// A revoked key's jobs get TERM, and after this KILL.
@@ -309,7 +311,7 @@ impl Keeper<'_> {
             } else {
                 SUSPECT_MS
             };
-            let after = after.max(took * RECHECK_SHARE);
+            let after = after.max((took * RECHECK_SHARE).min(RECHECK_MOST_MS));
             network.recheck_at = Some(now + after);
             network.suspects = suspects;
         }

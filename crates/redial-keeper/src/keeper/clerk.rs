@@ -27,6 +27,8 @@ use crate::wire::Login;
 
 /// A user whose files have hung is not waited for again before this.
 const HANGS: Duration = Duration::from_secs(10);
+/// When a user's readers have failed for so long, its keys count as removed.
+const BROKEN: Duration = Duration::from_secs(15);
 /// So many are looked up at once to find out whether their keys still stand.
 const RECHECKS_AT_ONCE: usize = 4;
 
@@ -44,6 +46,8 @@ pub(super) struct Clerk {
     audit: Option<Auditor>,
     /// Whose files hang, and until when that is taken for granted.
     hangs: Arc<Mutex<HashMap<Whose, Instant>>>,
+    /// Whose readers fail, and since when.
+    broken: Arc<Mutex<HashMap<Whose, Instant>>>,
 }
 
 impl Clerk {
@@ -65,6 +69,7 @@ impl Clerk {
             teller,
             audit: audit.cloned(),
             hangs: Arc::default(),
+            broken: Arc::default(),
         })
     }
 
@@ -136,9 +141,6 @@ impl Clerk {
     }
 
     fn meet(&self, known: &Known, task: PeerTask) {
-        if let Err(Stranger::Out(why)) = known {
-            tracing::info!(uid = task.uid, "a connection is refused: {why}");
-        }
         self.teller.tell(Done::Met(task, known.clone()));
     }
 
@@ -289,8 +291,15 @@ impl Clerk {
     }
 
     fn recheck(&self, whose: &Whose, grants: Vec<Arc<Grant>>) -> Vec<(Arc<Grant>, Standing)> {
-        let report = match self.fetch(whose) {
+        let fetched = self.fetch(whose);
+        let is_too_long = self.is_broken_for_long(whose, &fetched);
+        let report = match fetched {
             Ok(report) => report,
+            Err(error) if is_too_long => {
+                tracing::error!(%error, ?whose, "keys that cannot be looked at for long count as removed");
+                let gone = |grant| (grant, Standing::Gone);
+                return grants.into_iter().map(gone).collect();
+            }
             Err(error) => {
                 // That nobody can tell is no revocation.
                 tracing::warn!(%error, "cannot look whether keys still stand");
@@ -311,6 +320,24 @@ impl Clerk {
                 (grant, standing)
             })
             .collect()
+    }
+}
+
+impl Clerk {
+    /// A reader runs as its user, who may kill it. That holds a revocation up, but not for ever; a
+    /// home directory that hangs is something else.
+    fn is_broken_for_long(&self, whose: &Whose, fetched: &Result<Report, FetchError>) -> bool {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        match fetched {
+            Err(FetchError::Broken(_)) if self.users.are_many() => {
+                let since = *broken.entry(whose.clone()).or_insert_with(Instant::now);
+                since.elapsed() > BROKEN
+            }
+            _ => {
+                broken.remove(whose);
+                false
+            }
+        }
     }
 }
 

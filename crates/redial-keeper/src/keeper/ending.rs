@@ -147,7 +147,7 @@ impl Ending {
     pub(super) fn queue(&mut self, walk: Walk) {
         let kind = mem::discriminant(&walk);
         let is_left_out = match walk {
-            Walk::Signal(_) => self.walks.len() >= MAX_WALKS,
+            Walk::Signal(_) | Walk::Ask(_) => self.walks.len() >= MAX_WALKS,
             Walk::Members | Walk::Holders(_) => self
                 .walks
                 .iter()
@@ -274,7 +274,8 @@ impl Ending {
         } else if sweep.kills == 0 && sweep.kill_at <= now {
             sweep.kills = 1;
             // Milder signals are void; what somebody waits for is not.
-            self.walks.retain(|walk| !matches!(walk, Walk::Signal(_)));
+            self.walks
+                .retain(|walk| !matches!(walk, Walk::Signal(_) | Walk::Ask(_)));
             self.walks.push_front(Walk::Signal(libc::SIGKILL));
             self.left = Left::NotAsked;
         }

@@ -259,8 +259,11 @@ impl Job {
         if !(1..=64).contains(&signal) || self.outcome.is_some() {
             return;
         }
-        if self.ending.signal_group(signal).is_err() {
-            self.ending.queue(Walk::Signal(signal));
+        match self.ending.signal_group(signal) {
+            // There is a group, and nobody in it whom its user could signal.
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {}
+            Err(_) => self.ending.queue(Walk::Ask(signal)),
+            Ok(()) => {}
         }
     }
 

@@ -28,21 +28,30 @@ impl Keeper<'_> {
         if !users.are_many() || users.refuses_uid(uid).is_some() {
             return self.let_peer_in(Client::local(uid), kind, socket);
         }
-        if let Some(user) = self.people.known.find(uid, self.ground.now) {
-            return self.let_peer_in(Client::of_user(user), kind, socket);
+        match self.people.known.find(uid, self.ground.now) {
+            Some(Some(user)) => return self.let_peer_in(Client::of_user(user), kind, socket),
+            // That was said a moment ago, and is on record.
+            Some(None) => return,
+            None => {}
+        }
+        if !self.people.known.wait(uid) {
+            return;
         }
         let task = PeerTask { uid, kind, socket };
         let logins = self.people.logins.as_ref();
         if !logins.is_some_and(|it| it.look_up(task)) {
+            self.people.known.has_waited(uid);
             tracing::warn!(uid, "too many wait to be looked up: a connection is closed");
         }
     }
 
     /// It is known who has connected, or why it is nobody.
     pub(super) fn on_met(&mut self, peer: PeerTask, known: Known) {
+        self.people.known.has_waited(peer.uid);
+        let now = self.ground.now;
         match known {
             Ok(Some(user)) if user.account.uid == peer.uid => {
-                self.people.known.add(&user, self.ground.now);
+                self.people.known.add(peer.uid, Some(&user), now);
                 self.let_peer_in(Client::of_user(user), peer.kind, peer.socket);
             }
             Ok(_) | Err(Stranger::Failed) => {
@@ -51,8 +60,13 @@ impl Keeper<'_> {
                     .note_peer(peer.uid, Some("it could not be looked at"));
             }
             Err(Stranger::Out(why)) => {
+                let before = self.people.known.find(peer.uid, now);
+                self.people.known.add(peer.uid, None, now);
                 self.ground.counts.authenticated(Authentication::Refused);
-                self.ground.note_peer(peer.uid, Some(&why));
+                if before != Some(None) {
+                    tracing::info!(uid = peer.uid, "a connection is refused: {why}");
+                    self.ground.note_peer(peer.uid, Some(&why));
+                }
             }
         }
     }
@@ -105,10 +119,20 @@ impl Keeper<'_> {
         let terms = terms.chain(self.starting.values().map(|starting| &starting.terms));
         let own = terms.filter(|terms| terms.owner.uid == uid).count();
         let most = (self.ground.limits.jobs as usize / SHARE).max(1);
-        if own < most {
-            return Ok(());
+        if own >= most {
+            let text =
+                format!("{own} jobs of yours run or wait to be read; that is one user's share");
+            return Err(Refusal::new(RefusedCode::Jobs, text));
         }
-        let text = format!("{own} jobs of yours run or wait to be read; that is one user's share");
-        Err(Refusal::new(RefusedCode::Jobs, text))
+        let jobs = self.jobs.values().filter(|job| job.terms.owner.uid == uid);
+        let held: usize = jobs
+            .flat_map(|job| &job.outputs)
+            .map(|it| it.log.held())
+            .sum();
+        if held >= self.ground.output.chunks() as usize / SHARE {
+            let text = "output of yours that waits to be read takes one user's share of the memory";
+            return Err(Refusal::new(RefusedCode::LogPool, text));
+        }
+        Ok(())
     }
 }

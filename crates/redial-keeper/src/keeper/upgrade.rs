@@ -220,6 +220,7 @@ impl Keeper<'_> {
             self.refuse_upgrade(&asked, "its audit has lines that cannot be written now");
             return Ok(());
         }
+        self.ground.workers.hurry(true);
         self.upgrades.under_way = Some(Upgrade::Settling {
             asked,
             program,
@@ -233,6 +234,7 @@ impl Keeper<'_> {
     }
 
     fn refuse_upgrade(&mut self, asked: &Asked, reason: &str) {
+        self.ground.workers.hurry(false);
         self.upgrades.fail(asked, reason);
         self.note_no_upgrade(reason);
         if let Some(manager) = self.life.manager() {

@@ -14,6 +14,8 @@ use crate::login::Whose;
 const KNOWN_MS: u64 = 10_000;
 /// Users of whom something is remembered.
 const MAX_KNOWN: usize = 1_024;
+/// Connections of one user that wait for it to be looked up; a local flood.
+const MAX_WAITING_OF_ONE: usize = 8;
 /// Longest login name (login.defs(5); the kernel and utmp have less).
 const MAX_NAME_BYTES: usize = 256;
 
@@ -95,23 +97,44 @@ fn is_name(name: &str) -> bool {
 
 /// Users who were looked up a moment ago, by uid.
 #[derive(Debug, Default)]
-pub(super) struct KnownUsers(HashMap<u32, (Arc<User>, Millis)>);
+pub(super) struct KnownUsers {
+    known: HashMap<u32, (Option<Arc<User>>, Millis)>,
+    /// Connections that wait for a user to be looked up.
+    waiting: HashMap<u32, usize>,
+}
 
 impl KnownUsers {
-    /// Who that is, if it was found out a moment ago.
-    pub(super) fn find(&self, uid: u32, now: Millis) -> Option<Arc<User>> {
-        let (user, until) = self.0.get(&uid)?;
-        (*until > now).then(|| Arc::clone(user))
+    /// Who that is, if it was found out a moment ago; or that it is nobody who may come in.
+    pub(super) fn find(&self, uid: u32, now: Millis) -> Option<Option<Arc<User>>> {
+        let (user, until) = self.known.get(&uid)?;
+        (*until > now).then(|| user.clone())
     }
 
     /// It was found out.
-    pub(super) fn add(&mut self, user: &Arc<User>, now: Millis) {
-        if self.0.len() >= MAX_KNOWN {
-            self.0.retain(|_, (_, until)| *until > now);
+    pub(super) fn add(&mut self, uid: u32, user: Option<&Arc<User>>, now: Millis) {
+        if self.known.len() >= MAX_KNOWN {
+            self.known.retain(|_, (_, until)| *until > now);
         }
-        if self.0.len() < MAX_KNOWN {
-            let known = (Arc::clone(user), now + KNOWN_MS);
-            self.0.insert(user.account.uid, known);
+        if self.known.len() < MAX_KNOWN {
+            self.known.insert(uid, (user.cloned(), now + KNOWN_MS));
+        }
+    }
+
+    /// One more connection waits for it; false where enough do.
+    pub(super) fn wait(&mut self, uid: u32) -> bool {
+        let waiting = self.waiting.entry(uid).or_default();
+        let may = *waiting < MAX_WAITING_OF_ONE;
+        *waiting += usize::from(may);
+        may
+    }
+
+    /// One less.
+    pub(super) fn has_waited(&mut self, uid: u32) {
+        if let Some(waiting) = self.waiting.get_mut(&uid) {
+            *waiting = waiting.saturating_sub(1);
+            if *waiting == 0 {
+                self.waiting.remove(&uid);
+            }
         }
     }
 }
@@ -171,13 +194,28 @@ mod tests {
     #[test]
     fn who_was_looked_up_is_known_for_a_moment() {
         let mut known = KnownUsers::default();
-        known.add(&user(7, 7), 5);
-        assert_eq!(known.find(7, 5 + KNOWN_MS - 1), Some(user(7, 7)));
+        known.add(7, Some(&user(7, 7)), 5);
+        known.add(9, None, 5);
+        assert_eq!(known.find(7, 5 + KNOWN_MS - 1), Some(Some(user(7, 7))));
+        assert_eq!(known.find(9, 5 + KNOWN_MS - 1), Some(None));
         assert_eq!(known.find(7, 5 + KNOWN_MS), None);
         assert_eq!(known.find(8, 5), None);
         for uid in 0..2_000 {
-            known.add(&user(uid, 7), 6 + KNOWN_MS);
+            known.add(uid, Some(&user(uid, 7)), 6 + KNOWN_MS);
         }
-        assert!(known.0.len() <= MAX_KNOWN);
+        assert!(known.known.len() <= MAX_KNOWN);
+    }
+
+    #[test]
+    fn so_many_connections_of_one_user_wait_and_no_more() {
+        let mut known = KnownUsers::default();
+        for _ in 0..MAX_WAITING_OF_ONE {
+            assert!(known.wait(7));
+        }
+        assert!(!known.wait(7) && known.wait(8));
+        known.has_waited(7);
+        assert!(known.wait(7));
+        known.has_waited(8);
+        assert!(!known.waiting.contains_key(&8));
     }
 }

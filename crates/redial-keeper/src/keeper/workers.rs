@@ -5,9 +5,11 @@ mod starter;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -23,7 +25,7 @@ use super::queue::Queue;
 use super::standing::Standing;
 use super::time::Millis;
 use crate::account::{Account, User};
-use crate::spawn::{SpawnError, Spawned, Spawner};
+use crate::spawn::{InFlight, SpawnError, Spawned, Spawner};
 use crate::state::CgroupState;
 use crate::tree::{self, CgroupRoot, Holder, Reached, SpawnTicket, SpawnTickets, Tree};
 use crate::wire::{Capability, Command};
@@ -37,6 +39,12 @@ const SPAWNERS: usize = 2;
 /// Where each user has directories that may hang, and each holds up no more than these of them.
 const SPAWNERS_FOR_MANY: usize = 16;
 const SPAWNERS_OF_ONE: usize = 2;
+
+/// A start that takes longer hangs, and is ended; where another program waits for it, sooner.
+const HUNG_MS: u64 = 30_000;
+const HUNG_AT_UPGRADE_MS: u64 = 4_000;
+/// Between two looks at that.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// A command to be started.
 pub(super) struct Start {
@@ -63,6 +71,8 @@ pub(super) struct Started {
 /// What is to be found out about, or done to, a job's processes.
 pub(super) enum Walk {
     Signal(i32),
+    /// As the job's user: to whom that user may signal.
+    Ask(i32),
     Members,
     Holders(Vec<u64>),
 }
@@ -113,6 +123,8 @@ pub(super) struct Workers {
     gate: Arc<Gate>,
     tickets: Arc<SpawnTickets>,
     teller: Teller,
+    /// See [`HUNG_MS`].
+    hung_ms: Arc<AtomicU64>,
 }
 
 impl Workers {
@@ -137,9 +149,13 @@ impl Workers {
             done: done_queue,
             wake: Arc::new(wake),
         };
+        let hung_ms = Arc::new(AtomicU64::new(HUNG_MS));
+        let mut in_flight = Vec::new();
         for _ in 0..spawners {
+            let spawner = Spawner::new()?;
+            in_flight.push(spawner.in_flight());
             let starter = Starter {
-                spawner: Spawner::new()?,
+                spawner,
                 account: None,
                 tickets: Arc::clone(tickets),
                 cgroups: cgroups.clone(),
@@ -147,6 +163,10 @@ impl Workers {
             };
             let (queue, teller) = (Arc::clone(&starts), teller.clone());
             spawn_thread("spawner", move || starter.run(&queue, &teller))?;
+        }
+        if for_many {
+            let limit = Arc::downgrade(&hung_ms);
+            spawn_thread("watch", move || watch(&in_flight, &limit))?;
         }
         let (errands, errand_queue) = mpsc::channel();
         let (walk_cgroups, walk_gate) = (cgroups.clone(), Arc::clone(&gate));
@@ -163,7 +183,14 @@ impl Workers {
             gate,
             tickets: Arc::clone(tickets),
             teller,
+            hung_ms,
         })
+    }
+
+    /// Whether starts that hang are to be ended soon.
+    pub(super) fn hurry(&self, hurry: bool) {
+        let ms = if hurry { HUNG_AT_UPGRADE_MS } else { HUNG_MS };
+        self.hung_ms.store(ms, Ordering::Relaxed);
     }
 
     /// For a thread that starts a process of its own: it reports here, does so while nobody walks,
@@ -279,6 +306,16 @@ impl Teller {
     }
 }
 
+/// Ends starts that hang, as long as there are workers: where one user could hold up others.
+fn watch(in_flight: &[Arc<InFlight>], limit: &Weak<AtomicU64>) {
+    while let Some(limit) = limit.upgrade().map(|it| it.load(Ordering::Relaxed)) {
+        for start in in_flight {
+            start.end_if_longer(Duration::from_millis(limit));
+        }
+        thread::sleep(WATCH);
+    }
+}
+
 fn run_errands(queue: &Receiver<Errand>, teller: &Teller, gate: &Gate, cgroups: &Cgroups) {
     for errand in queue {
         match errand {
@@ -302,6 +339,7 @@ fn do_walk(tree: &Tree, walk: Walk, gate: &Gate) -> Walked {
     let needs_proc = !tree.is_exact() || matches!(walk, Walk::Holders(_));
     let do_it = || match walk {
         Walk::Signal(signal) => Walked::Signalled(signal, tree.kill_all(signal)),
+        Walk::Ask(signal) => Walked::Signalled(signal, tree.ask_all(signal)),
         Walk::Members => Walked::Members(tree.members().len()),
         Walk::Holders(pipes) => Walked::Holders(tree::holders(&pipes, &[])),
     };

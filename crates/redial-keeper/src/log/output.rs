@@ -216,6 +216,11 @@ impl OutputLog {
         }
     }
 
+    /// Chunks that it has.
+    pub(crate) fn held(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Gives all chunks back; later, if they may still be read. Says how many bytes are lost by that.
     pub(crate) fn close(&mut self, pool: &mut Pool, is_read: bool) -> u64 {
         for slot in self.slots.drain(..) {

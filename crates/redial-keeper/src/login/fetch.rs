@@ -132,7 +132,8 @@ impl KeyReader {
         let mut stuck = lock(&self.stuck);
         stuck.retain(|(_, pidfd)| !is_ready(pidfd, Instant::now()));
         let of_one = stuck.iter().filter(|(other, _)| other == whose).count();
-        of_one >= MAX_STUCK_OF_ONE || stuck.len() >= MAX_STUCK
+        // Who has none that hangs does not pay for others.
+        of_one >= MAX_STUCK_OF_ONE || (of_one > 0 && stuck.len() >= MAX_STUCK)
     }
 
     fn command(&self, whose: &Whose) -> Command {

@@ -199,7 +199,26 @@ pub(super) fn take_identity(identity: &Identity) -> Step {
             must_fail(libc::SYS_setresgid)?;
         }
     }
-    Ok(())
+    new_keyring()
+}
+
+/// Keys that root's session holds, or another user's, are not for who comes next: what a session
+/// keyring holds is had by all processes of it, whoever they have become (session-keyring(7)).
+fn new_keyring() -> Step {
+    /// keyctl(2): an anonymous one, in place of the session's.
+    const JOIN_SESSION_KEYRING: usize = 1;
+    match at(
+        SpawnStage::Identity,
+        libc::SYS_keyctl,
+        [JOIN_SESSION_KEYRING, 0, 0, 0, 0, 0],
+    ) {
+        // No keyrings in this kernel, or none for us nor for anybody that we start (a container).
+        Err(Failure {
+            errno: libc::ENOSYS | libc::EPERM,
+            ..
+        }) => Ok(()),
+        joined => joined,
+    }
 }
 
 fn has_identity(number: libc::c_long, wanted: u32) -> Step {

@@ -16,14 +16,16 @@ const LINE_BYTES: u64 = 256;
 /// The interpreter that is missing, where one of the candidates is a program all the same
 /// and exec said ENOENT; empty if its name cannot be found out.
 pub(super) fn missing(request: &SpawnRequest, image: &Image) -> Option<Vec<u8>> {
+    // Another user's paths are not looked at with our rights: not even whether something is there.
+    if request.identity.is_some() {
+        return None;
+    }
     let cwd = Path::new(OsStr::from_bytes(image.cwd.text(0)));
     let paths = (0..image.candidates.len()).map(|at| image.candidates.text(at));
     let program = paths
         .map(|path| cwd.join(OsStr::from_bytes(path)))
         .find(is_program)?;
-    // Another user's file is not read with our rights.
-    let ours = request.identity.is_none();
-    Some(named_by(&program).filter(|_| ours).unwrap_or_default())
+    Some(named_by(&program).unwrap_or_default())
 }
 
 fn is_program(path: &PathBuf) -> bool {

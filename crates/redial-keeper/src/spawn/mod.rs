@@ -14,6 +14,7 @@
 mod child;
 mod ends;
 mod image;
+mod in_flight;
 mod interpreter;
 pub(crate) mod oom;
 mod request;
@@ -21,12 +22,13 @@ mod stack;
 mod sys;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::OnceLock;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
 
 use child::{Failure, KERNEL_SIGSET_BYTES, Plan};
 use ends::{Ends, Slots};
 use image::Image;
+pub(crate) use in_flight::InFlight;
 pub use request::{
     Identity, Program, PtySize, SpawnError, SpawnRequest, SpawnStage, Spawned, Stdio3,
 };
@@ -40,6 +42,7 @@ use sys::CloneArgs;
 pub struct Spawner {
     slots: Slots,
     stack: ChildStack,
+    in_flight: Arc<InFlight>,
 }
 
 impl Spawner {
@@ -51,7 +54,13 @@ impl Spawner {
         Ok(Self {
             slots: Slots::reserve()?,
             stack: ChildStack::new()?,
+            in_flight: Arc::default(),
         })
+    }
+
+    /// What it has in hand, for who watches.
+    pub(crate) fn in_flight(&self) -> Arc<InFlight> {
+        Arc::clone(&self.in_flight)
     }
 
     /// Starts what `request` says, and returns once its exec has succeeded or failed.
@@ -73,9 +82,17 @@ impl Spawner {
             oom: oom::text(),
             failure: None,
         };
-        let (pid, pidfd) = clone_child(&self.stack, &mut plan)?;
+        let (pid, pidfd, was_ended) = clone_child(&self.stack, &mut plan, &self.in_flight)?;
         let failure = plan.failure;
         drop(filled);
+        if was_ended {
+            reap(&pidfd);
+            return Err(SpawnError {
+                stage: SpawnStage::Hung,
+                errno: libc::ETIMEDOUT,
+                path: image.cwd.text(0).to_vec(),
+            });
+        }
         if let Some(failure) = failure {
             reap(&pidfd);
             return Err(describe(failure, request, &image));
@@ -138,11 +155,14 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const SHARED_UNTIL_EXEC: i32 =
     libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD;
 
-fn clone_child(stack: &ChildStack, plan: &mut Plan<'_>) -> Result<(i32, OwnedFd), SpawnError> {
-    let mut pidfd: RawFd = -1;
+fn clone_child(
+    stack: &ChildStack,
+    plan: &mut Plan<'_>,
+    in_flight: &InFlight,
+) -> Result<(i32, OwnedFd, bool), SpawnError> {
     let mut args = CloneArgs {
         flags: SHARED_UNTIL_EXEC as u64 | CLONE_CLEAR_SIGHAND,
-        pidfd: core::ptr::from_mut(&mut pidfd) as u64,
+        pidfd: in_flight.begin() as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.lowest(),
         stack_size: stack.size(),
@@ -160,9 +180,10 @@ fn clone_child(stack: &ChildStack, plan: &mut Plan<'_>) -> Result<(i32, OwnedFd)
     let result =
         unsafe { sys::clone3(&args, child::enter, core::ptr::from_mut(plan).cast::<u8>()) };
     change_signal_mask(&mask);
+    let (pidfd, was_ended) = in_flight.finish();
     match result {
         // SAFETY: the kernel has put a new descriptor there, which nobody else owns.
-        Ok(pid) => Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })),
+        Ok(pid) => Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }, was_ended)),
         Err(errno) => {
             let exhausted = matches!(errno, libc::EAGAIN | libc::ENOMEM | libc::EMFILE);
             let refused = cgroup.is_some() && !exhausted;

@@ -150,6 +150,9 @@ pub enum SpawnStage {
     Terminal,
     /// Umask, niceness or a resource limit.
     Limits,
+    /// It took too long, and was ended (ETIMEDOUT): its directory or program hangs, or its user has
+    /// stopped it.
+    Hung,
     /// A limit that only a cgroup can keep cannot be kept here; why is in the error's path. Nothing was
     /// started.
     Unlimited,
@@ -179,6 +182,7 @@ impl fmt::Display for SpawnStage {
             Self::Session => "session",
             Self::Terminal => "terminal",
             Self::Limits | Self::Unlimited => "limits",
+            Self::Hung => "start in the directory",
             Self::Identity => "user and groups",
             Self::Cwd => "directory",
             Self::Home => "home directory",

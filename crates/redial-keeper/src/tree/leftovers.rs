@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ const NAME_BYTES: usize = 32;
 pub(super) fn make_locked(path: &Path) -> io::Result<OwnedFd> {
     let mut tries = 0;
     loop {
-        std::fs::create_dir(path)?;
+        // Jobs may pass through, but not open it: who does could take the lock.
+        std::fs::DirBuilder::new().mode(0o711).create(path)?;
         let locked = lock(path).and_then(|lock| is_at(&lock, path).map(|is| is.then_some(lock)));
         if let Ok(Some(lock)) = locked {
             return Ok(lock);

@@ -155,12 +155,35 @@ impl Tree {
         if self.seed.root_reaped || self.seed.root <= 1 {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
+        if self.is_anothers() {
+            return self.signal_what_is_theirs(signal);
+        }
         // SAFETY: takes numbers only. The root is not reaped, so the group is its own.
         let result = unsafe { libc::kill(-self.seed.root, signal) };
         if result == 0 {
             Ok(())
         } else {
             Err(io::Error::last_os_error())
+        }
+    }
+
+    /// We are root, and the job is not: the kernel would let us signal what its user may not, the
+    /// likes of what sudo has started.
+    fn is_anothers(&self) -> bool {
+        rustix::process::geteuid().is_root() && self.seed.uid != 0
+    }
+
+    /// The group, but of it only who this user could signal.
+    fn signal_what_is_theirs(&self, signal: i32) -> io::Result<()> {
+        let in_group = |process: &Process| process.group == self.seed.root && !process.is_zombie;
+        let group = process::pids().into_iter().filter_map(process::read);
+        let theirs = group
+            .filter(in_group)
+            .filter(|it| process::may_be_signalled_by(self.seed.uid, it.pid));
+        let signalled = theirs.filter(|it| process::signal(it, signal).is_ok());
+        match signalled.count() {
+            0 => Err(io::Error::from_raw_os_error(libc::EPERM)),
+            _ => Ok(()),
         }
     }
 
@@ -242,6 +265,22 @@ impl Tree {
         Reached {
             exact: false,
             signalled,
+        }
+    }
+}
+
+impl Tree {
+    /// Sends `signal` to every member that the job's user could signal: for who asks, not for the end.
+    pub(crate) fn ask_all(&self, signal: i32) -> Reached {
+        if !self.is_anothers() {
+            return self.kill_all(signal);
+        }
+        let members = self.members().into_iter().filter_map(process::read);
+        let theirs = members.filter(|it| process::may_be_signalled_by(self.seed.uid, it.pid));
+        let signalled = theirs.filter(|it| process::signal(it, signal).is_ok());
+        Reached {
+            exact: false,
+            signalled: signalled.count(),
         }
     }
 }

@@ -97,19 +97,26 @@ fn parse_stat(pid: i32, stat: &[u8]) -> Option<Process> {
     })
 }
 
+/// Whether a process of this user's may signal it (kill(2)).
+pub(super) fn may_be_signalled_by(uid: u32, pid: i32) -> bool {
+    ids(pid).is_some_and(|(real, saved)| uid == real || uid == saved)
+}
+
 /// The user who may signal it: real and saved user id, where they are the same.
 pub(super) fn owner(pid: i32) -> Option<u32> {
+    let (real, saved) = ids(pid)?;
+    (real == saved).then_some(real)
+}
+
+/// Real and saved user id.
+fn ids(pid: i32) -> Option<(u32, u32)> {
     let status = read_start(pid, "status", 4_096)?;
     let line = status
         .split(|&byte| byte == b'\n')
         .find_map(|line| line.strip_prefix(b"Uid:"))?;
     let mut ids = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     let (real, _effective, saved) = (ids.next()?, ids.next()?, ids.next()?);
-    if real == saved {
-        real.parse().ok()
-    } else {
-        None
-    }
+    Some((real.parse().ok()?, saved.parse().ok()?))
 }
 
 pub(super) fn mark(pid: i32, ours: &[u8]) -> Mark {

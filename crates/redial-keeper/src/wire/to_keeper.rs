@@ -102,9 +102,9 @@ impl std::fmt::Display for Confinement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let reached = [
             (self.no_new_privileges, "new privileges"),
-            (self.files, "files"),
-            (self.network, "new connections"),
-            (self.others, "other processes"),
+            (self.files, "opening files"),
+            (self.network, "TCP of its own"),
+            (self.others, "signals to others"),
         ];
         let reached = reached.iter().filter(|(is, _)| *is).map(|(_, what)| *what);
         let reached: Vec<&str> = reached.collect();

@@ -148,6 +148,7 @@ fn users_of_one_server_are_never_let_in_by_a_file_of_everybodys_keys() {
         (&["--authorized-keys", "/etc/keys"][..], "%u"),
         (&["--front-user", "no-such-user"], "useradd"),
         (&["--front-user", "root"], "without power"),
+        (&["--front-user", "nobody"], "only its own"),
     ] {
         let ran =
             crate::support::Redial::bare(["serve", "--multi-user", "--listen", "127.0.0.1:0"]);
@@ -177,7 +178,7 @@ fn where_an_identity_could_be_undone_nothing_is_started() {
             "serve",
             "--multi-user",
             "--front-user",
-            "nobody",
+            "daemon",
             "--listen",
         ])
         .arg(format!("unix:{}", dir.path().join("s").display()))

@@ -13,7 +13,7 @@ impl Ending {
     /// For another program.
     pub(in crate::keeper) fn save(&self) -> EndingState {
         let signal = |walk: &Walk| match walk {
-            Walk::Signal(signal) => Some(*signal),
+            Walk::Signal(signal) | Walk::Ask(signal) => Some(*signal),
             // Asked anew.
             Walk::Members | Walk::Holders(_) => None,
         };
@@ -49,6 +49,11 @@ impl Ending {
         let pidfd = Pid::from_raw(pid)
             .filter(|_| !state.is_reaped)
             .and_then(open);
+        // What else there was to send may have been asked for by a client.
+        let walk = |signal| match signal {
+            libc::SIGKILL => Walk::Signal(signal),
+            other => Walk::Ask(other),
+        };
         let left = state
             .left
             .map(|left| usize::try_from(left).unwrap_or(usize::MAX));
@@ -73,7 +78,7 @@ impl Ending {
             exact: state.exact,
             left: left.map_or(Left::NotAsked, Left::Known),
             walking: false,
-            walks: state.signals.into_iter().map(Walk::Signal).collect(),
+            walks: state.signals.into_iter().map(walk).collect(),
         }
     }
 }

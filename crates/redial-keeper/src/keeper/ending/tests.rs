@@ -22,7 +22,7 @@ fn ending() -> (Ending, std::process::Child) {
 fn kinds(ending: &Ending) -> Vec<&'static str> {
     let kind = |walk: &Walk| match walk {
         Walk::Signal(libc::SIGKILL) => "kill",
-        Walk::Signal(_) => "signal",
+        Walk::Signal(_) | Walk::Ask(_) => "signal",
         Walk::Members => "members",
         Walk::Holders(_) => "holders",
     };

@@ -118,7 +118,7 @@ impl Walk {
     /// The signal that is to be sent to all of the tree, if it is that.
     pub fn signal(&self) -> Option<i32> {
         match self.what {
-            Errand::Signal(signal) => Some(signal),
+            Errand::Signal(signal) | Errand::Ask(signal) => Some(signal),
             Errand::Members | Errand::Holders(_) => None,
         }
     }
@@ -324,7 +324,7 @@ impl<'a> Keeper<'a> {
     /// A walk is done: its signal was sent, or so many of the tree live.
     pub fn walked(&mut self, walk: Walk, alive: usize) {
         let walked = match walk.what {
-            Errand::Signal(number) => {
+            Errand::Signal(number) | Errand::Ask(number) => {
                 signal(walk.pid, number);
                 Walked::Signalled(
                     number,

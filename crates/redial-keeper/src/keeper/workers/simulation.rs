@@ -47,6 +47,7 @@ impl Workers {
             gate: Arc::new(Gate::default()),
             tickets: Arc::clone(tickets),
             teller,
+            hung_ms: Arc::default(),
         };
         Ok((workers, bench))
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use redial_keeper::account::Account;
+use redial_keeper::account::{Account, Barred};
 use redial_keeper::keeper::ManyUsers;
 use redial_keeper::spawn::Identity;
 
@@ -12,6 +12,9 @@ use crate::settings::file::File;
 
 /// Who the front is, if nobody says otherwise: the package makes that user.
 const FRONT_USER: &str = "redial";
+
+/// Processes of many programs are that one.
+const NOBODY: u32 = 65_534;
 
 /// Several, if that was asked for.
 ///
@@ -68,12 +71,23 @@ fn front(name: &str) -> Result<Identity, SettingsError> {
         Ok(Some(account)) if account.uid == 0 || account.gid == 0 => {
             wrong("it must be a user without power, and this is root")
         }
+        Ok(Some(account)) if account.uid == NOBODY => wrong(
+            "it is whoever has no user of their own; the front needs one that is only its own",
+        ),
+        Ok(Some(account)) if !has_no_login(&account) => wrong(
+            "somebody could log in as it; its shell must be one that is none (usermod -s /usr/sbin/nologin)",
+        ),
         Ok(Some(account)) => Ok(Identity {
             uid: account.uid,
             gid: account.gid,
             groups: vec![account.gid],
         }),
     }
+}
+
+/// Where that cannot be found out, somebody may.
+fn has_no_login(account: &Account) -> bool {
+    matches!(account.barred(), Ok(Some(Barred::Shell(_))))
 }
 
 #[cfg(test)]
