@@ -43,6 +43,9 @@ fn monitored(dir: &Path, args: &[&str]) -> (TestServer, std::path::PathBuf) {
     let socket = dir.join("metrics");
     let at = format!("unix:{}", socket.display());
     let server = TestServer::with(&[&["--metrics", &at], args].concat());
+    // It is there a moment after the socket for commands.
+    let there = eventually(|| UnixStream::connect(&socket).ok());
+    assert!(there.is_some());
     (server, socket)
 }
 
