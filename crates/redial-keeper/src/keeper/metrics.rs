@@ -16,7 +16,7 @@ use super::job::Job;
 use super::turn::Keeper;
 use crate::outcome::{Cause, Exit, Outcome, Status};
 
-pub(super) use server::{Doors, open};
+pub(super) use server::{Served, open};
 use text::{Histogram, Text};
 
 /// Where a monitor asks.

@@ -14,7 +14,7 @@ use super::job::Job;
 use super::kept::Keeping;
 use super::life::Life;
 use super::listener::{Listener, Reserve};
-use super::metrics::{self, Doors};
+use super::metrics::{self, Served};
 use super::network::Network;
 use super::orphans::Orphans;
 use super::poll::{Interest, Serial, Token};
@@ -106,7 +106,7 @@ pub fn run_with(
     let to = config.metrics.take();
     let mut keeper = Keeper::new(config, start_front)?;
     let metrics = to.map(|to| metrics::open(&to, keeper.ground.workers.teller()));
-    let _metrics: Option<Doors> = metrics.transpose()?;
+    let _metrics: Option<Served> = metrics.transpose()?;
     // Naps are shorter than the slack of 50 µs that a thread's timers have (prctl(2)). No
     // child gets it: they are started by other threads.
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));

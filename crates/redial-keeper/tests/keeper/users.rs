@@ -230,6 +230,25 @@ fn one_users_connection_is_no_way_to_anothers_jobs() {
     assert_eq!(front.seen(&job).bytes[0], b"mine\n");
 }
 
+#[test]
+fn output_that_one_user_leaves_unread_keeps_room_for_others() {
+    // 32 chunks, of which no user has more than half and then starts another job.
+    let Some((keeper, mut front)) = start("output_pool_bytes=2097152") else {
+        return;
+    };
+    let ada = come_in(&keeper, &mut front, "ada", 1);
+    let bob = come_in(&keeper, &mut front, "bob", 2);
+    front.start(ada.who, shell("head -c 1000000 /dev/zero; sleep 1000"));
+    wait_until("ada's share is taken", || {
+        let mut sleeps = command(&["sleep", "1000"]);
+        sleeps.job = front.new_id().into();
+        front.start_as(ada.who, &sleeps) == Err(RefusedCode::LogPool)
+    });
+    for _ in 0..3 {
+        front.run(bob.who, command(&["true"]));
+    }
+}
+
 /// A connection to the socket by a process of that user's.
 fn connect_as(keeper: &Keeper, uid: u32) -> Option<UnixStream> {
     let socket = keeper.socket();

@@ -107,6 +107,9 @@ fn the_front_is_a_user_without_power_and_without_roots_secrets() {
         assert_eq!(status[set], "0000000000000000", "{set}");
     }
     assert!(!about("environ").contains("canary-of-root"));
+    // What another process of that user could look into it by is root's (proc_pid_mem(5)).
+    let memory = fs::metadata(format!("/proc/{}/mem", front.pid)).unwrap();
+    assert_eq!(memory.uid(), 0);
     // How far it is shut in is said.
     assert!(town.log().contains("the front is kept from new privileges"));
     // Another one is the same.

@@ -27,9 +27,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where it is served; a socket's file goes with this.
 #[derive(Debug, Default)]
-pub(in crate::keeper) struct Doors(Option<PathBuf>);
+pub(in crate::keeper) struct Served(Option<PathBuf>);
 
-impl Drop for Doors {
+impl Drop for Served {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
             let _ = std::fs::remove_file(path);
@@ -63,26 +63,26 @@ impl Connection for std::net::TcpStream {
 ///
 /// # Errors
 /// It cannot be listened there.
-pub(in crate::keeper) fn open(to: &MetricsTo, teller: &Teller) -> Result<Doors, KeeperError> {
+pub(in crate::keeper) fn open(to: &MetricsTo, teller: &Teller) -> Result<Served, KeeperError> {
     let failed = |source| KeeperError::Metrics {
         to: to.clone(),
         source,
     };
-    let (listener, doors) = bind(to).map_err(failed)?;
+    let (listener, served) = bind(to).map_err(failed)?;
     let teller = teller.clone();
     spawn_thread("metrics", move || serve(&listener, &teller)).map_err(failed)?;
     tracing::info!(at = %to, "metrics");
-    Ok(doors)
+    Ok(served)
 }
 
-fn bind(to: &MetricsTo) -> io::Result<(Listener, Doors)> {
+fn bind(to: &MetricsTo) -> io::Result<(Listener, Served)> {
     match to {
         MetricsTo::Unix(path) => {
             let listener = bind_unix(path)?;
-            Ok((Listener::Unix(listener), Doors(Some(path.clone()))))
+            Ok((Listener::Unix(listener), Served(Some(path.clone()))))
         }
         MetricsTo::Loopback(address) if address.ip().is_loopback() => {
-            Ok((Listener::Tcp(TcpListener::bind(address)?), Doors(None)))
+            Ok((Listener::Tcp(TcpListener::bind(address)?), Served(None)))
         }
         MetricsTo::Loopback(_) => Err(io::Error::other("it is no loopback address")),
     }
