@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use crate::support::network::{Home, write_private};
 use crate::support::processes::{Process, descendants};
-use crate::support::server::terminate;
-use crate::support::{Redial, binary, eventually, wait};
+use crate::support::server::end_well;
+use crate::support::{Redial, binary, eventually};
 
 /// What a server is to be like.
 #[derive(Default)]
@@ -134,20 +134,9 @@ fn listening(log: &str) -> Option<(u16, String)> {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
-            return;
-        }
-        let left = descendants(self.pid());
-        terminate(self.pid());
-        let code = wait(&mut self.child);
-        if std::thread::panicking() {
-            return;
-        }
-        assert_eq!(code, 0, "exit code of the server: {}", self.log());
-        for process in left {
-            let gone = eventually(|| (!process.lives()).then_some(()));
-            assert!(gone.is_some(), "the server has left {process:?}");
-        }
+        let log = self.dir.path().join("log");
+        let log = || String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+        end_well(&mut self.child, log);
     }
 }
 

@@ -190,6 +190,25 @@ pub(crate) fn front(pid: u32) -> u32 {
     front.expect("a front").pid
 }
 
+/// Ends a server as its administrator would, if it still runs: it ends well, and leaves nothing.
+pub(crate) fn end_well(child: &mut Child, log: impl Fn() -> String) {
+    if child.try_wait().is_ok_and(|ended| ended.is_some()) {
+        return;
+    }
+    let left = descendants(child.id());
+    terminate(child.id());
+    let code = wait(child);
+    if std::thread::panicking() {
+        eprintln!("{}", log());
+        return;
+    }
+    assert_eq!(code, 0, "exit code of the server: {}", log());
+    for process in left {
+        let gone = eventually(|| (!process.lives()).then_some(()));
+        assert!(gone.is_some(), "the server has left {process:?}");
+    }
+}
+
 /// SIGTERM.
 pub(crate) fn terminate(pid: u32) {
     let pid = Pid::from_raw(pid.cast_signed()).expect("a process id");

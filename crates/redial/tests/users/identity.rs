@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use crate::support::eventually;
-use crate::town::{ADA, BOB, Citizen, EVE, FIRST_GROUP, FRONT, Town, front};
+use crate::support::server::front;
+use crate::town::{ADA, BOB, Citizen, EVE, FIRST_GROUP, FRONT, Town};
 
 /// Lines of /proc/PID/status (proc_pid_status(5)).
 fn status(text: &str) -> HashMap<&str, String> {
@@ -95,8 +96,8 @@ fn the_front_is_a_user_without_power_and_without_roots_secrets() {
     let Some(town) = Town::start("the front's own user", &[]) else {
         return;
     };
-    let front = front(&town);
-    let about = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", front.pid)).unwrap();
+    let front = front(town.pid());
+    let about = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", front)).unwrap();
     let text = about("status");
     let status = status(&text);
     let ids = [FRONT; 4].map(|id| id.to_string()).join(" ");
@@ -108,13 +109,13 @@ fn the_front_is_a_user_without_power_and_without_roots_secrets() {
     }
     assert!(!about("environ").contains("canary-of-root"));
     // What another process of that user could look into it by is root's (proc_pid_mem(5)).
-    let memory = fs::metadata(format!("/proc/{}/mem", front.pid)).unwrap();
+    let memory = fs::metadata(format!("/proc/{}/mem", front)).unwrap();
     assert_eq!(memory.uid(), 0);
     // How far it is shut in is said.
     assert!(town.log().contains("the front is kept from new privileges"));
     // Another one is the same.
     rustix::process::kill_process(
-        rustix::process::Pid::from_raw(front.pid.cast_signed()).unwrap(),
+        rustix::process::Pid::from_raw(front.cast_signed()).unwrap(),
         rustix::process::Signal::KILL,
     )
     .unwrap();
@@ -125,8 +126,8 @@ fn the_front_is_a_user_without_power_and_without_roots_secrets() {
         (ran.code == 0).then_some(ran)
     });
     assert_eq!(ran.unwrap().stdout, format!("{}\n", ADA.uid).into_bytes());
-    let next = crate::town::front(&town);
-    assert_ne!(next.pid, front.pid);
-    let text = fs::read_to_string(format!("/proc/{}/status", next.pid)).unwrap();
+    let next = self::front(town.pid());
+    assert_ne!(next, front);
+    let text = fs::read_to_string(format!("/proc/{}/status", next)).unwrap();
     assert_eq!(self::status(&text)["Uid"], ids);
 }

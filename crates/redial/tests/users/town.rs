@@ -8,9 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::processes::{Process, descendants};
-use crate::support::server::terminate;
-use crate::support::{Redial, binary, eventually, skip, wait};
+use crate::support::server::end_well;
+use crate::support::{Redial, binary, eventually, skip};
 
 /// Nobody else's, on any machine.
 pub(crate) const FRONT: u32 = 61_900;
@@ -294,27 +293,8 @@ fn make_key(path: &Path) {
 
 impl Drop for Town {
     fn drop(&mut self) {
-        if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
-            return;
-        }
-        let left = descendants(self.pid());
-        terminate(self.pid());
-        let code = wait(&mut self.child);
-        if std::thread::panicking() {
-            eprintln!("{}", self.log());
-            return;
-        }
-        assert_eq!(code, 0, "exit code of the server: {}", self.log());
-        for process in left {
-            let gone = eventually(|| (!process.lives()).then_some(()));
-            assert!(gone.is_some(), "the server has left {process:?}");
-        }
+        let log = self.dir.path().join("log");
+        let log = || String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+        end_well(&mut self.child, log);
     }
-}
-
-/// The front of a town's server.
-pub(crate) fn front(town: &Town) -> Process {
-    let is_front = |process: &Process| process.arguments.contains("--front");
-    let front = eventually(|| descendants(town.pid()).into_iter().find(is_front));
-    front.expect("a front")
 }
