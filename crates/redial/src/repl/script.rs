@@ -6,6 +6,7 @@
 //! - It is said when the line's last command is over, or by a trap when the shell ends
 //!   before (`exit`, `set -e`, a syntax error). A shell that is killed, or replaced by
 //!   `exec`, says nothing; one whose stdout is no pipe any more says nothing there.
+//! - It is begun once: bash runs the trap of a shell that TERM ends while it says it.
 //! - State is said twice, once as it is and once as its checksum: a background process of
 //!   the line shares the pipe, and may write in between.
 //!   (`_` is left out: ksh93 makes a new one each time.)
@@ -24,10 +25,11 @@ const SCRIPT: &str = concat!(
     "[ $# = 0 ] || unset -v \"$@\" 2>/dev/null; set --; ",
     "_redial_s='pwd; printf \"\\0\"; /usr/bin/env -u _ -0'; ",
     "_redial_e='{ set +eux; } 2>/dev/null; ",
-    "if [ \"$_redial_a\" ] && [ -p /proc/self/fd/1 ]; then { ",
-    "printf %s%s \"$_redial_a\" \"$_redial_b\"; eval \"$_redial_s\"; ",
+    "if [ \"$_redial_a\" ] && [ -p /proc/self/fd/1 ]; then ",
+    "{ _redial_d=$_redial_a _redial_a=; } 2>/dev/null; { ",
+    "printf %s%s \"$_redial_d\" \"$_redial_b\"; eval \"$_redial_s\"; ",
     "eval \"$_redial_s\" | /usr/bin/cksum; ",
-    "printf %s%s \"$_redial_b\" \"$_redial_a\"; } 2>/dev/null; _redial_a=; fi'; ",
+    "printf %s%s \"$_redial_b\" \"$_redial_d\"; } 2>/dev/null; fi'; ",
     "trap \"$_redial_e\" EXIT; eval \"$_redial_l\"\n",
     "{ _redial_c=$?; set +eux; } 2>/dev/null; eval \"$_redial_e\"; exit \"$_redial_c\"",
 );
@@ -158,5 +160,19 @@ mod tests {
         let arguments = format!("{:?}", probe(&marker)).into_bytes();
         let whole = marker.start();
         assert!(!arguments.windows(whole.len()).any(|part| part == whole));
+    }
+
+    /// bash runs the trap again if TERM ends it while it says its state.
+    #[test]
+    fn a_state_is_begun_once_even_if_the_shell_is_ended_meanwhile() {
+        let marker = Marker::new().unwrap();
+        let kill = "pwd() { trap - TERM; kill -TERM $$; builtin pwd; }; echo up";
+        let ran = std::process::Command::new("/bin/bash")
+            .args(["-c", SCRIPT, "bash", kill, &marker.one, &marker.two])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let start = format!("{}{}", marker.one, marker.two);
+        assert_eq!(said.matches(&start).count(), 1, "{said:?}");
     }
 }
