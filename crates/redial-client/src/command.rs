@@ -1,12 +1,12 @@
 //! What is to run, and how.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use redial_net::proto::JobId;
-use redial_net::proto::message::{self, ByteVec, Start};
+use redial_net::proto::message::{self, ByteVec, ControlKind, Pty, Start};
 
 /// How long pipes that others hold are read after the exit, unless said otherwise.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -29,6 +29,7 @@ pub struct Command {
     cwd: Option<ByteVec>,
     env: Vec<(ByteVec, ByteVec)>,
     stdin: bool,
+    terminal: Option<Terminal>,
     deadline: Option<Duration>,
     drain: Duration,
     on_drop: Option<OnDrop>,
@@ -64,10 +65,40 @@ pub struct Keep {
     pub time: Option<Duration>,
 }
 
+/// A terminal for a command: what it writes there is one stream, its stdout, and stdin is what is
+/// typed. The end of stdin is typed as the terminal's character for it (Ctrl-D, mostly).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terminal {
+    /// What TERM is to be: a name in the terminals' database, `xterm-256color`.
+    pub kind: OsString,
+    /// How large it is at first.
+    pub size: TerminalSize,
+}
+
+/// How large a terminal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// Lines of characters.
+    pub rows: u16,
+    /// Characters in a line.
+    pub columns: u16,
+    /// Width in pixels; 0 if that is not known.
+    pub x_pixels: u16,
+    /// Height in pixels; 0 if that is not known.
+    pub y_pixels: u16,
+}
+
+impl TerminalSize {
+    pub(crate) fn to_control(self) -> ControlKind {
+        ControlKind::Resize(self.rows, self.columns, self.x_pixels, self.y_pixels)
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Program {
     Argv(Vec<ByteVec>),
     Shell(ByteVec),
+    Login,
 }
 
 /// What becomes of a job when its line drops.
@@ -98,12 +129,19 @@ impl Command {
         Command::of(Program::Shell(bytes_of(text.as_ref())))
     }
 
+    /// The remote user's login shell itself, as a login starts it: what there is for it to do comes
+    /// from stdin or a terminal.
+    pub fn login_shell() -> Self {
+        Command::of(Program::Login)
+    }
+
     fn of(program: Program) -> Self {
         Command {
             program,
             cwd: None,
             env: Vec::new(),
             stdin: false,
+            terminal: None,
             deadline: None,
             drain: DRAIN,
             on_drop: None,
@@ -133,6 +171,12 @@ impl Command {
     /// else it is /dev/null. Default: no.
     pub fn stdin(mut self, stdin: bool) -> Self {
         self.stdin = stdin;
+        self
+    }
+
+    /// A terminal for it. Most want [`Command::stdin`] too, to type.
+    pub fn terminal(mut self, terminal: Terminal) -> Self {
+        self.terminal = Some(terminal);
         self
     }
 
@@ -205,6 +249,7 @@ impl Command {
         let (argv, shell) = match &self.program {
             Program::Argv(argv) => (Some(argv.clone()), None),
             Program::Shell(text) => (None, Some(text.clone())),
+            Program::Login => (None, None),
         };
         Start {
             job: (*job.as_bytes()).into(),
@@ -213,7 +258,13 @@ impl Command {
             cwd: self.cwd.clone(),
             env: (!self.env.is_empty()).then(|| self.env.clone()),
             stdin: self.stdin,
-            pty: None,
+            pty: self.terminal.as_ref().map(|terminal| Pty {
+                rows: terminal.size.rows,
+                columns: terminal.size.columns,
+                x_pixels: terminal.size.x_pixels,
+                y_pixels: terminal.size.y_pixels,
+                term: bytes_of(&terminal.kind),
+            }),
             deadline_ms: self.deadline.map(millis),
             drain_ms: u32::try_from(millis(self.drain)).unwrap_or(u32::MAX),
             on_drop: match self.on_drop.unwrap_or(default) {

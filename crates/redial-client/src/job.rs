@@ -17,6 +17,7 @@ use redial_net::proto::message::ControlKind;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::client::Lease;
+use crate::command::TerminalSize;
 use crate::error::{ControlError, JobError, StdinError};
 
 pub(crate) use cell::JobCell;
@@ -201,6 +202,16 @@ impl JobHandle {
         }
     }
 
+    /// Its terminal has another size: the programs on it get SIGWINCH. Nothing, for a job without
+    /// one. Of several that are still to be sent, one after the other, only the last one is.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError`]: it was not sent.
+    pub fn resize(&self, size: TerminalSize) -> Result<(), ControlError> {
+        self.control(size.to_control(), |_| ())
+    }
+
     /// Sends a signal, by number, to the job's process group.
     ///
     /// # Errors
@@ -240,6 +251,10 @@ impl JobHandle {
         let mut state = self.cell.lock();
         if state.over {
             return Err(ControlError::Over);
+        }
+        let is_size = |kind: &ControlKind| matches!(kind, ControlKind::Resize(..));
+        if is_size(&kind) && state.controls.back().is_some_and(is_size) {
+            state.controls.pop_back();
         }
         if state.controls_waiting() >= CONTROLS_MAX {
             return Err(ControlError::TooMany);

@@ -54,7 +54,7 @@ mod tests;
 pub use bytes::Bytes;
 pub use client::{Client, new_job_id};
 pub use collect::Finished;
-pub use command::{Command, Keep, OnDrop, Resources};
+pub use command::{Command, Keep, OnDrop, Resources, Terminal, TerminalSize};
 pub use error::{ConnectError, ControlError, JobError, Lost, QueryError, StartError, StdinError};
 pub use job::{Job, JobEvent, JobHandle, Output};
 pub use jobs::{AttachOptions, JobInfo, Place};

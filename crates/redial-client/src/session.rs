@@ -194,8 +194,7 @@ impl ClientSession {
             self.running.remove(&channel);
             return;
         }
-        let (pid, exact) = (attached.pid, attached.exact);
-        running.cell.attached(pid, exact, attached.applied, resumed);
+        running.cell.attached(attached, resumed);
         running.answer(Ok(()));
         // What had to wait for this goes now.
         let cell = Arc::clone(&running.cell);

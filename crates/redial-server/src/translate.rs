@@ -8,7 +8,8 @@ pub(crate) fn command(start: protocol::Start) -> Option<wire::Command> {
     let program = match (start.argv, start.shell) {
         (Some(argv), None) => wire::Program::Argv(argv),
         (None, Some(text)) => wire::Program::Shell(text),
-        (Some(_), Some(_)) | (None, None) => return None,
+        (None, None) => wire::Program::Login,
+        (Some(_), Some(_)) => return None,
     };
     Some(wire::Command {
         job: start.job,

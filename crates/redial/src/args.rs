@@ -14,6 +14,7 @@ mod redial;
 mod repl;
 mod run;
 mod serve;
+mod shell;
 mod usage;
 
 use std::path::PathBuf;
@@ -39,11 +40,13 @@ pub(crate) use jobs::{
     AttachArgs, KillArgs, LogsArgs, PsArgs, RmArgs, UpgradeArgs, WaitArgs, WayArgs,
 };
 pub(crate) use keys::{KeysArgs, KeysCommand, NewArgs, TrustArgs};
+pub(crate) use limits::LimitArgs;
 pub(crate) use network::NetworkArgs;
 pub(crate) use redial::RedialArgs;
 pub(crate) use repl::ReplArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use serve::{AuditForm, LogFormat, ServeArgs};
+pub(crate) use shell::ShellArgs;
 
 /// What was asked for.
 pub(crate) struct Arguments {
@@ -102,6 +105,8 @@ struct Cli {
 pub(crate) enum Command {
     /// Run a command on a host
     Run(RunArgs),
+    /// Work on a host: your login shell there, on a terminal that survives a dropped line
+    Shell(ShellArgs),
     /// Type commands for a host at a prompt
     Repl(ReplArgs),
     /// List the jobs on a host

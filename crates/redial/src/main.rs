@@ -16,6 +16,7 @@ mod sinks;
 mod size;
 mod stdin;
 mod stdio;
+mod terminal;
 
 use settings::{JobName, ReplSettings, RunSettings, ServeSettings, SettingsError, Way};
 
@@ -58,6 +59,7 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
             });
             Ok(commands::run(&settings?))
         }
+        args::Command::Shell(args) => Ok(commands::run(&RunSettings::resolve_shell(args, &file)?)),
         args::Command::Ps(args) => {
             let way = Way::resolve(&args.host, &args.way, &file)?;
             let form = match (args.quiet, args.json) {

@@ -1,5 +1,6 @@
 //! Our own words on stderr: one line each, with everything foreign in them made harmless.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,7 +27,8 @@ pub(crate) fn usage(text: &str) {
 /// What goes on for a while, on a terminal; its end follows on the same line.
 pub(crate) fn status(text: impl fmt::Display) {
     let text = format!("redial: {}", Harmless(text));
-    let before = if STATUS.swap(true, Ordering::Relaxed) {
+    let waits = STATUS.swap(true, Ordering::Relaxed);
+    let before = if waits || RAW.load(Ordering::Relaxed) {
         "\n"
     } else {
         ""
@@ -44,11 +46,20 @@ pub(crate) fn end_status(text: impl fmt::Display) {
     write_all(&format!("{before}{}\n", Harmless(text)));
 }
 
+/// Our terminal is raw from now on, or no more: a line does not end at its beginning there, and
+/// what we say may come in the middle of one.
+pub(crate) fn on_raw_terminal(is_raw: bool) {
+    RAW.store(is_raw, Ordering::Relaxed);
+}
+
+static RAW: AtomicBool = AtomicBool::new(false);
+
 /// A line of [`status`] waits for its end: what comes between begins on a line of its own.
 static STATUS: AtomicBool = AtomicBool::new(false);
 
 fn line(text: fmt::Arguments<'_>) {
-    let before = if STATUS.swap(false, Ordering::Relaxed) {
+    let waits = STATUS.swap(false, Ordering::Relaxed);
+    let before = if waits || RAW.load(Ordering::Relaxed) {
         "\n"
     } else {
         ""
@@ -57,6 +68,10 @@ fn line(text: fmt::Arguments<'_>) {
 }
 
 fn write_all(text: &str) {
+    let text = match RAW.load(Ordering::Relaxed) {
+        true => Cow::Owned(text.replace('\n', "\r\n")),
+        false => Cow::Borrowed(text),
+    };
     let (stderr, mut left) = (rustix::stdio::stderr(), text.as_bytes());
     while !left.is_empty() {
         // One write if it can be, so that lines of several processes do not mix.

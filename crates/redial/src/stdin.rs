@@ -2,14 +2,17 @@
 //! as that has room.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redial_client::{Bytes, JobHandle};
 use rustix::event::PollFlags;
-use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::mpsc::{Sender, UnboundedSender, channel};
 use tokio::task::JoinHandle;
 
 use crate::charset::{Charset, Recoding};
 use crate::sinks::{Replaced, wait_or_fail};
+use crate::terminal::{Escape, Key};
 
 const BLOCK: usize = 64 * 1024;
 /// Blocks that wait for the job.
@@ -25,12 +28,13 @@ pub(crate) fn feed(
     job: JobHandle,
     charset: Option<Charset>,
     replaced: Replaced,
+    mut typist: Option<Typist>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     let mut recoding = charset.map(Recoding::new);
     let (sender, mut blocks) = channel(AHEAD);
     std::thread::Builder::new()
         .name("stdin".to_owned())
-        .spawn(move || read_all(&sender))?;
+        .spawn(move || read_all(&sender, typist.as_mut()))?;
     Ok(tokio::spawn(async move {
         let mut ended = Ok(());
         while let Some(block) = blocks.recv().await {
@@ -61,7 +65,30 @@ pub(crate) fn feed(
     }))
 }
 
-fn read_all(sender: &Sender<io::Result<Bytes>>) {
+/// Who looks for keys that are for us in what is typed.
+#[derive(Debug)]
+pub(crate) struct Typist {
+    pub(crate) escape: Escape,
+    /// Keys come one by one, and may be for us.
+    pub(crate) is_raw: Arc<AtomicBool>,
+    pub(crate) keys: UnboundedSender<Key>,
+}
+
+impl Typist {
+    fn take(&mut self, typed: Bytes) -> Bytes {
+        if !self.is_raw.load(Ordering::Relaxed) {
+            return typed;
+        }
+        let (passed, keys) = self.escape.take(&typed);
+        for key in keys {
+            // Nobody listens only when we are leaving.
+            let _ = self.keys.send(key);
+        }
+        passed.into()
+    }
+}
+
+fn read_all(sender: &Sender<io::Result<Bytes>>, mut typist: Option<&mut Typist>) {
     let stdin = rustix::stdio::stdin();
     let mut buffer = vec![0; BLOCK];
     loop {
@@ -77,6 +104,13 @@ fn read_all(sender: &Sender<io::Result<Bytes>>) {
                 Err(error) => Err(error),
             },
         };
+        let block = match &mut typist {
+            Some(typist) => block.map(|typed| typist.take(typed)),
+            None => block,
+        };
+        if block.as_ref().is_ok_and(Bytes::is_empty) {
+            continue;
+        }
         let failed = block.is_err();
         if sender.blocking_send(block).is_err() || failed {
             return;

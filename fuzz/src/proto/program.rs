@@ -185,6 +185,7 @@ impl Program {
                     applied: 0,
                     stdout_from: 0,
                     stderr_from: 0,
+                    terminal: (kind > 3).then_some(true),
                 },
             ),
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use redial_net::proto::JobId;
+use redial_net::proto::message::Attached;
 use tokio::sync::Notify;
 
 use super::event::{JobEvent, Output};
@@ -55,8 +56,9 @@ impl JobCell {
 
     /// The server has it: where it stands. After a break, what the server has not applied of the
     /// controls is to be sent again.
-    pub(crate) fn attached(&self, pid: u32, exact: bool, applied: u64, resumed: bool) {
+    pub(crate) fn attached(&self, attached: &Attached, resumed: bool) {
         let mut state = self.lock();
+        let applied = attached.applied;
         state.applied_up_to(applied);
         state.applied = applied;
         if resumed {
@@ -66,7 +68,11 @@ impl JobCell {
         }
         state.line_is_back();
         if !std::mem::replace(&mut state.attached, true) {
-            state.queue.push(Ok(JobEvent::Attached { pid, exact }));
+            state.queue.push(Ok(JobEvent::Attached {
+                pid: attached.pid,
+                exact: attached.exact,
+                terminal: attached.terminal == Some(true),
+            }));
         }
         self.wake(state);
     }

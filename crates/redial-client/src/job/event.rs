@@ -58,6 +58,8 @@ pub enum JobEvent {
         pid: u32,
         /// Whether a cancel will reach its whole tree.
         exact: bool,
+        /// Whether its streams are a terminal.
+        terminal: bool,
     },
     /// It wrote this. The two outputs come in the order in which the server read them.
     Data {

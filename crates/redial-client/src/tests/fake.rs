@@ -180,6 +180,7 @@ fn attached(word: &str) -> Attached {
         applied,
         stdout_from: 0,
         stderr_from: 0,
+        terminal: None,
     }
 }
 

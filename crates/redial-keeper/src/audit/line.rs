@@ -110,6 +110,9 @@ pub(crate) struct Asked {
     shell: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shell_sha256: Option<String>,
+    /// The login shell, with no text for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    login: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
@@ -239,6 +242,10 @@ impl Asked {
         match program {
             Program::Argv(argv) => Self::argv(argv.iter().map(|argument| &argument[..]), how, most),
             Program::Shell(text) => Self::shell(text, how, most),
+            Program::Login => Self {
+                login: true,
+                ..Self::default()
+            },
         }
     }
 

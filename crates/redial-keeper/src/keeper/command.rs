@@ -4,10 +4,12 @@ use minicbor::bytes::ByteVec;
 use twox_hash::xxhash3_128::Hasher;
 
 use crate::outcome::RefusedCode;
-use crate::wire::{Command, DropPolicy, JobId, Program};
+use crate::wire::{Command, DropPolicy, JobId, Program, PtyRequest};
 
 /// Argv and environment together, names, values and a NUL for each, in bytes.
 const MAX_TEXT_BYTES: usize = 2 * 1024 * 1024;
+/// Of TERM: no known one comes near.
+const MAX_TERM_BYTES: usize = 64;
 
 /// Why a start or attach is refused, in words for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,7 @@ pub(super) fn parse(bytes: &[u8], private: bool) -> Result<Command, Refusal> {
     check_program(&command.program)?;
     check_environment(&command.env)?;
     check_cwd(command.cwd.as_ref())?;
+    check_terminal(command.pty.as_ref())?;
     let total = text_bytes(&command);
     if total > MAX_TEXT_BYTES {
         let text =
@@ -66,7 +69,7 @@ fn check_program(program: &Program) -> Result<(), Refusal> {
         Program::Shell(text) if text.contains(&0) => {
             return Err(malformed("the text for the shell holds a NUL byte"));
         }
-        Program::Shell(_) => {}
+        Program::Shell(_) | Program::Login => {}
     }
     Ok(())
 }
@@ -96,10 +99,23 @@ fn check_cwd(cwd: Option<&ByteVec>) -> Result<(), Refusal> {
     }
 }
 
+/// TERM names a file of the terminals' database, for programs of all ages (term(7)).
+fn check_terminal(pty: Option<&PtyRequest>) -> Result<(), Refusal> {
+    let Some(pty) = pty else { return Ok(()) };
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._@".contains(byte);
+    if pty.term.len() > MAX_TERM_BYTES || !pty.term.iter().all(plain) {
+        return Err(malformed(
+            "the name of the terminal (TERM) is none: letters, digits and +-._@ at most",
+        ));
+    }
+    Ok(())
+}
+
 fn text_bytes(command: &Command) -> usize {
     let program: usize = match &command.program {
         Program::Argv(argv) => argv.iter().map(|argument| argument.len() + 1).sum(),
         Program::Shell(text) => text.len() + 1,
+        Program::Login => 0,
     };
     let env: usize = command
         .env
@@ -111,9 +127,6 @@ fn text_bytes(command: &Command) -> usize {
 
 fn check_supported(command: &Command, private: bool) -> Result<(), Refusal> {
     let unsupported = |text: &str| Err(Refusal::new(RefusedCode::Unsupported, text));
-    if command.pty.is_some() {
-        return unsupported("terminals are not supported in this version");
-    }
     if private && command.detach {
         return unsupported("a private server ends with its connection: it cannot keep a job");
     }
@@ -146,8 +159,9 @@ pub(super) fn label(command: &Command) -> String {
     let words: Vec<&[u8]> = match &command.program {
         Program::Argv(argv) => argv.iter().map(|word| &word[..]).collect(),
         Program::Shell(text) => vec![text],
+        Program::Login => vec![b"(login shell)"],
     };
-    let is_shell = matches!(command.program, Program::Shell(_));
+    let is_shell = !matches!(command.program, Program::Argv(_));
     let mut label = String::new();
     for word in words {
         if label.len() > MAX_CHARS {

@@ -1,5 +1,6 @@
 //! One job, from its process's start until its output is read.
 
+mod controls;
 mod handed;
 
 use std::collections::VecDeque;
@@ -15,7 +16,8 @@ use super::terms::{Share, Terms};
 use super::time::Millis;
 use super::workers::{Started, Walk};
 use crate::log::{InputLog, Journal, OutputLog};
-use crate::outcome::{ControlKind, Exit, Outcome};
+use crate::outcome::{Exit, Outcome};
+use crate::spawn::Spawned;
 use crate::tree::Tree;
 use crate::wire::{Capability, DropPolicy, JobInfo, JobPhase};
 
@@ -88,7 +90,7 @@ impl Job {
         started: Started,
     ) -> Self {
         let Started {
-            process,
+            mut process,
             tree,
             outputs: inodes,
             at,
@@ -96,31 +98,7 @@ impl Job {
             account,
         } = started;
         terms.user = String::from_utf8_lossy(&account.name).into_owned();
-        let chunks = ground.stream_chunks();
-        let log = |stream, slot| OutputLog::new(stream, slot, chunks);
-        let [out, err] = process.writers;
-        let outputs = [
-            Output::new(
-                1,
-                Token::Stdout(serial),
-                (process.stdout, out),
-                log(1, share.stdout),
-            ),
-            Output::new(
-                2,
-                Token::Stderr(serial),
-                (process.stderr, err),
-                log(2, share.stderr),
-            ),
-        ];
-        let input = share.stdin.zip(process.stdin).map(|(slot, pipe)| {
-            Input::new(
-                ground,
-                Token::Stdin(serial),
-                pipe,
-                InputLog::new(slot, chunks),
-            )
-        });
+        let (outputs, input) = streams(ground, serial, &terms, share, &mut process);
         let deadline_at = terms.deadline_ms.map(|ms| at.saturating_add(ms));
         Self {
             serial,
@@ -217,54 +195,6 @@ impl Job {
             input.log.arrive(offset);
         }
         input.write(ground);
-    }
-
-    /// Applies a control unless that was done before. `by` is for the outcome.
-    pub(super) fn control(
-        &mut self,
-        ground: &mut Ground,
-        number: u64,
-        control: ControlKind,
-        by: String,
-    ) {
-        self.tell.applied = true;
-        if number <= self.applied {
-            return;
-        }
-        self.applied = number;
-        self.apply(ground, control, by);
-    }
-
-    /// Does it, numbered or not.
-    pub(super) fn apply(&mut self, ground: &mut Ground, control: ControlKind, by: String) {
-        match control {
-            ControlKind::Signal(signal) => self.signal(i32::from(signal)),
-            // Without a terminal there is nothing to resize.
-            ControlKind::Resize(..) => {}
-            ControlKind::Stop(stream) => {
-                let is_read = self.is_read();
-                let index = usize::from(stream).wrapping_sub(1);
-                if let Some(output) = self.outputs.get_mut(index) {
-                    output.drop_all(ground, &mut self.journal, is_read);
-                }
-            }
-            ControlKind::Cancel(grace_ms) => {
-                self.wait_for_no_room(ground);
-                self.cancel(ground.now, u64::from(grace_ms), by);
-            }
-        }
-    }
-
-    fn signal(&mut self, signal: i32) {
-        if !(1..=64).contains(&signal) || self.outcome.is_some() {
-            return;
-        }
-        match self.ending.signal_group(signal) {
-            // There is a group, and nobody in it whom its user could signal.
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {}
-            Err(_) => self.ending.queue(Walk::Ask(signal)),
-            Ok(()) => {}
-        }
     }
 
     /// A channel of a connection that reads this job leaves, or all of them. True if that was the
@@ -394,4 +324,30 @@ impl Job {
     pub(super) fn tree(&self) -> &Arc<Tree> {
         self.ending.tree()
     }
+}
+
+/// Our ends of its streams, and what goes through them. Of a terminal stdout and stdin are one.
+fn streams(
+    ground: &Ground,
+    serial: Serial,
+    terms: &Terms,
+    share: Share,
+    process: &mut Spawned,
+) -> ([Output; 2], Option<Input>) {
+    let chunks = ground.stream_chunks();
+    let [out, err] = process.writers.each_mut().map(Option::take);
+    let stdout = (process.stdout.take(), out);
+    let stderr = (process.stderr.take(), err);
+    let log = |stream, slot| OutputLog::new(stream, slot, chunks);
+    let stdout = Output::new(1, Token::Stdout(serial), stdout, log(1, share.stdout));
+    let stderr = Output::new(2, Token::Stderr(serial), stderr, log(2, share.stderr));
+    let stdin = share.stdin.zip(process.stdin.take());
+    let token = Token::Stdin(serial);
+    let stdin = stdin.map(|(slot, pipe)| (pipe, InputLog::new(slot, chunks)));
+    if terms.is_on_terminal {
+        let input = stdin.map(|(pipe, log)| Input::of_terminal(token, pipe, log));
+        return ([stdout.of_terminal(), stderr], input);
+    }
+    let input = stdin.map(|(pipe, log)| Input::new(ground, token, pipe, log));
+    ([stdout, stderr], input)
 }

@@ -3,7 +3,7 @@
 mod variables;
 
 use minicbor::bytes::ByteVec;
-use redial_auth::authorized_keys::{KeyLine, Policy};
+use redial_auth::authorized_keys::{Grant as Permission, KeyLine, Policy};
 
 use super::command::Refusal;
 use super::grant::{Client, Grant};
@@ -26,6 +26,7 @@ pub(super) fn apply(client: &Client, command: &mut Command) -> Result<(), Refusa
     let options = &grant.line.options;
     check_program(&options.policy, &command.program)?;
     check_directory(&options.policy, command)?;
+    check_terminal(&grant.line, command)?;
     limit_time(&options.policy, command)?;
     limit_resources(&options.policy, command)?;
     check_variables(&grant.line, &command.env)?;
@@ -34,7 +35,8 @@ pub(super) fn apply(client: &Client, command: &mut Command) -> Result<(), Refusa
         command.program = Program::Shell(forced.clone().into());
         // Where it runs, and so what its words mean, is its author's affair.
         command.cwd = None;
-        command.env.push((ORIGINAL.to_vec().into(), asked));
+        let asked = asked.map(|asked| (ORIGINAL.to_vec().into(), asked));
+        command.env.extend(asked);
     }
     for variable in &options.environment {
         let name = variable.name.clone().into_bytes();
@@ -54,6 +56,7 @@ pub(super) fn still(grant: &Grant, command: &Command) -> Result<(), Refusal> {
     if options.policy.read_only {
         return Err(not_allowed("this key may only look (read-only)"));
     }
+    check_terminal(&grant.line, command)?;
     // What a line has run in another's place is that line's own.
     match options.command {
         Some(_) => Ok(()),
@@ -88,6 +91,17 @@ fn check_directory(policy: &Policy, command: &Command) -> Result<(), Refusal> {
     match &command.cwd {
         Some(_) if policy.argv.is_some() => Err(not_allowed(
             "this key may not choose the directory (allow-argv)",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A terminal is more than a pipe: it can be typed on by who may write to it, and programs offer
+/// more on one.
+fn check_terminal(line: &KeyLine, command: &Command) -> Result<(), Refusal> {
+    match (&command.pty, line.options.pty) {
+        (Some(_), Permission::Refused) => Err(not_allowed(
+            "this key may not have a terminal (no-pty, or restrict without pty)",
         )),
         _ => Ok(()),
     }
@@ -163,15 +177,17 @@ fn shown(bytes: &[u8]) -> String {
     text.escape_debug().to_string()
 }
 
-/// What was asked for as one text: arguments are quoted as a shell would need it.
-fn original(program: &Program) -> ByteVec {
-    match program {
+/// What was asked for as one text: arguments are quoted as a shell would need it. Nothing of who
+/// asked for a login shell.
+fn original(program: &Program) -> Option<ByteVec> {
+    Some(match program {
+        Program::Login => return None,
         Program::Shell(text) => text.clone(),
         Program::Argv(argv) => {
             let quoted: Vec<Vec<u8>> = argv.iter().map(|argument| quote(argument)).collect();
             quoted.join(&b' ').into()
         }
-    }
+    })
 }
 
 fn quote(argument: &[u8]) -> Vec<u8> {

@@ -126,6 +126,7 @@ impl Job {
             stderr,
             chunks,
             pieces,
+            terminal: self.terms.is_on_terminal,
             stdin_closed: self.input.as_ref().is_none_or(|input| input.is_closed()),
             exit: self.exit(),
             // Of a kept job, when that is written down.

@@ -350,5 +350,6 @@ fn program_name(command: &Command) -> String {
             String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
         }
         Program::Shell(_) => "(shell)".to_owned(),
+        Program::Login => "(login shell)".to_owned(),
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Terms {
     pub(super) drain_ms: u32,
     pub(super) on_drop: DropPolicy,
     pub(super) reap: bool,
+    /// Its streams are a terminal.
+    pub(super) is_on_terminal: bool,
     /// The command, for people.
     pub(super) command: String,
     /// Unix time, in milliseconds.
@@ -92,6 +94,7 @@ impl Terms {
             keep_bytes: self.keep.bytes,
             keep_tail: self.keep.tail,
             keep_ms: self.keep.time_ms,
+            is_on_terminal: Some(self.is_on_terminal),
         }
     }
 
@@ -112,6 +115,7 @@ impl Terms {
             drain_ms: state.drain_ms,
             on_drop: state.on_drop,
             reap: state.reap,
+            is_on_terminal: state.is_on_terminal.unwrap_or(false),
             command: state.command,
             started_ms: state.started_ms,
             detached: state.detached,
@@ -181,6 +185,7 @@ impl Keeper<'_> {
                 false => command.on_drop,
             },
             reap: command.reap,
+            is_on_terminal: command.pty.is_some(),
             user: client.user_name(),
             command: command::label(command),
             started_ms: unix_ms(),

@@ -42,6 +42,8 @@ pub(crate) struct InputLog {
     chain: Chain,
     /// The front knows the chunks before this one.
     told_chunks: u64,
+    /// The last byte that this program has given to the child.
+    last_byte: Option<u8>,
 }
 
 impl InputLog {
@@ -56,6 +58,7 @@ impl InputLog {
             max_chunks: max_chunks.max(1),
             chain: Chain::default(),
             told_chunks: 0,
+            last_byte: None,
         }
     }
 
@@ -90,6 +93,7 @@ impl InputLog {
             max_chunks: max_chunks.max(1),
             chain: Chain::restore(state.chain),
             told_chunks: state.first,
+            last_byte: None,
         }
     }
 
@@ -129,6 +133,7 @@ impl InputLog {
             match rustix::io::retry_on_intr(|| rustix::io::write(pipe, bytes)) {
                 Ok(written) => {
                     self.chain.update(&bytes[..written]);
+                    self.last_byte = bytes[..written].last().copied();
                     self.taken += written as u64;
                     self.free_taken(pool);
                 }
@@ -198,6 +203,11 @@ impl InputLog {
                 slot,
             })
             .collect()
+    }
+
+    /// The last byte that was given to the child by this program, if any was.
+    pub(crate) fn last_byte(&self) -> Option<u8> {
+        self.last_byte
     }
 
     /// Everything before this offset has arrived.

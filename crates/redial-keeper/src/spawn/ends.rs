@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
 use rustix::pty::OpenptFlags;
-use rustix::termios::Winsize;
+use rustix::termios::{InputModes, OptionalActions};
 
 use super::{PtySize, SpawnRequest, Stdio3};
 
@@ -16,17 +16,17 @@ const TERMINAL_MODE: Mode = Mode::from_raw_mode(0o620);
 pub(super) struct Ends {
     /// What the child gets as 0, 1 and 2; `None` is /dev/null.
     pub(super) theirs: [Option<OwnedFd>; 3],
-    /// Our end of each, non-blocking.
+    /// Our end of each, non-blocking. Of a terminal the first two are the same.
     pub(super) ours: [Option<OwnedFd>; 3],
-    /// Our end of the terminal, non-blocking.
-    pub(super) pty: Option<OwnedFd>,
+    /// All three are one terminal.
+    pub(super) is_terminal: bool,
 }
 
 impl Ends {
     pub(super) fn open(request: &SpawnRequest) -> io::Result<Self> {
         if let Some(size) = request.pty {
             let owner = request.identity.as_ref().map(|identity| identity.uid);
-            return Self::open_terminal(size, owner);
+            return Self::open_terminal(size, owner, request.stdin);
         }
         let (their_in, our_in) = pipe(request.stdin, |(read, write)| (read, write))?;
         let (their_out, our_out) = pipe(request.stdout, |(read, write)| (write, read))?;
@@ -34,23 +34,21 @@ impl Ends {
         Ok(Self {
             theirs: [their_in, their_out, their_err],
             ours: [our_in, our_out, our_err],
-            pty: None,
+            is_terminal: false,
         })
     }
 
-    fn open_terminal(size: PtySize, owner: Option<u32>) -> io::Result<Self> {
+    fn open_terminal(size: PtySize, owner: Option<u32>, stdin: Stdio3) -> io::Result<Self> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let ours = rustix::pty::openpt(flags)?;
         rustix::pty::unlockpt(&ours)?;
         // By the descriptor, not by its name: what is mounted at /dev/pts does not matter.
         let theirs = rustix::pty::ioctl_tiocgptpeer(&ours, flags)?;
-        let winsize = Winsize {
-            ws_row: size.rows,
-            ws_col: size.columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        rustix::termios::tcsetwinsize(&theirs, winsize)?;
+        rustix::termios::tcsetwinsize(&theirs, size.winsize())?;
+        // So that an erased character is a character, not a byte (termios(3)).
+        let mut modes = rustix::termios::tcgetattr(&theirs)?;
+        modes.input_modes |= InputModes::IUTF8;
+        rustix::termios::tcsetattr(&theirs, OptionalActions::Now, &modes)?;
         if let Some(owner) = owner {
             rustix::fs::fchown(&theirs, Some(rustix::fs::Uid::from_raw(owner)), None)?;
             rustix::fs::fchmod(&theirs, TERMINAL_MODE)?;
@@ -61,10 +59,14 @@ impl Ends {
             Some(theirs.try_clone()?),
             Some(theirs),
         ];
+        let typed = match stdin {
+            Stdio3::Pipe => Some(ours.try_clone()?),
+            Stdio3::Null => None,
+        };
         Ok(Self {
             theirs: copies,
-            ours: [None, None, None],
-            pty: Some(ours),
+            ours: [typed, Some(ours), None],
+            is_terminal: true,
         })
     }
 }

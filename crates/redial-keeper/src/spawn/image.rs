@@ -20,6 +20,7 @@ pub(super) struct Image {
 impl Image {
     pub(super) fn new(request: &SpawnRequest) -> Result<Self, SpawnError> {
         let shell = login_shell(&request.account.shell);
+        let name = shell.rsplit(|&byte| byte == b'/').next().unwrap_or(shell);
         let (argv, candidates) = match &request.program {
             Program::Argv(argv) => {
                 let program = argv
@@ -32,13 +33,16 @@ impl Image {
                 )
             }
             Program::Shell(text) => {
-                let name = shell.rsplit(|&byte| byte == b'/').next().unwrap_or(shell);
                 let argv = [[name, b"", b""], [b"-c", b"", b""], [text, b"", b""]];
                 (
                     CStrings::new(argv, SpawnStage::Argument)?,
                     CStrings::new([[shell, b"", b""]], SpawnStage::Argument)?,
                 )
             }
+            Program::Login => (
+                CStrings::new([[b"-", name, b""]], SpawnStage::Argument)?,
+                CStrings::new([[shell, b"", b""]], SpawnStage::Argument)?,
+            ),
         };
         for (name, _) in &request.env {
             if name.is_empty() || name.contains(&b'=') {

@@ -99,6 +99,8 @@ impl Spawner {
         }
         let [stdin, stdout, stderr] = ends.ours;
         let [_, out, err] = ends.theirs;
+        // Of a terminal, one is as good as two.
+        let err = err.filter(|_| !ends.is_terminal);
         let writers = [out, err].map(|end| end.filter(|_| request.keep_writers));
         Ok(Spawned {
             writers,
@@ -107,7 +109,6 @@ impl Spawner {
             stdin,
             stdout,
             stderr,
-            pty: ends.pty,
         })
     }
 }

@@ -16,6 +16,8 @@ pub enum Program {
     Argv(Vec<Vec<u8>>),
     /// This text, by the account's login shell: `SHELL -c TEXT`.
     Shell(Vec<u8>),
+    /// The account's login shell as login(1) starts it: its name begins with a dash.
+    Login,
 }
 
 /// What stdin, stdout or stderr is.
@@ -27,13 +29,28 @@ pub enum Stdio3 {
     Null,
 }
 
-/// The size of a terminal, in characters.
+/// The size of a terminal, in characters, and in pixels where that is known (else 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PtySize {
     /// Width.
     pub columns: u16,
     /// Height.
     pub rows: u16,
+    /// Width in pixels.
+    pub x_pixels: u16,
+    /// Height in pixels.
+    pub y_pixels: u16,
+}
+
+impl PtySize {
+    pub(crate) fn winsize(self) -> rustix::termios::Winsize {
+        rustix::termios::Winsize {
+            ws_row: self.rows,
+            ws_col: self.columns,
+            ws_xpixel: self.x_pixels,
+            ws_ypixel: self.y_pixels,
+        }
+    }
 }
 
 /// Who the process is to be. Setting it needs root.
@@ -67,7 +84,7 @@ pub struct SpawnRequest {
     pub stderr: Stdio3,
     /// The ends that the child writes to are given to us as well, see [`Spawned::writers`].
     pub keep_writers: bool,
-    /// A terminal of this size takes the place of all three.
+    /// A terminal of this size takes the place of all three; without a stdin nothing is typed.
     pub pty: Option<PtySize>,
     /// Another user; `None` stays who we are.
     pub identity: Option<Identity>,
@@ -114,17 +131,15 @@ pub struct Spawned {
     pub pid: i32,
     /// Readable when the process has ended (pidfd_open(2)).
     pub pidfd: OwnedFd,
-    /// Where its standard input is written.
+    /// Where its standard input is written. Of a terminal, our side of it.
     pub stdin: Option<OwnedFd>,
-    /// Where its standard output is read.
+    /// Where its standard output is read. Of a terminal, our side of it.
     pub stdout: Option<OwnedFd>,
     /// Where its standard error is read.
     pub stderr: Option<OwnedFd>,
     /// The ends of the last two that it writes to, if they were asked for: while we have one, its
     /// pipe does not end.
     pub writers: [Option<OwnedFd>; 2],
-    /// Our side of its terminal.
-    pub pty: Option<OwnedFd>,
 }
 
 /// How far a start had come when it failed.

@@ -82,6 +82,8 @@ pub(crate) struct TermsState {
     pub(crate) keep_tail: bool,
     #[n(15)]
     pub(crate) keep_ms: u64,
+    #[n(16)]
+    pub(crate) is_on_terminal: Option<bool>,
 }
 
 /// The line of authorized_keys that it lives by, and where its owner came from.
@@ -128,6 +130,21 @@ pub(crate) struct InputState {
     pub(crate) log: InputLogState,
     #[n(2)]
     pub(crate) closed_early: bool,
+    /// Its pipe is our side of a terminal.
+    #[n(3)]
+    pub(crate) terminal: Option<TypedState>,
+}
+
+/// What is typed on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct TypedState {
+    /// The last byte that it was given.
+    #[n(0)]
+    pub(crate) last: Option<u8>,
+    /// All is typed; so often the end is still to be.
+    #[n(1)]
+    pub(crate) ends: Option<u8>,
 }
 
 /// Its log.

@@ -71,6 +71,7 @@ fn terms() -> TermsState {
         keep_bytes: 1 << 30,
         keep_tail: false,
         keep_ms: 604_800_000,
+        is_on_terminal: Some(true),
     }
 }
 
@@ -125,6 +126,10 @@ fn job() -> JobState {
                 chain: ChainState::GoesOn([0; 16].into(), vec![9; 10].into(), 65_000),
             },
             closed_early: false,
+            terminal: Some(TypedState {
+                last: Some(b'x'),
+                ends: Some(1),
+            }),
         }),
         stdout: output(21, 0),
         stderr: OutputState {

@@ -257,4 +257,7 @@ pub struct Snapshot {
     /// Its outputs are in a file, not in chunks.
     #[n(12)]
     pub spool: Option<SpoolState>,
+    /// Its streams are a terminal.
+    #[n(13)]
+    pub terminal: bool,
 }

@@ -245,6 +245,9 @@ pub enum Program {
     /// Given to the account's login shell.
     #[n(1)]
     Shell(#[n(0)] ByteVec),
+    /// The account's login shell itself, as login(1) starts it.
+    #[n(2)]
+    Login,
 }
 
 /// Size and TERM of a terminal.

@@ -35,6 +35,8 @@ fn a_terminal_controls_its_session_and_has_its_size() {
     let pty = Some(PtySize {
         columns: 123,
         rows: 45,
+        x_pixels: 1_230,
+        y_pixels: 900,
     });
     let mut job = Job::start(
         &mut spawner(),
@@ -43,8 +45,8 @@ fn a_terminal_controls_its_session_and_has_its_size() {
             ..request(argv(&["sh", "-c", script]))
         },
     );
-    assert!(job.spawned.stdout.is_none());
-    let text = String::from_utf8(read_all(job.spawned.pty.take().expect("a terminal")));
+    assert!(job.spawned.stderr.is_none());
+    let text = String::from_utf8(read_all(job.spawned.stdout.take().expect("a terminal")));
     let text = text.expect("text").replace('\r', "");
     let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].starts_with("/dev/pts/"), "{text}");

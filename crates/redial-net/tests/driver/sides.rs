@@ -195,6 +195,7 @@ fn attached() -> Attached {
         applied: 0,
         stdout_from: 0,
         stderr_from: 0,
+        terminal: None,
     }
 }
 

@@ -7,7 +7,8 @@ use minicbor::{Decode, Encode};
 
 use super::outcome::Exit;
 
-/// Asks for a job. A sender sets exactly one of `argv` and `shell`.
+/// Asks for a job. A sender sets one of `argv` and `shell` at most; with neither, the user's login
+/// shell itself is run.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Start {
@@ -265,6 +266,9 @@ pub struct Attached {
     /// Stderr follows from this offset.
     #[n(8)]
     pub stderr_from: u64,
+    /// The streams are a terminal; absent for false.
+    #[n(9)]
+    pub terminal: Option<bool>,
 }
 
 /// The request is not granted; the channel is closed.

@@ -167,6 +167,7 @@ pub(crate) fn attached() -> Attached {
         applied: 0,
         stdout_from: 0,
         stderr_from: 0,
+        terminal: None,
     }
 }
 

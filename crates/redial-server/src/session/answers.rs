@@ -132,6 +132,7 @@ impl FrontSession {
                 applied: snapshot.applied,
                 stdout_from: from[0],
                 stderr_from: from[1],
+                terminal: snapshot.terminal.then_some(true),
             },
         );
         let has_stdin = self.channels.get(&channel).is_some_and(|it| it.has_stdin);

@@ -8,6 +8,7 @@ use clap::Args;
 use super::network::{HOSTS, NetworkArgs};
 use super::redial::RedialArgs;
 use crate::duration;
+use crate::terminal::EscapeChar;
 
 const JOB: &str = "HOST/JOB, split at the last slash; of JOB, as many letters as no other job \
                    begins with";
@@ -134,6 +135,10 @@ pub(crate) struct AttachArgs {
     /// Hold it from now on: write its stdin, control it
     #[arg(long)]
     pub(crate) take: bool,
+    /// With --take, of a job on a terminal: the character that begins keys for redial, or none
+    /// [default: ~]
+    #[arg(short = 'e', long, value_name = "CHAR", value_parser = EscapeChar::parse)]
+    pub(crate) escape: Option<EscapeChar>,
     /// now, start, or offsets: N of both outputs, or N,M of stdout and stderr
     #[arg(long, value_name = "PLACE", default_value = "now")]
     pub(crate) from: String,

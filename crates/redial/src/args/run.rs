@@ -11,6 +11,7 @@ use super::redial::RedialArgs;
 use crate::charset::Charset;
 use crate::duration;
 use crate::size;
+use crate::terminal::EscapeChar;
 
 const RUN_HELP: &str = "\
 Exit code: the command's own; 128+N if signal N ended it; 124 deadline; 125 redial itself
@@ -25,6 +26,11 @@ a command ends with local: and any private server, where a cgroup can be made fo
 --memory, --cpu and --pids are kept by a cgroup v2 of the command's own; a server that has none to give
 (Delegate=yes for its unit) refuses, and runs nothing. Out of memory all of it is ended, and
 the outcome says so.
+
+-t: as with ssh -t. The terminal's kind (TERM) and size are ours; 80x24 where we have none. If we are
+typed on, keys go to the command as they are, Ctrl-C too. A line that drops is dialled again as
+always; '~.' at the beginning of a line leaves (exit code 129) and names the job, which 'redial
+attach --take' takes up again. Without a terminal of ours stdin is typed, and so is its end (Ctrl-D).
 
 A stdout or stderr that is closed when redial starts (>&-) counts as /dev/null.
 
@@ -50,6 +56,7 @@ Examples:
   redial run local: --json -- sh -c 'echo out; exit 3' | jq -c 'select(.event == \"outcome\").code'
   redial run unix: --charset gbk -- cat notes-in-gbk.txt
   redial run ada@web1 -- df -h
+  redial run -t web1 -- htop
   redial run --detach web1 -- make all        # prints web1/5k3f…; redial logs -f web1/5k3f…
   redial run 'exec:ssh web1 redial serve --stdio' --deadline 30s -- apt-get update
   tar c . | redial run unix:/run/redial/redial.sock --cwd /srv -- tar x";
@@ -90,7 +97,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TIME", value_parser = duration::parse_limit)]
     pub(crate) deadline: Option<Duration>,
     /// After the exit, read pipes that background processes hold for so long; 0: not at all
-    /// [default: 2s]
+    /// [default: 2s; with -t 0]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) drain: Option<Duration>,
     /// When the command has ended, end what it has left running; else that stays, as with ssh
@@ -99,6 +106,14 @@ pub(crate) struct RunArgs {
     /// No stdin: the command reads /dev/null
     #[arg(short = 'n', long)]
     pub(crate) no_stdin: bool,
+    /// Give it a terminal: what it writes is one stream, stdout, and what is typed reaches it key by
+    /// key
+    #[arg(short = 't', long)]
+    pub(crate) tty: bool,
+    /// With a terminal: the character that begins keys for redial (~? says them), or none
+    /// [default: ~]
+    #[arg(short = 'e', long, value_name = "CHAR", value_parser = EscapeChar::parse)]
+    pub(crate) escape: Option<EscapeChar>,
     /// Write events as JSON to stdout, one a line, in place of the command's output
     #[arg(long)]
     pub(crate) json: bool,

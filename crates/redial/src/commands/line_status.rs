@@ -9,11 +9,19 @@ use crate::report;
 use crate::settings::Verbosity;
 
 /// It has dropped, and another is dialled.
-pub(super) fn dropped(target: &Target, reason: &Lost, verbosity: Verbosity) {
+pub(super) fn dropped(
+    target: &Target,
+    reason: &Lost,
+    way_out: Option<String>,
+    verbosity: Verbosity,
+) {
     match verbosity {
         Verbosity::Quiet => {}
         _ if std::io::stderr().is_terminal() => {
-            report::status(format_args!("line to {target} dropped, dialling again … "));
+            let way_out = way_out.map_or_else(String::new, |it| format!("({it}) "));
+            report::status(format_args!(
+                "line to {target} dropped, dialling again {way_out}… "
+            ));
         }
         Verbosity::Normal => {}
         Verbosity::Verbose => report::note(format_args!(

@@ -3,6 +3,7 @@
 mod begin;
 mod fate;
 mod line;
+mod screen;
 
 use std::ffi::OsStr;
 use std::io;
@@ -25,6 +26,7 @@ use crate::sinks::{Replaced, Sinks};
 use crate::stdin;
 use begin::{detach, start};
 use fate::Fate;
+use screen::Screen;
 
 /// From TERM to KILL at the second interrupt.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
@@ -32,6 +34,8 @@ const CANCEL_GRACE: Duration = Duration::from_secs(5);
 const LEAVING: Duration = Duration::from_secs(1);
 /// SIGINT, as its number is everywhere.
 const SIGINT: u8 = 2;
+/// SIGHUP: who leaves a terminal hangs up.
+const SIGHUP: u8 = 1;
 
 /// Runs it; the result is our exit code.
 pub(crate) fn run(settings: &RunSettings) -> u8 {
@@ -105,10 +109,12 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
     let replaced = Replaced::default();
     let sinks = Sinks::start(&handle, settings.form(), &replaced)
         .map_err(|error| Failure::Here("cannot write", error))?;
-    let feeder = settings
-        .stdin
-        .then(|| stdin::feed(handle.clone(), settings.charset, replaced.clone()))
-        .transpose();
+    let mut screen = Screen::new(settings.escape);
+    let feed = || {
+        let typist = screen.typist();
+        stdin::feed(handle.clone(), settings.charset, replaced.clone(), typist)
+    };
+    let feeder = settings.stdin.then(feed).transpose();
     let feeder = feeder.map_err(|error| Failure::Here("cannot read stdin", error))?;
     let mut run = Run {
         settings,
@@ -117,6 +123,7 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
         sinks,
         replaced,
         feeder,
+        screen,
         fate: Fate::of(&client, settings),
         ended: None,
         failed: None,
@@ -147,6 +154,8 @@ struct Run<'s> {
     replaced: Replaced,
     /// What became of reading stdin.
     feeder: Option<JoinHandle<io::Result<()>>>,
+    /// Where the job has a terminal.
+    screen: Screen,
     fate: Fate,
     ended: Option<Result<Box<Outcome>, JobError>>,
     /// An output could not be written, or stdin not read: the command's code would lie.
@@ -177,8 +186,16 @@ impl Run<'_> {
                     }
                 }
                 read = fed(&mut self.feeder) => self.stdin_ended(read),
+                done = self.screen.next() => {
+                    if self.on_screen(done) {
+                        self.said().await;
+                        return (exit_code::interrupted(SIGHUP), true);
+                    }
+                }
             }
         }
+        // Not before all of the job's is shown: it is meant for a raw one.
+        self.screen.close();
         let code = match self.ended.take() {
             Some(Ok(outcome)) => self.conclude(&outcome),
             Some(Err(error)) => {
@@ -201,21 +218,15 @@ impl Run<'_> {
             })) => {
                 self.sinks.write(stream, offset, bytes);
             }
-            Some(Ok(JobEvent::Attached { pid, exact })) => {
-                self.fate = self.fate.reaching(exact);
-                if self.settings.json {
-                    let (job, host) = (self.handle.id(), self.settings.target.to_string());
-                    self.sinks.say(Event::started(job, host, pid, exact));
+            Some(Ok(JobEvent::Attached {
+                pid,
+                exact,
+                terminal,
+            })) => {
+                self.attached(pid, exact);
+                if terminal && self.settings.holds() && self.ended.is_none() {
+                    self.open_screen();
                 }
-                let reach = if exact {
-                    "exactly"
-                } else {
-                    "as far as it can be found"
-                };
-                self.say(format_args!(
-                    "job {} runs as pid {pid}; a cancel reaches its tree {reach}",
-                    self.handle.id()
-                ));
             }
             Some(Ok(JobEvent::StdinClosed)) => self.feeder = None,
             Some(Ok(JobEvent::LineDropped { reason })) => self.line_dropped(&reason),
@@ -229,6 +240,23 @@ impl Run<'_> {
             Some(Ok(JobEvent::Eof { .. } | JobEvent::Exited(_))) => {}
             None => self.sinks.finish(),
         }
+    }
+
+    fn attached(&mut self, pid: u32, exact: bool) {
+        self.fate = self.fate.reaching(exact);
+        if self.settings.json {
+            let (job, host) = (self.handle.id(), self.settings.target.to_string());
+            self.sinks.say(Event::started(job, host, pid, exact));
+        }
+        let reach = if exact {
+            "exactly"
+        } else {
+            "as far as it can be found"
+        };
+        self.say(format_args!(
+            "job {} runs as pid {pid}; a cancel reaches its tree {reach}",
+            self.handle.id()
+        ));
     }
 
     /// What has arrived is still written before we end.

@@ -4,16 +4,17 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
-use redial_client::{Command, Keep, NetworkOptions, OnDrop, Place, Resources, Target};
+use redial_client::{Command, Keep, NetworkOptions, OnDrop, Place, Resources, Target, Terminal};
 
-use super::file::{File, Limit, Time};
+use super::file::{File, Limit, RunTable, Time};
 use super::jobs::{JobName, Way, place};
 use super::network::network;
 use super::{SettingsError, from_env};
-use crate::args::{AttachArgs, RedialArgs, RunArgs};
+use crate::args::{AttachArgs, LimitArgs, RedialArgs, RunArgs, ShellArgs};
 use crate::charset::Charset;
 use crate::duration;
 use crate::sinks::Form;
+use crate::terminal::{self, EscapeChar};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REDIAL: Duration = Duration::from_secs(600);
@@ -39,6 +40,10 @@ pub(crate) struct RunSettings {
     pub(crate) verbosity: Verbosity,
     /// It is left running, and kept like this.
     pub(crate) detach: Option<Keep>,
+    /// It gets a terminal.
+    pub(crate) on_terminal: bool,
+    /// Where it has one: the character that begins keys for us.
+    pub(crate) escape: EscapeChar,
 }
 
 /// What to run.
@@ -48,6 +53,8 @@ pub(crate) enum Program {
     Argv(Vec<OsString>),
     /// By the remote login shell.
     Shell(OsString),
+    /// The remote login shell itself.
+    LoginShell,
     /// It runs already.
     Job {
         name: Box<JobName>,
@@ -76,13 +83,7 @@ impl RunSettings {
         let redial = redial(&args.redial, file)?;
         let network = network(&args.network, &target, file)?;
         let file = &file.run;
-        let on_drop = match args.on_drop {
-            Some(text) => Some(on_drop(&text).map_err(|error| format!("--on-drop: {error}"))?),
-            None => match from_env("REDIAL_ON_DROP", on_drop)? {
-                Some(policy) => Some(policy),
-                None => file.on_drop.as_deref().map(on_drop).transpose()?,
-            },
-        };
+        let drain = time(args.drain, "REDIAL_DRAIN", file.drain)?;
         Ok(RunSettings {
             target,
             program: match args.text {
@@ -92,15 +93,11 @@ impl RunSettings {
             cwd: args.cwd,
             env: variables(args.env)?,
             deadline: deadline(args.deadline, file.deadline)?,
-            drain: time(args.drain, "REDIAL_DRAIN", file.drain)?,
+            // A terminal is hung up when its command ends, as sshd does it.
+            drain: drain.or(args.tty.then_some(Duration::ZERO)),
             reap: args.reap,
-            resources: Resources {
-                memory: args.limits.memory,
-                cpu_milli: args.limits.cpu,
-                pids: args.limits.pids,
-                nice: args.limits.nice,
-            },
-            on_drop,
+            resources: resources(&args.limits),
+            on_drop: policy(args.on_drop, file)?,
             connect_timeout,
             redial,
             network,
@@ -112,11 +109,9 @@ impl RunSettings {
             }),
             json: args.json,
             charset: args.charset,
-            verbosity: match (args.quiet, args.verbose) {
-                (true, _) => Verbosity::Quiet,
-                (_, true) => Verbosity::Verbose,
-                _ => Verbosity::Normal,
-            },
+            on_terminal: args.tty,
+            escape: args.escape.unwrap_or_default(),
+            verbosity: verbosity(args.quiet, args.verbose),
         })
     }
 
@@ -153,12 +148,40 @@ impl RunSettings {
             stdin: args.take && !args.no_stdin,
             json: args.json,
             charset: None,
-            verbosity: match (args.quiet, args.verbose) {
-                (true, _) => Verbosity::Quiet,
-                (_, true) => Verbosity::Verbose,
-                _ => Verbosity::Normal,
-            },
+            verbosity: verbosity(args.quiet, args.verbose),
             detach: None,
+            on_terminal: false,
+            escape: args.escape.unwrap_or_default(),
+        })
+    }
+
+    /// Settings of `redial shell`, from all sources. As with ssh, there is a terminal if somebody types.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunSettings::resolve`].
+    pub(crate) fn resolve_shell(args: ShellArgs, file: &File) -> Result<Self, SettingsError> {
+        let target = Target::parse(&args.host).map_err(|error| error.to_string())?;
+        Ok(RunSettings {
+            program: Program::LoginShell,
+            cwd: args.cwd,
+            env: variables(args.env)?,
+            deadline: None,
+            drain: Some(Duration::ZERO),
+            reap: false,
+            resources: resources(&args.limits),
+            on_drop: policy(args.on_drop, &file.run)?,
+            connect_timeout: connect_timeout(args.connect_timeout, file)?,
+            redial: redial(&args.redial, file)?,
+            network: network(&args.network, &target, file)?,
+            target,
+            stdin: true,
+            json: false,
+            charset: None,
+            verbosity: verbosity(args.quiet, args.verbose),
+            detach: None,
+            on_terminal: terminal::is_typed(),
+            escape: args.escape.unwrap_or_default(),
         })
     }
 
@@ -181,6 +204,7 @@ impl RunSettings {
         let mut command = match &self.program {
             Program::Argv(argv) => Command::new(argv),
             Program::Shell(text) => Command::shell(text),
+            Program::LoginShell => Command::login_shell(),
             Program::Job { .. } => return None,
         };
         if let Some(dir) = &self.cwd {
@@ -199,11 +223,45 @@ impl RunSettings {
         if let Some(policy) = self.on_drop {
             command = command.on_drop(policy);
         }
+        if self.on_terminal {
+            command = command.terminal(Terminal {
+                kind: terminal::kind(),
+                size: terminal::size(),
+            });
+        }
         if let Some(keep) = self.detach {
             command = command.detach(keep);
         }
         Some(command.stdin(self.stdin).manual_acknowledge(true))
     }
+}
+
+fn verbosity(quiet: bool, verbose: bool) -> Verbosity {
+    match (quiet, verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    }
+}
+
+fn resources(args: &LimitArgs) -> Resources {
+    Resources {
+        memory: args.memory,
+        cpu_milli: args.cpu,
+        pids: args.pids,
+        nice: args.nice,
+    }
+}
+
+/// `--on-drop`, and what may stand in its place.
+fn policy(flag: Option<String>, file: &RunTable) -> Result<Option<OnDrop>, SettingsError> {
+    Ok(match flag {
+        Some(text) => Some(on_drop(&text).map_err(|error| format!("--on-drop: {error}"))?),
+        None => match from_env("REDIAL_ON_DROP", on_drop)? {
+            Some(policy) => Some(policy),
+            None => file.on_drop.as_deref().map(on_drop).transpose()?,
+        },
+    })
 }
 
 /// The first that is said, 0 for none: so a flag can switch off what a variable or the file

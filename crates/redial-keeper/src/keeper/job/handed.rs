@@ -47,6 +47,10 @@ impl Job {
             .input
             .map(|input| Input::restore(ground, Token::Stdin(serial), input, fds));
         let stdout = Output::restore(1, Token::Stdout(serial), state.stdout, fds, chunks);
+        let stdout = match terms.is_on_terminal {
+            true => stdout.of_terminal(),
+            false => stdout,
+        };
         let stderr = Output::restore(2, Token::Stderr(serial), state.stderr, fds, chunks);
         Some(Self {
             serial,

@@ -292,7 +292,6 @@ impl<'a> Keeper<'a> {
             stdout: Some(our_stdout),
             stderr: Some(our_stderr),
             writers: [Some(stdout.try_clone()?), Some(stderr.try_clone()?)],
-            pty: None,
         };
         let started = Started {
             took_us: 0,

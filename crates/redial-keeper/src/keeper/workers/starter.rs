@@ -9,7 +9,7 @@ use crate::account::{Account, environment};
 use crate::keeper::gate::Gate;
 use crate::keeper::queue::Queue;
 use crate::keeper::time::now;
-use crate::spawn::{self, SpawnError, SpawnRequest, SpawnStage, Spawner, Stdio3};
+use crate::spawn::{self, PtySize, SpawnError, SpawnRequest, SpawnStage, Spawner, Stdio3};
 use crate::tree::{self, JobCgroup, SpawnTickets, Tree, Unlimited};
 use crate::wire::{Command, Program, Resources};
 
@@ -73,7 +73,12 @@ impl Starter {
                 return Err(error);
             }
         };
-        let inode = |end: &Option<OwnedFd>| end.as_ref().and_then(|it| tree::pipe_inode(it).ok());
+        // Those of a terminal are one, and everybody's: nobody is told by them.
+        let is_pipe = request.pty.is_none();
+        let inode = |end: &Option<OwnedFd>| {
+            let end = end.as_ref().filter(|_| is_pipe);
+            end.and_then(|it| tree::pipe_inode(it).ok())
+        };
         let outputs: Vec<u64> = [&process.stdout, &process.stderr]
             .into_iter()
             .filter_map(inode)
@@ -140,18 +145,26 @@ fn request(command: Command, account: Arc<Account>, mark: &[u8]) -> SpawnRequest
     let program = match command.program {
         Program::Argv(argv) => spawn::Program::Argv(argv.into_iter().map(Vec::from).collect()),
         Program::Shell(text) => spawn::Program::Shell(text.into()),
+        Program::Login => spawn::Program::Login,
     };
     let asked: Vec<(Vec<u8>, Vec<u8>)> = command
         .env
         .into_iter()
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
-    let env = environment(&account, mark, None, &asked);
+    let term = command.pty.as_ref().map(|pty| &pty.term[..]);
+    let env = environment(&account, mark, term, &asked);
     let mut request = SpawnRequest::new(program, account);
     request.env = env;
     request.cwd = command.cwd.map(Vec::from);
     request.keep_writers = true;
     request.nice = command.resources.and_then(|it| it.nice).map(i32::from);
+    request.pty = command.pty.map(|pty| PtySize {
+        columns: pty.columns,
+        rows: pty.rows,
+        x_pixels: pty.x_pixels,
+        y_pixels: pty.y_pixels,
+    });
     request.stdin = if command.stdin {
         Stdio3::Pipe
     } else {

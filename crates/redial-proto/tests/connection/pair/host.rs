@@ -146,6 +146,7 @@ impl Host {
                 applied: job.controls_applied,
                 stdout_from,
                 stderr_from,
+                terminal: None,
             },
         );
         // What was written before follows in its order, from where it is wanted.

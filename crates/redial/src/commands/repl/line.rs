@@ -192,7 +192,7 @@ impl Session<'_> {
                 running.sinks.write_up_to(Output::Stdout, end, bytes);
             }
             Some(Ok(JobEvent::LineDropped { reason })) => {
-                line_status::dropped(&self.settings.target, &reason, Verbosity::Normal);
+                line_status::dropped(&self.settings.target, &reason, None, Verbosity::Normal);
             }
             Some(Ok(JobEvent::LineBack { after })) => {
                 line_status::back(&self.settings.target, after, Verbosity::Normal);

@@ -77,7 +77,7 @@ async fn attach(
 pub(super) async fn detach(settings: &RunSettings, mut job: Job) -> u8 {
     let target = &settings.target;
     let line = match begun(&mut job).await {
-        Some(Ok(JobEvent::Attached { pid, exact })) => {
+        Some(Ok(JobEvent::Attached { pid, exact, .. })) => {
             let mut text = Vec::new();
             if settings.json {
                 Event::started(job.id(), target.to_string(), pid, exact).write(&mut text);

@@ -92,7 +92,9 @@ impl Run<'_> {
             let reason = reason.to_string();
             self.sinks.say(Event::Dropped { reason });
         }
-        line_status::dropped(&self.settings.target, reason, self.settings.verbosity);
+        let way_out = self.screen.way_out();
+        let (target, verbosity) = (&self.settings.target, self.settings.verbosity);
+        line_status::dropped(target, reason, way_out, verbosity);
     }
 
     /// It is there.
