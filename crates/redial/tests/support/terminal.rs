@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use super::{PATIENCE, Redial, eventually, wait};
 
@@ -70,6 +70,43 @@ impl Terminal {
     /// Types a line.
     pub(crate) fn types(&mut self, line: &str) {
         self.keys.write_all(format!("{line}\r").as_bytes()).unwrap();
+    }
+
+    /// Presses these keys.
+    pub(crate) fn presses(&mut self, keys: &[u8]) {
+        self.keys.write_all(keys).unwrap();
+    }
+
+    /// It has another size from now on.
+    pub(crate) fn resizes(&mut self, rows: u16, columns: u16) {
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&self.keys, size).unwrap();
+    }
+
+    fn modes(&self) -> LocalModes {
+        tcgetattr(&self.keys).unwrap().local_modes
+    }
+
+    /// Waits until it treats keys like this again (termios(3)).
+    pub(crate) fn is_usual(&self, modes: LocalModes) {
+        let usual = || self.modes().contains(modes).then_some(());
+        eventually(usual).expect("the terminal is as it was");
+    }
+
+    /// Waits until keys are no more looked at by the terminal itself, but all the program's.
+    pub(crate) fn is_raw(&self) {
+        let raw = || (!self.modes().contains(LocalModes::ICANON)).then_some(());
+        eventually(raw).expect("the terminal becomes raw");
+    }
+
+    /// The program on it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Types a line that is not to be seen, once it would not be: a prompt may be shown before

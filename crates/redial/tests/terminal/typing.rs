@@ -1,0 +1,153 @@
+//! What a command sees of its terminal, and what of it is typed.
+
+use rustix::termios::LocalModes;
+
+use crate::support::Redial;
+use crate::support::processes::{mark, marked, none_left};
+use crate::{SIZES, on_terminal, piped, stdout};
+
+#[test]
+fn a_command_has_a_terminal_of_our_kind_and_size_and_follows_it() {
+    let text = "tty; echo $TERM; stty size; stty -a | grep -ow iutf8; \
+                [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo all >/dev/tty; ";
+    let text = format!("{text}{SIZES} read x; echo got $x; exit 3");
+    let mut terminal = on_terminal("local:", &[], &text);
+    let shown = terminal.sees("all\r\n");
+    assert!(shown.starts_with("/dev/pts/"), "{shown}");
+    // Ours does not know how large it is.
+    let told = "xterm-256color\r\n24 80\r\niutf8\r\nall\r\n";
+    assert!(shown.ends_with(told), "{shown}");
+    terminal.is_raw();
+    terminal.resizes(50, 132);
+    terminal.sees("50 132\r\n");
+    terminal.types("here");
+    // Echoed once, by the host: ours is silent.
+    assert_eq!(terminal.sees("got here\r\n"), "here\r\ngot here\r\n");
+    assert_eq!(terminal.ends(), (3, String::new()));
+}
+
+#[test]
+fn keys_reach_the_command_as_they_are() {
+    let text = "trap 'echo caught' INT; echo up; sleep 100; cat -v; echo over";
+    let mut terminal = on_terminal("local:", &[], text);
+    terminal.sees("up\r\n");
+    terminal.is_raw();
+    terminal.presses(b"\x03");
+    terminal.sees("caught\r\n");
+    // Of the line's own keys, what the host's terminal makes of them: ^V quotes, ^D is the end.
+    terminal.presses(b"\x16\x1ba\xc3\xa9x\x7f\r");
+    terminal.sees("^[aM-CM-)\r\n");
+    terminal.presses(b"\x04");
+    assert_eq!(terminal.ends(), (0, "over\r\n".to_owned()));
+}
+
+#[test]
+fn a_shell_is_a_login_shell_on_a_terminal_or_reads_what_is_no_terminal() {
+    let shell = Redial::bare(["shell", "local:", "--env", "A=1"]).env("TERM", "xterm");
+    let mut terminal = shell.on_terminal();
+    terminal.is_raw();
+    terminal.types("echo \"$0 $A $((1 + 1))\"; tty");
+    let shown = terminal.sees(" 1 2\r\n");
+    let name = shown
+        .rsplit(['\n', '\r', 'l'])
+        .find(|it| it.starts_with('-'));
+    assert!(name.is_some(), "{shown}");
+    terminal.sees("/dev/pts/");
+    terminal.types("exit 7");
+    assert_eq!(terminal.ends().0, 7);
+
+    let ran = Redial::bare(["shell", "local:"])
+        .input("echo $0; tty; exit 5")
+        .ran();
+    assert_eq!(ran.code, 5);
+    assert!(stdout(&ran).starts_with('-'), "{ran:?}");
+    assert!(stdout(&ran).ends_with("not a tty\n"), "{ran:?}");
+}
+
+#[test]
+fn without_a_terminal_of_ours_stdin_is_typed_and_so_is_its_end() {
+    let text = "tty; stty size; echo $TERM; cat; echo end >&2; exit 6";
+    for input in ["", "a\nb\n", "a\nb"] {
+        let ran = piped(&["-c", text], input);
+        assert_eq!((ran.code, &*ran.stderr), (6, ""), "{input:?}");
+        let shown = stdout(&ran);
+        assert!(shown.contains("24 80\r\nvt100\r\n"), "{shown:?}");
+        // Both outputs are one, and what is typed is echoed there.
+        assert!(shown.ends_with("end\r\n"), "{input:?}: {shown:?}");
+        assert_eq!(shown.matches('b').count(), 2 * input.matches('b').count());
+    }
+}
+
+#[test]
+fn more_than_a_terminal_takes_at_once_is_typed_to_the_end() {
+    // Far more than a terminal's buffers; its lines are shorter than the longest (termios(3)).
+    let input = format!("{}\n", "x".repeat(1_000)).repeat(1_000);
+    let ran = piped(&["-c", "stty -echo; wc -c"], &input);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(stdout(&ran).ends_with("1001000\r\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn without_stdin_nothing_is_typed() {
+    let mut terminal = on_terminal(
+        "local:",
+        &["-n"],
+        "tty; read -t 1 x || echo nothing; sleep 0",
+    );
+    terminal.sees("/dev/pts/");
+    terminal.types("word");
+    terminal.sees("nothing\r\n");
+    assert_eq!(terminal.ends().0, 0);
+}
+
+#[test]
+fn a_name_of_a_terminal_that_is_none_is_refused() {
+    for wrong in ["a b", "../x", "x\n", &"x".repeat(65)] {
+        let run = Redial::bare(["run", "-tn", "local:", "--", "true"]).env("TERM", wrong);
+        let ran = run.ran();
+        assert_eq!(ran.code, 125, "{wrong:?}");
+        assert!(ran.stderr.contains("TERM"), "{}", ran.stderr);
+    }
+    let run = Redial::bare(["run", "-tn", "local:", "--", "printenv", "TERM"]);
+    assert_eq!(stdout(&run.without("TERM").ran()), "dumb\r\n");
+}
+
+#[test]
+fn our_terminal_is_as_it_was_when_the_command_has_ended_or_is_left() {
+    let mark = mark();
+    let usual = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+    for (keys, code) in [(&b"\x04"[..], 0), (b"\r~.", 129)] {
+        let text = format!("echo up; : {mark}; cat >/dev/null");
+        let mut terminal = on_terminal("local:", &[], &text);
+        terminal.sees("up\r\n");
+        terminal.is_raw();
+        terminal.presses(keys);
+        terminal.is_usual(usual);
+        assert_eq!(terminal.ends().0, code);
+        assert!(none_left(&mark));
+    }
+    assert!(marked(&mark).is_empty());
+}
+
+#[test]
+fn keys_for_us_are_told_and_may_begin_with_another_character() {
+    let mut terminal = on_terminal("local:", &["-e", "%"], "echo up; cat");
+    terminal.sees("up\r\n");
+    terminal.is_raw();
+    terminal.presses(b"%?~.\r");
+    terminal.sees("%. leaves, %^Z stops redial");
+    terminal.sees("~.\r\n~.\r\n");
+    terminal.presses(b"%%.\r");
+    terminal.sees("%.\r\n%.\r\n");
+    terminal.presses(b"%.");
+    let (code, told) = terminal.ends();
+    assert_eq!(code, 129);
+    assert!(told.contains("left job "), "{told}");
+    let wrong = Redial::bare(["run", "-t", "-e", "ab", "local:", "true"]).ran();
+    assert_eq!(wrong.code, 125);
+    assert!(
+        wrong.stderr.contains("no escape character"),
+        "{}",
+        wrong.stderr
+    );
+}
