@@ -93,6 +93,45 @@ fn allow_argv_is_about_arguments_and_never_about_a_text() {
 }
 
 #[test]
+fn a_terminal_is_for_keys_that_may_have_one() {
+    let server = NetworkServer::start();
+    let options = [
+        "",
+        "restrict,pty",
+        "no-pty",
+        "restrict",
+        r#"restrict,allow-argv="tty""#,
+    ];
+    let [free, granted, no_pty, restricted, patterns] = guests(&server, options);
+    for guest in [&free, &granted] {
+        let ran = guest.run(&["-t", "--", "tty"]);
+        assert!(ran.stdout.starts_with(b"/dev/pts/"), "{ran:?}");
+    }
+    for guest in [&no_pty, &restricted, &patterns] {
+        guest.run_is_refused(&["-t", "--", "tty"], "may not have a terminal");
+        let ran = guest.run(&["--", "tty"]);
+        assert_eq!((ran.code, &*ran.stdout), (1, &b"not a tty\n"[..]));
+    }
+    // Nor does one with patterns have a login shell.
+    patterns.is_refused(&["shell", &server.target()], "may not use a shell");
+}
+
+#[test]
+fn a_forced_command_takes_the_place_of_a_login_shell_too() {
+    let server = NetworkServer::start();
+    let forced = r#"command="echo forced; echo ${REDIAL_ORIGINAL_COMMAND-unset}; tty""#;
+    let [guest, without] = guests(&server, [forced, &format!("{forced},no-pty")]);
+    let ran = guest.redial(&["shell", &server.target()]);
+    assert_eq!(ran.stdout, b"forced\nunset\nnot a tty\n", "{ran:?}");
+    let ran = guest.run(&["-t", "--", "ls", "-l"]);
+    assert!(
+        ran.stdout.starts_with(b"forced\r\nls -l\r\n/dev/pts/"),
+        "{ran:?}"
+    );
+    without.run_is_refused(&["-t", "--", "ls"], "may not have a terminal");
+}
+
+#[test]
 fn env_names_what_may_be_set_but_never_what_loaders_obey() {
     let server = NetworkServer::start();
     let options = [r#"env="CI_*,LD_PRELOAD""#, r#"restrict,env="CI_*,PATH""#];

@@ -64,6 +64,18 @@ fn three_users_run_commands_as_who_they_are_and_nothing_else() {
             assert!(lines.contains(&expected.as_str()), "{expected}: {text}");
         }
         assert!(!text.contains("canary-of-root"), "{text}");
+        // Their terminal is theirs, and nobody else's to read.
+        let ran = town.over_network("run", who.name);
+        let ran = ran
+            .args(["-tn", "--", "sh", "-c", "stat -c '%u %a' $(tty)"])
+            .ran();
+        let theirs = format!("{} 620\r\n", who.uid);
+        assert_eq!(
+            String::from_utf8(ran.stdout).unwrap(),
+            theirs,
+            "{}",
+            ran.stderr
+        );
         let made = fs::metadata(home.join("made")).unwrap();
         assert_eq!((made.uid(), made.gid()), (who.uid, who.uid));
         assert_eq!(made.mode() & 0o777, 0o644);

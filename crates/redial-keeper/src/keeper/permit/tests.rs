@@ -2,7 +2,7 @@
 
 use super::super::grant::tests::client;
 use super::*;
-use crate::wire::DropPolicy;
+use crate::wire::{DropPolicy, PtyRequest};
 
 fn command(argv: &[&str], env: &[&str]) -> Command {
     let bytes = |text: &str| ByteVec::from(text.as_bytes().to_vec());
@@ -229,4 +229,29 @@ fn no_key_sets_what_loaders_shells_and_interpreters_obey() {
     }
     // On a socket of one's own it is one's own affair.
     apply(&Client::local(0), &mut command(&["x"], &["LD_PRELOAD"])).unwrap();
+}
+
+#[test]
+fn a_key_without_a_terminal_has_none_also_if_its_line_is_another_by_now() {
+    let mut asked = command(&["x"], &[]);
+    asked.env.clear();
+    asked.pty = Some(PtyRequest {
+        rows: 24,
+        columns: 80,
+        x_pixels: 0,
+        y_pixels: 0,
+        term: b"xterm".to_vec().into(),
+    });
+    for (options, may) in [
+        ("", true),
+        ("restrict,pty", true),
+        ("no-pty", false),
+        ("restrict", false),
+        ("command=\"x\",no-pty", false),
+    ] {
+        let client = client(1, options);
+        assert_eq!(apply(&client, &mut asked.clone()).is_ok(), may, "{options}");
+        let grant = client.grant.as_deref().unwrap();
+        assert_eq!(still(grant, &asked).is_ok(), may, "{options}");
+    }
 }

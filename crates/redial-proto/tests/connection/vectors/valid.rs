@@ -217,6 +217,10 @@ fn answers() -> Vec<Entry> {
         stdout_from: 100,
         ..attached()
     };
+    let terminal = Attached {
+        terminal: Some(true),
+        ..attached()
+    };
     let core = Exited {
         exit: Exit::Signaled(11, true),
     };
@@ -230,6 +234,11 @@ fn answers() -> Vec<Entry> {
             "attached-again opening",
             message(Kind::Attached, 1, &again),
             "it ran already; controls up to 3 are applied; stdout from 100",
+        ),
+        server(
+            "attached-terminal opening",
+            message(Kind::Attached, 1, &terminal),
+            "the same, on a terminal",
         ),
         server(
             "answer asking",
