@@ -54,6 +54,7 @@ mod pipes;
 mod poll;
 mod queries;
 mod queue;
+mod recording;
 mod records;
 mod report;
 mod requests;

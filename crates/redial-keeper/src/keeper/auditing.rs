@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use super::command::{Refusal, job_name};
 use super::config::KeeperError;
@@ -19,10 +21,13 @@ use crate::audit::{
 use crate::outcome::{Outcome, Status};
 use crate::wire::{Ask, Capability, Command, JobId, Program};
 
+/// For the last of them to be written, at the end.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 impl Ground {
     /// Begins to write it. After an upgrade, that it cannot be written is no reason not to go on with the
     /// jobs that run; others are not started then.
-    pub(super) fn open_audit(
+    fn open_audit(
         &mut self,
         config: Option<AuditConfig>,
         resumed: bool,
@@ -36,6 +41,26 @@ impl Ground {
         let failed = |source: io::Error| KeeperError::Audit { to, source };
         self.audit = Some(Auditor::start(config, resumed, told).map_err(failed)?);
         Ok(())
+    }
+
+    /// What is done and what terminals show is written down from now on, where it is.
+    pub(super) fn open_books(
+        &mut self,
+        (audit, record_in): (Option<AuditConfig>, Option<PathBuf>),
+        resumed: bool,
+    ) -> Result<(), KeeperError> {
+        self.open_audit(audit, resumed)?;
+        self.open_recorder(record_in, resumed)
+    }
+
+    /// The last of it.
+    pub(super) fn close_books(&self) {
+        if let Some(recorder) = &self.recorder {
+            recorder.finish(LAST_LINES);
+        }
+        if let Some(audit) = &self.audit {
+            audit.close(LAST_LINES);
+        }
     }
 
     /// How a job has ended.

@@ -5,6 +5,7 @@ use super::command::Refusal;
 use super::job::Job;
 use super::kept::Spool;
 use super::poll::Serial;
+use super::recording::Recording;
 use super::records::bare;
 use super::start::Starting;
 use super::turn::Keeper;
@@ -30,7 +31,7 @@ impl Keeper<'_> {
         self.waiting_bytes -= starting.bytes;
         match result {
             Ok(started) => self.on_process(serial, starting, *started),
-            Err(error) => self.on_failure(starting, error),
+            Err(error) => self.on_failure(serial, starting, error),
         }
     }
 
@@ -41,11 +42,15 @@ impl Keeper<'_> {
             answers,
             grace_ms,
             log,
+            is_recorded,
             ..
         } = starting;
         let is_revoked = terms.is_revoked;
         self.ground.counts.started(started.took_us);
         let mut job = Job::new(&mut self.ground, serial, terms, share, started);
+        if is_recorded {
+            job.outputs[0].record(Recording::begin(serial, self.ground.now));
+        }
         job.spool = log.map(|log| Spool::new(log, [0, 0]));
         self.jobs.insert(serial, job);
         for answer in answers {
@@ -74,15 +79,19 @@ impl Keeper<'_> {
         }
     }
 
-    fn on_failure(&mut self, starting: Starting, error: SpawnError) {
+    fn on_failure(&mut self, serial: Serial, starting: Starting, error: SpawnError) {
         let Starting {
             terms,
             share,
             answers,
             audited,
             log,
+            is_recorded,
             ..
         } = starting;
+        if let Some(recorder) = self.ground.recorder.as_ref().filter(|_| is_recorded) {
+            recorder.close(serial);
+        }
         share.give_back(&mut self.ground);
         self.ids.remove(&terms.id);
         // Whoever asked is told; there is nothing to be kept.

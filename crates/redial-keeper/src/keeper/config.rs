@@ -108,6 +108,8 @@ pub struct KeeperConfig {
     pub keep_in: Option<PathBuf>,
     /// Where what is done is written down, if it is.
     pub audit: Option<AuditConfig>,
+    /// The directory that what terminals show is recorded in, if it is.
+    pub record_in: Option<PathBuf>,
     /// Where a monitor asks for figures, if one does.
     pub metrics: Option<MetricsTo>,
     /// Who is told how we are, if somebody wants to know.
@@ -217,6 +219,14 @@ pub enum KeeperError {
     Audit {
         /// Where it was to go.
         to: AuditTo,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What terminals show could not be recorded.
+    #[error("cannot record terminals in {}: {source} (--record)", dir.display().to_string().escape_debug())]
+    Record {
+        /// Where.
+        dir: PathBuf,
         /// Why not.
         source: io::Error,
     },

@@ -14,6 +14,7 @@ use super::time::{Millis, Timers, now};
 use super::workers::Workers;
 use crate::audit::Auditor;
 use crate::pool::{CHUNK_BYTES, Pool};
+use crate::recording::Recorder;
 
 /// Handed to jobs with every event.
 pub(super) struct Ground {
@@ -37,6 +38,8 @@ pub(super) struct Ground {
     pub(super) room: Room,
     /// Where what is done is written down, if it is.
     pub(super) audit: Option<Auditor>,
+    /// Records what terminals show, if that is wanted.
+    pub(super) recorder: Option<Recorder>,
     pub(super) counts: Counts,
     /// Chunks of output that are given up, and not free yet.
     pub(super) late: Late,
@@ -73,6 +76,7 @@ impl Ground {
             pipes: PipeRoom::default(),
             disk: None,
             audit: None,
+            recorder: None,
             counts: Counts::default(),
             late: Late::default(),
             to_close: Vec::new(),

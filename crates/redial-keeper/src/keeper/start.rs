@@ -40,6 +40,8 @@ pub(super) struct Starting {
     waiting: Option<Start>,
     /// In the audit.
     pub(super) audited: bool,
+    /// What its terminal shows is recorded.
+    pub(super) is_recorded: bool,
     /// Where its output will go, if it is kept.
     pub(super) log: Option<Log>,
 }
@@ -228,13 +230,15 @@ impl Keeper<'_> {
             grace_ms: 0,
             waiting,
             audited: false,
+            is_recorded: false,
             log: None,
         };
         self.starting.insert(serial, starting);
         Ok(())
     }
 
-    /// What comes before the process, if something does: a line in the audit, then a record. An
+    /// What comes before the process, if something does: a line in the audit, then the file for what
+    /// its terminal shows, then a record. An
     /// error if too much waits for that already.
     fn first_step(
         &mut self,
@@ -249,6 +253,9 @@ impl Keeper<'_> {
                 true => Ok(Some(start)),
                 false => Err(Refusal::new(RefusedCode::Jobs, text)),
             };
+        }
+        if self.ground.begins_recording(terms, &start) {
+            return Ok(Some(start));
         }
         match &self.ground.disk {
             Some(disk) if terms.detached => {
@@ -271,6 +278,28 @@ impl Keeper<'_> {
             return self.cannot_start(serial, Refusal::new(RefusedCode::Failure, text));
         }
         starting.audited = true;
+        let is_recorded = starting
+            .waiting
+            .as_ref()
+            .is_some_and(|start| self.ground.begins_recording(&starting.terms, start));
+        if !is_recorded {
+            self.on_written(serial);
+        }
+    }
+
+    /// What its terminal shows will be recorded.
+    pub(super) fn on_recording(&mut self, serial: Serial) {
+        if let Some(starting) = self.starting.get_mut(&serial) {
+            starting.is_recorded = true;
+            self.on_written(serial);
+        }
+    }
+
+    /// The audit and the recording have it: so what comes next.
+    fn on_written(&mut self, serial: Serial) {
+        let Some(starting) = self.starting.get(&serial) else {
+            return;
+        };
         match &self.ground.disk {
             Some(disk) if starting.terms.detached => disk.record(serial, starting.terms.record()),
             _ => self.start_recorded(serial),
@@ -319,6 +348,14 @@ impl Keeper<'_> {
             return;
         };
         self.waiting_bytes -= starting.bytes;
+        if let Some(recorder) = self
+            .ground
+            .recorder
+            .as_ref()
+            .filter(|_| starting.is_recorded)
+        {
+            recorder.close(serial);
+        }
         if starting.audited {
             self.ground.note_not_started(&starting.terms, &refusal.text);
         }

@@ -35,8 +35,6 @@ pub(crate) mod simulation;
 
 /// Waits in the outbox at most, before jobs are told no more and requests wait.
 pub(super) const MAX_OUTBOX_BYTES: usize = 256 * 1024;
-/// For the last lines of the audit.
-const AUDIT_END: Duration = Duration::from_secs(2);
 /// All that the keeper holds.
 pub(super) struct Keeper<'a> {
     pub(super) ground: Ground,
@@ -112,9 +110,7 @@ pub fn run_with(
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
     let result = keeper.serve();
     keeper.ground.workers.remove_cgroups();
-    if let Some(audit) = &keeper.ground.audit {
-        audit.close(AUDIT_END);
-    }
+    keeper.ground.close_books();
     result
 }
 
@@ -143,6 +139,7 @@ impl<'a> Keeper<'a> {
             stdio,
             keep_in,
             audit,
+            record_in,
             service,
             upgrade,
             shutdown,
@@ -153,7 +150,7 @@ impl<'a> Keeper<'a> {
         let instance = instance(resumed.as_ref())?;
         let tickets = SpawnTickets::new();
         let mut ground = set_up((limits, users.is_some()), &instance, &tickets, &mut resumed)?;
-        ground.open_audit(audit, resumed.is_some())?;
+        ground.open_books((audit, record_in), resumed.is_some())?;
         let about = (users, key_reader, passed);
         let (listeners, network, people) =
             open_doors(&listen, network, about, &ground, &mut resumed)?;
@@ -348,6 +345,7 @@ impl<'a> Keeper<'a> {
                 Done::Met(peer, known) => self.on_met(peer, known),
                 Done::Rechecked(grants) => self.on_rechecked(grants),
                 Done::Audited(serial, written) => self.on_audited(serial, written),
+                Done::Recorded(told) => self.on_told(told),
                 Done::Scraped(wanted) => self.on_scraped(&wanted),
                 Done::Disk(done) => self.on_disk(done),
                 Done::Checked(checked) => self.on_checked(checked)?,

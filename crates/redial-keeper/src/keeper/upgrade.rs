@@ -266,7 +266,9 @@ impl Keeper<'_> {
         let disk_is_busy = self.ground.disk.as_ref().is_some_and(|it| it.is_busy());
         let in_hand = self.jobs.values().any(|job| job.is_in_hand());
         let audit_is_busy = self.ground.audit.as_ref().is_some_and(|it| !it.is_idle());
-        let is_busy = !self.starting.is_empty() || disk_is_busy || audit_is_busy || in_hand;
+        let books_are_busy =
+            audit_is_busy || !self.ground.recorder.as_ref().is_none_or(|it| it.is_idle());
+        let is_busy = !self.starting.is_empty() || disk_is_busy || books_are_busy || in_hand;
         let Some(Upgrade::Settling {
             asked,
             program,

@@ -25,6 +25,7 @@ use super::queue::Queue;
 use super::standing::Standing;
 use super::time::Millis;
 use crate::account::{Account, User};
+use crate::recording::Told;
 use crate::spawn::{InFlight, SpawnError, Spawned, Spawner};
 use crate::state::CgroupState;
 use crate::tree::{self, CgroupRoot, Holder, Reached, SpawnTicket, SpawnTickets, Tree};
@@ -99,6 +100,8 @@ pub(super) enum Done {
     Rechecked(Vec<(Arc<Grant>, Standing)>),
     /// A start is in the audit, or why not.
     Audited(Serial, Result<(), String>),
+    /// Of the recording of a terminal.
+    Recorded(Told),
     /// A monitor asks.
     Scraped(Wanted),
     Disk(DiskDone),

@@ -44,6 +44,20 @@ pub(crate) struct JobState {
     pub(crate) spool: Option<JobSpoolState>,
     #[n(15)]
     pub(crate) requests: Vec<ByteArray<16>>,
+    /// What its terminal shows is recorded.
+    #[n(16)]
+    pub(crate) recording: Option<RecordingState>,
+}
+
+/// A recording: the file is named by job and time.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct RecordingState {
+    #[n(0)]
+    pub(crate) began: u64,
+    /// The beginning of a character that is not whole yet.
+    #[n(1)]
+    pub(crate) held: ByteVec,
 }
 
 /// What its start asked for.

@@ -163,6 +163,10 @@ fn job() -> JobState {
             },
         }),
         requests: vec![[5; 16].into()],
+        recording: Some(RecordingState {
+            began: 1_000,
+            held: vec![0xc3].into(),
+        }),
     }
 }
 

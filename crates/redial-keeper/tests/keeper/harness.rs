@@ -366,6 +366,7 @@ pub(crate) fn be_keeper() {
         }),
         passed: Default::default(),
         metrics: None,
+        record_in: None,
         service: None,
         upgrade: None,
         front: FrontProgram {

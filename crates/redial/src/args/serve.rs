@@ -29,11 +29,16 @@ With --audit nothing runs that is not written down before. A file may be renamed
 the next line goes to a new one. What cannot be written of what has happened already is
 written later, and what is lost is counted there.
 
+With --record nothing gets a terminal that is not recorded from its first byte on: a file named by
+time and job in a directory that is the server's alone, for 'asciinema play' and the like. What is
+typed is not in it, but what is shown of it is. One that cannot go on (a full disk, 1 GiB) ends its
+job. docs/audit.md says more.
+
 Environment: REDIAL_STATE_DIR, REDIAL_LOG_FORMAT take the place of the flags; REDIAL_LOG
 sets the level (error, warn, info, debug, trace).
 
 Settings file: [serve] listen, host-key, authorized-keys, state-dir, log-format, audit, audit-argv,
-audit-best-effort, and the limits by their flags' names.
+audit-best-effort, record, and the limits by their flags' names.
 
 Examples:
   redial serve
@@ -111,6 +116,14 @@ pub(crate) struct ServeArgs {
     /// Run commands though they cannot be written down
     #[arg(long, help_heading = "Audit")]
     pub(crate) audit_best_effort: bool,
+    /// Record what terminals show in DIR, a file each (asciicast v2). It is made if it is not there
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with = "stdio",
+        help_heading = "Audit"
+    )]
+    pub(crate) record: Option<PathBuf>,
     /// Tell a monitor (Prometheus) what there is, on a loopback ADDRESS:PORT or unix:PATH
     #[arg(long, value_name = "ADDR", conflicts_with = "stdio")]
     pub(crate) metrics: Option<OsString>,

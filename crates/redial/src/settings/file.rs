@@ -50,6 +50,7 @@ pub(crate) struct ServeTable {
     pub(crate) audit: Option<PathBuf>,
     pub(crate) audit_argv: Option<AuditForm>,
     pub(crate) audit_best_effort: bool,
+    pub(crate) record: Option<PathBuf>,
     pub(crate) metrics: Option<String>,
     pub(crate) multi_user: bool,
     pub(crate) front_user: Option<String>,

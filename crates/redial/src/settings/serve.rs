@@ -57,6 +57,7 @@ pub(crate) struct Listen {
     /// Where jobs are kept; none where no place is known.
     pub(crate) keep_in: Option<PathBuf>,
     pub(crate) audit: Option<AuditConfig>,
+    pub(crate) record_in: Option<PathBuf>,
     pub(crate) users: Option<ManyUsers>,
     pub(crate) metrics: Option<MetricsTo>,
 }
@@ -144,6 +145,7 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
             .ok()
             .map(|dir| dir.join("jobs")),
         audit: audit(args, file)?,
+        record_in: record_in(args, file)?,
         users: users::users(args, file)?,
         metrics: metrics(args, file)?,
     })))
@@ -166,6 +168,13 @@ fn metrics(args: &ServeArgs, file: &File) -> Result<Option<MetricsTo>, SettingsE
             _ => wrong("only a loopback address (127.0.0.1:PORT, [::1]:PORT) or unix:PATH"),
         },
     }
+}
+
+fn record_in(args: &ServeArgs, file: &File) -> Result<Option<PathBuf>, SettingsError> {
+    let dir = args.record.as_ref().or(file.serve.record.as_ref());
+    // Another program goes on with it from another directory.
+    let dir = dir.map(std::path::absolute).transpose();
+    Ok(dir.map_err(|error| format!("--record: {error}"))?)
 }
 
 fn audit(args: &ServeArgs, file: &File) -> Result<Option<AuditConfig>, SettingsError> {

@@ -4,6 +4,7 @@
 
 mod ends;
 mod line;
+mod recorded;
 #[path = "../support/mod.rs"]
 mod support;
 mod typing;

@@ -34,12 +34,15 @@ impl Job {
             ControlKind::Signal(signal) => self.signal(i32::from(signal)),
             // Without a terminal there is nothing to resize.
             ControlKind::Resize(rows, columns, x_pixels, y_pixels) => {
-                self.outputs[0].resize(PtySize {
-                    columns,
-                    rows,
-                    x_pixels,
-                    y_pixels,
-                });
+                self.outputs[0].resize(
+                    ground,
+                    PtySize {
+                        columns,
+                        rows,
+                        x_pixels,
+                        y_pixels,
+                    },
+                );
             }
             ControlKind::Stop(stream) => {
                 let is_read = self.is_read();

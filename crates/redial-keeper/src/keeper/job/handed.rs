@@ -5,6 +5,7 @@ use crate::keeper::ending::Ending;
 use crate::keeper::ground::Ground;
 use crate::keeper::kept::Spool;
 use crate::keeper::poll::Token;
+use crate::keeper::recording::Recording;
 use crate::keeper::streams::{Input, Output};
 use crate::keeper::terms::Terms;
 use crate::keeper::upgrade::Inherited;
@@ -31,6 +32,7 @@ impl Job {
             drop_at: self.drop_at,
             is_abandoned: self.is_abandoned,
             spool: self.spool.as_ref().map(Spool::save),
+            recording: self.outputs[0].recording().map(Recording::save),
             requests: self.requests.iter().map(|it| (*it).into()).collect(),
         }
     }
@@ -47,10 +49,15 @@ impl Job {
             .input
             .map(|input| Input::restore(ground, Token::Stdin(serial), input, fds));
         let stdout = Output::restore(1, Token::Stdout(serial), state.stdout, fds, chunks);
-        let stdout = match terms.is_on_terminal {
+        let mut stdout = match terms.is_on_terminal {
             true => stdout.of_terminal(),
             false => stdout,
         };
+        let recording = state.recording;
+        let recording = recording.and_then(|it| Recording::restore(serial, &terms, it, ground));
+        if let Some(recording) = recording {
+            stdout.record(recording);
+        }
         let stderr = Output::restore(2, Token::Stderr(serial), state.stderr, fds, chunks);
         Some(Self {
             serial,

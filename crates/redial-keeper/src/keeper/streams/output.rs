@@ -10,6 +10,7 @@ use crate::keeper::ground::Ground;
 use crate::keeper::naps::Nap;
 use crate::keeper::pipes::Capacity;
 use crate::keeper::poll::{Interest, Token};
+use crate::keeper::recording::Recording;
 use crate::keeper::upgrade::Inherited;
 use crate::log::{Filled, Journal, OutputLog};
 use crate::outcome::Digest;
@@ -33,6 +34,8 @@ pub(in crate::keeper) struct Output {
     /// The pipe is our side of a terminal, of which stdin has another descriptor: to close this one
     /// does not end what epoll watches (epoll(7)).
     is_terminal: bool,
+    /// What the terminal shows is recorded, up to its end.
+    recording: Option<Recording>,
     watched: bool,
     /// Left alone for a moment, and not watched meanwhile.
     napping: bool,
@@ -61,6 +64,7 @@ impl Output {
             pipe,
             writer,
             is_terminal: false,
+            recording: None,
             watched: false,
             napping: false,
             nap: Nap::default(),
@@ -79,13 +83,29 @@ impl Output {
         }
     }
 
+    /// What it shows is recorded from now on.
+    pub(in crate::keeper) fn record(&mut self, recording: Recording) {
+        self.recording = Some(recording);
+    }
+
+    pub(in crate::keeper) fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
+    }
+
+    pub(in crate::keeper) fn is_recorded(&self) -> bool {
+        self.recording.is_some()
+    }
+
     /// Whether it is what a terminal shows.
     pub(in crate::keeper) fn is_terminal(&self) -> bool {
         self.is_terminal
     }
 
     /// The terminal has another size; its foreground processes get SIGWINCH (ioctl_tty(2)).
-    pub(in crate::keeper) fn resize(&self, size: PtySize) {
+    pub(in crate::keeper) fn resize(&self, ground: &Ground, size: PtySize) {
+        if let Some(recording) = &self.recording {
+            recording.resized(ground, [size.columns, size.rows]);
+        }
         if let Some(pipe) = self.pipe.as_ref().filter(|_| self.is_terminal) {
             // It fails for what is no terminal, and this is one.
             let _ = rustix::termios::tcsetwinsize(pipe, size.winsize());
@@ -142,13 +162,14 @@ impl Output {
                 return self.end_here(ground);
             }
             let Some(pipe) = &self.pipe else { return };
-            if journal.is_full() {
+            if journal.is_full() || (self.is_recorded() && Recording::is_behind(ground)) {
                 return self.unwatch(ground);
             }
             let at_most = self.owed.unwrap_or(u64::MAX).min(self.capacity() as u64);
             match self.log.fill(&mut ground.output, pipe.as_fd(), at_most) {
                 Filled::Bytes(len) => {
                     journal.push(self.stream, len as u64);
+                    self.note(ground, len as u64);
                     self.owed = self.owed.map(|owed| owed - len as u64);
                     self.enlarge(ground, len);
                     if !emptied && let Some(time) = self.nap_after(len) {
@@ -171,6 +192,18 @@ impl Output {
             return self.end_here(ground);
         }
         self.watch(ground);
+    }
+
+    /// For the recording.
+    fn note(&mut self, ground: &Ground, len: u64) {
+        let Some(recording) = &mut self.recording else {
+            return;
+        };
+        let end = self.log.end();
+        for (slot, range) in self.log.ranges(end - len, end) {
+            let bytes = ground.output.slice(slot, range).unwrap_or_default();
+            recording.shown(ground, bytes.iter().copied());
+        }
     }
 
     /// How long the pipe is worth being left alone after a read, if at all.
@@ -296,6 +329,9 @@ impl Output {
 
     /// Closing ends the watch of a pipe as well: nobody else has its descriptor.
     fn close(&mut self, ground: &Ground, complete: bool) {
+        if let Some(recording) = self.recording.take() {
+            recording.end(ground);
+        }
         self.unwatch_terminal(ground);
         self.pipe = None;
         self.capacity = None;

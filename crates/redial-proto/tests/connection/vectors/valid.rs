@@ -15,6 +15,7 @@ pub(crate) fn entries() -> Vec<Entry> {
     entries.extend(queries());
     entries.extend(controls());
     entries.extend(streams());
+    entries.extend(attachments());
     entries.extend(answers());
     entries.extend(outcomes());
     entries
@@ -210,7 +211,7 @@ fn streams() -> Vec<Entry> {
     ]
 }
 
-fn answers() -> Vec<Entry> {
+fn attachments() -> Vec<Entry> {
     let again = Attached {
         new: false,
         applied: 3,
@@ -220,9 +221,6 @@ fn answers() -> Vec<Entry> {
     let terminal = Attached {
         terminal: Some(true),
         ..attached()
-    };
-    let core = Exited {
-        exit: Exit::Signaled(11, true),
     };
     vec![
         server(
@@ -240,6 +238,14 @@ fn answers() -> Vec<Entry> {
             message(Kind::Attached, 1, &terminal),
             "the same, on a terminal",
         ),
+    ]
+}
+
+fn answers() -> Vec<Entry> {
+    let core = Exited {
+        exit: Exit::Signaled(11, true),
+    };
+    vec![
         server(
             "answer asking",
             message(Kind::Answer, 1, &jobs()),
