@@ -48,7 +48,6 @@ fn a_missing_command_points_to_text_for_the_shell() {
 #[test]
 fn habits_of_docker_and_ssh_are_answered() {
     for (flag, needle) in [
-        ("-t", "-t (a terminal) is not supported by this version"),
         ("-it", "-n: none"),
         ("-e", "--env NAME=VALUE"),
         ("--workdir", "--cwd DIR"),

@@ -71,6 +71,8 @@ pub(crate) struct Started<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cwd: Option<Text>,
     pub(crate) detached: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) terminal: bool,
 }
 
 #[derive(Debug, Serialize)]

@@ -145,6 +145,7 @@ impl Keeper<'_> {
             asked,
             cwd: start.command.cwd.as_ref().map(|cwd| Text::of(cwd)),
             detached: terms.detached,
+            terminal: terms.is_on_terminal,
         });
         audit.start_of(start.serial, &event)
     }

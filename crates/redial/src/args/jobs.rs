@@ -137,7 +137,7 @@ pub(crate) struct AttachArgs {
     pub(crate) take: bool,
     /// With --take, of a job on a terminal: the character that begins keys for redial, or none
     /// [default: ~]
-    #[arg(short = 'e', long, value_name = "CHAR", value_parser = EscapeChar::parse)]
+    #[arg(long, value_name = "CHAR", value_parser = EscapeChar::parse)]
     pub(crate) escape: Option<EscapeChar>,
     /// now, start, or offsets: N of both outputs, or N,M of stdout and stderr
     #[arg(long, value_name = "PLACE", default_value = "now")]

@@ -112,7 +112,7 @@ pub(crate) struct RunArgs {
     pub(crate) tty: bool,
     /// With a terminal: the character that begins keys for redial (~? says them), or none
     /// [default: ~]
-    #[arg(short = 'e', long, value_name = "CHAR", value_parser = EscapeChar::parse)]
+    #[arg(long, value_name = "CHAR", value_parser = EscapeChar::parse)]
     pub(crate) escape: Option<EscapeChar>,
     /// Write events as JSON to stdout, one a line, in place of the command's output
     #[arg(long)]

@@ -3,9 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// What docker, ssh and timeout have taught, and what it is here.
-const HABITS: [(&str, &str); 9] = [
-    ("-t", NO_TERMINAL),
-    ("--tty", NO_TERMINAL),
+const HABITS: [(&str, &str); 7] = [
     ("--interactive", STDIN),
     ("-e", "a variable for the command is --env NAME=VALUE"),
     ("-w", CWD),
@@ -14,9 +12,7 @@ const HABITS: [(&str, &str); 9] = [
     ("--user", USER),
     ("-l", USER),
 ];
-const NO_TERMINAL: &str = "-t (a terminal) is not supported by this version";
-const STDIN: &str =
-    "stdin is always passed on (-n: none); -t (a terminal) is not supported by this version";
+const STDIN: &str = "stdin is always passed on (-n: none); a terminal is -t";
 const CWD: &str = "the directory to run in is --cwd DIR";
 const USER: &str = "the user is a part of HOST: user@host";
 

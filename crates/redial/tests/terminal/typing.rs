@@ -132,7 +132,7 @@ fn our_terminal_is_as_it_was_when_the_command_has_ended_or_is_left() {
 
 #[test]
 fn keys_for_us_are_told_and_may_begin_with_another_character() {
-    let mut terminal = on_terminal("local:", &["-e", "%"], "echo up; cat");
+    let mut terminal = on_terminal("local:", &["--escape", "%"], "echo up; cat");
     terminal.sees("up\r\n");
     terminal.is_raw();
     terminal.presses(b"%?~.\r");
@@ -144,7 +144,7 @@ fn keys_for_us_are_told_and_may_begin_with_another_character() {
     let (code, told) = terminal.ends();
     assert_eq!(code, 129);
     assert!(told.contains("left job "), "{told}");
-    let wrong = Redial::bare(["run", "-t", "-e", "ab", "local:", "true"]).ran();
+    let wrong = Redial::bare(["run", "-t", "--escape", "ab", "local:", "true"]).ran();
     assert_eq!(wrong.code, 125);
     assert!(
         wrong.stderr.contains("no escape character"),

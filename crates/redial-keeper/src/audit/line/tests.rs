@@ -20,6 +20,7 @@ fn start(command: Asked, user: Text) -> String {
         command,
         asked: None,
         cwd: None,
+        terminal: false,
         detached: false,
     });
     event.to_line()
