@@ -8,6 +8,7 @@ use super::kept::{Disk, Room};
 use super::late::Late;
 use super::metrics::Counts;
 use super::naps::Naps;
+use super::peers::SHARE;
 use super::pipes::PipeRoom;
 use super::poll::{Poll, Serial};
 use super::time::{Millis, Timers, now};
@@ -48,12 +49,16 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// With the pools of another program, or new ones.
+    /// With the pools of another program, or new ones; for one user, or for many.
     pub(super) fn new(
         limits: Limits,
         workers: Workers,
-        pools: Option<(Pool, Pool)>,
+        (pools, for_many): (Option<(Pool, Pool)>, bool),
     ) -> io::Result<Self> {
+        let share = match for_many {
+            true => limits.keep_quota_bytes / SHARE as u64,
+            false => limits.keep_quota_bytes,
+        };
         let (output, stdin) = match pools {
             Some(pools) => pools,
             None => (
@@ -64,7 +69,7 @@ impl Ground {
         Ok(Self {
             output,
             stdin,
-            room: Room::new(limits.keep_quota_bytes),
+            room: Room::new(limits.keep_quota_bytes, share),
             limits,
             poll: Poll::new()?,
             timers: Timers::new()?,

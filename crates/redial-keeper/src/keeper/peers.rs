@@ -16,7 +16,7 @@ use crate::outcome::RefusedCode;
 use crate::wire::ConnectionKind;
 
 /// One user of several has no more than one part in so many of the connections, and of the jobs.
-const SHARE: usize = 2;
+pub(super) const SHARE: usize = 2;
 
 impl Keeper<'_> {
     /// Somebody has connected.

@@ -170,7 +170,7 @@ pub(super) fn set_up(
     let new = || {
         let workers = Workers::new(limits.jobs as usize, tickets, cgroups, for_many)?;
         let pools = resumed.as_mut().map(Resumed::pools).transpose()?;
-        Ground::new(limits, workers, pools)
+        Ground::new(limits, workers, (pools, for_many))
     };
     new().map_err(KeeperError::setup("set up"))
 }

@@ -115,7 +115,7 @@ impl Keeper<'_> {
         self.check_users_share(client.uid)?;
         self.check_room(bytes.len())?;
         if terms.detached {
-            self.check_can_keep()?;
+            self.check_can_keep(client.uid)?;
         }
         let answer = Answer {
             who,
@@ -306,13 +306,19 @@ impl Keeper<'_> {
         }
     }
 
-    fn check_can_keep(&self) -> Result<(), Refusal> {
+    fn check_can_keep(&self, uid: u32) -> Result<(), Refusal> {
         if let Some(reason) = &self.keeping.cannot {
             return Err(Refusal::new(RefusedCode::Unsupported, reason.clone()));
         }
-        if self.keeps_as_many_as_it_may() {
+        if self.keeps_as_many_as_it_may(uid) {
             let max = self.ground.limits.kept_jobs;
-            let text = format!("{max} jobs are kept; that is the limit (remove some: redial rm)");
+            let text = match self.people.users.are_many() {
+                true => format!(
+                    "{max} jobs are kept, or half of that for you; that is the limit (remove some: \
+                     redial rm)"
+                ),
+                false => format!("{max} jobs are kept; that is the limit (remove some: redial rm)"),
+            };
             return Err(Refusal::new(RefusedCode::Jobs, text));
         }
         Ok(())

@@ -47,7 +47,10 @@ pub(crate) struct NetworkArgs {
 /// `-it` is docker's, and would be a key named t.
 fn identity(text: &str) -> Result<PathBuf, String> {
     match text {
-        "t" => Err("-it is docker's: stdin is always passed on (-n: none), and a terminal is -t".to_owned()),
+        "t" => Err(
+            "-it is docker's: stdin is always passed on (-n: none), and a terminal is -t"
+                .to_owned(),
+        ),
         path => Ok(PathBuf::from(path)),
     }
 }

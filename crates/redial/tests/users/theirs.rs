@@ -144,3 +144,40 @@ fn the_audit_says_who_it_was() {
         }
     }
 }
+
+#[test]
+fn one_users_kept_output_leaves_room_for_anothers() {
+    let Some(town) = Town::start("quotas", &["--keep-quota", "2MiB"]) else {
+        return;
+    };
+    let run = |who: &str, text: &str| {
+        let ran = town.over_network("run", who).args(["--detach", "-c", text]);
+        let ran = ran.ran();
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    };
+    run(ADA.name, "exec yes");
+    let waits = || {
+        let ran = town.over_network("ps", ADA.name).args(["--json"]).ran();
+        let listed = text(&ran.stdout);
+        listed
+            .contains("its user's half of the quota")
+            .then_some(())
+    };
+    assert!(eventually(waits).is_some());
+    // Then another's is whole, in memory and in its file.
+    run(BOB.name, "seq 1 100000");
+    let whole = || {
+        let logs = town.over_network("ps", BOB.name).args(["--json"]).ran();
+        text(&logs.stdout)
+            .contains("\"stdout\":588895")
+            .then_some(())
+    };
+    assert!(eventually(whole).is_some());
+    let ran = town.over_network("ps", BOB.name).args(["--quiet"]).ran();
+    let job = text(&ran.stdout).trim().to_owned();
+    let wait = town.named("wait", BOB.name, &job).ran();
+    assert_eq!(wait.code, 0, "{}", wait.stderr);
+    let logs = town.named("logs", BOB.name, &job).ran();
+    let lines: String = (1..=100_000).map(|line| format!("{line}\n")).collect();
+    assert!(text(&logs.stdout) == lines, "{}", logs.stderr);
+}

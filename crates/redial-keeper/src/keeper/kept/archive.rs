@@ -87,6 +87,12 @@ impl Archive {
         self.jobs.remove(id)
     }
 
+    /// How many are this user's.
+    pub(in crate::keeper) fn of(&self, uid: u32) -> usize {
+        let own = self.jobs.values().filter(|kept| kept.record.uid == uid);
+        own.count()
+    }
+
     pub(in crate::keeper) fn len(&self) -> usize {
         self.jobs.len()
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::super::command::{Refusal, job_name};
 use super::super::ground::Ground;
+use super::super::peers::SHARE;
 use super::super::poll::Serial;
 use super::super::report::tell;
 use super::super::start::Answer;
@@ -42,7 +43,7 @@ pub(in crate::keeper) fn open(
     let records = store.load(running, &mut on_lost)?;
     for record in records {
         if let Some(kept) = Kept::new(record, ground.now, unix_ms) {
-            ground.room.change(0, kept.spool().used());
+            ground.room.change(kept.record.uid, 0, kept.spool().used());
             archive.add(kept);
         }
     }
@@ -187,13 +188,23 @@ impl Keeper<'_> {
     }
 
     /// Jobs may run that will be kept; they are counted too.
-    pub(in crate::keeper) fn keeps_as_many_as_it_may(&self) -> bool {
-        self.keeping.archive.len() + self.jobs.len() >= self.ground.limits.kept_jobs
+    pub(in crate::keeper) fn keeps_as_many_as_it_may(&self, uid: u32) -> bool {
+        let most = self.ground.limits.kept_jobs;
+        if self.keeping.archive.len() + self.jobs.len() >= most {
+            return true;
+        }
+        // Where there are several users, one leaves room for others.
+        let jobs = self.jobs.values().filter(|job| job.terms.owner.uid == uid);
+        let own = || self.keeping.archive.of(uid) + jobs.count();
+        self.people.users.are_many() && own() >= (most / SHARE).max(1)
     }
 
     /// Its line has dropped, and it is to be kept whatever happens: its output goes to a file.
     pub(in crate::keeper) fn begin_to_keep(&mut self, serial: Serial) {
-        let is_full = self.keeps_as_many_as_it_may();
+        let Some(job) = self.jobs.get(&serial) else {
+            return;
+        };
+        let is_full = self.keeps_as_many_as_it_may(job.terms.owner.uid);
         let Some(job) = self.jobs.get_mut(&serial) else {
             return;
         };
@@ -288,7 +299,9 @@ impl Keeper<'_> {
         let Some(kept) = self.keeping.archive.remove(id) else {
             return;
         };
-        self.ground.room.change(kept.spool().used(), 0);
+        self.ground
+            .room
+            .change(kept.record.uid, kept.spool().used(), 0);
         self.remember(kept);
         self.remove_files(id);
         self.try_all_again();
@@ -328,7 +341,9 @@ impl Keeper<'_> {
             return;
         }
         if let Some(kept) = self.keeping.archive.remove(id) {
-            self.ground.room.change(kept.spool().used(), 0);
+            self.ground
+                .room
+                .change(kept.record.uid, kept.spool().used(), 0);
             self.remember(kept);
             self.try_all_again();
         }

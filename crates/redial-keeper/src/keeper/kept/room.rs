@@ -1,26 +1,43 @@
-//! How much may be kept, of one job and of all.
+//! How much may be kept, of one job, of one user and of all.
+
+use std::collections::HashMap;
 
 /// What is left of the quota for all kept output.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(in crate::keeper) struct Room {
     quota: u64,
+    /// One user's part of it.
+    share: u64,
     used: u64,
+    by_user: HashMap<u32, u64>,
     /// Somebody waits for more.
     is_wanted: bool,
 }
 
 impl Room {
-    pub(in crate::keeper) fn new(quota: u64) -> Self {
+    pub(in crate::keeper) fn new(quota: u64, share: u64) -> Self {
         Self {
             quota,
+            share,
             used: 0,
+            by_user: HashMap::new(),
             is_wanted: false,
         }
     }
 
-    /// A file has grown or shrunk.
-    pub(in crate::keeper) fn change(&mut self, from: u64, to: u64) {
-        self.used = self.used.saturating_sub(from).saturating_add(to);
+    /// A file of this user's has grown or shrunk.
+    pub(in crate::keeper) fn change(&mut self, uid: u32, from: u64, to: u64) {
+        let moved = |used: u64| used.saturating_sub(from).saturating_add(to);
+        self.used = moved(self.used);
+        let own = moved(self.of(uid));
+        match own {
+            0 => self.by_user.remove(&uid),
+            own => self.by_user.insert(uid, own),
+        };
+    }
+
+    fn of(&self, uid: u32) -> u64 {
+        self.by_user.get(&uid).copied().unwrap_or(0)
     }
 
     /// Somebody waits for more.
@@ -33,9 +50,22 @@ impl Room {
         std::mem::take(&mut self.is_wanted)
     }
 
-    /// Bytes that may still be written by all together.
-    pub(in crate::keeper) fn left(&self) -> u64 {
+    /// Bytes that may still be written for this user.
+    pub(in crate::keeper) fn left(&self, uid: u32) -> u64 {
+        self.left_for_all().min(self.left_of_share(uid))
+    }
+
+    /// Whether it is this user's share that leaves least, not the quota.
+    pub(in crate::keeper) fn is_share_short(&self, uid: u32) -> bool {
+        self.left_of_share(uid) < self.left_for_all()
+    }
+
+    fn left_for_all(&self) -> u64 {
         self.quota.saturating_sub(self.used)
+    }
+
+    fn left_of_share(&self, uid: u32) -> u64 {
+        self.share.saturating_sub(self.of(uid))
     }
 }
 
@@ -59,6 +89,25 @@ mod tests {
     use super::*;
     use crate::spool::{OldestGo, SpoolWriter};
     use std::sync::Arc;
+
+    #[test]
+    fn one_user_leaves_room_for_others() {
+        let mut room = Room::new(100, 50);
+        room.change(1, 0, 40);
+        assert_eq!((room.left(1), room.left(2)), (10, 50));
+        room.change(1, 40, 50);
+        assert!(room.left(1) == 0 && room.is_share_short(1));
+        room.change(2, 0, 30);
+        room.change(3, 0, 15);
+        // Then it is the quota that is short.
+        assert_eq!((room.left(3), room.left(1)), (5, 0));
+        assert!(!room.is_share_short(3));
+        room.change(1, 50, 0);
+        assert_eq!((room.left(1), room.left(3)), (50, 35));
+        assert_eq!(room.by_user.len(), 2);
+        // Alone, one has all of it.
+        assert_eq!(Room::new(100, 100).left(1), 100);
+    }
 
     #[test]
     fn what_fits_fits() {

@@ -52,6 +52,8 @@ enum Stall {
     Full,
     /// All together have.
     Quota,
+    /// Its user has as much of it as one may.
+    Share,
     /// The disk says no; tried again then.
     Disk(String, Millis),
 }
@@ -160,6 +162,9 @@ impl Spool {
         Some(match self.stalled.as_ref()? {
             Stall::Full => "its file is full (--keep-output)".to_owned(),
             Stall::Quota => "the quota for kept output is used up (--keep-quota)".to_owned(),
+            Stall::Share => {
+                "its user's half of the quota for kept output is used up (--keep-quota)".to_owned()
+            }
             Stall::Disk(error, _) => format!("its file cannot be written: {error}"),
         })
     }
@@ -180,7 +185,7 @@ impl Spool {
 
     /// There may be room again.
     pub(in crate::keeper) fn try_again(&mut self) {
-        if self.stalled == Some(Stall::Quota) {
+        if matches!(self.stalled, Some(Stall::Quota | Stall::Share)) {
             self.stalled = None;
         }
     }
@@ -219,11 +224,12 @@ impl Job {
             return;
         }
         let Some(disk) = &mut ground.disk else { return };
-        let (keep, used) = (self.terms.keep, spool.state.used());
-        let left = keep.bytes.saturating_sub(used).min(ground.room.left());
+        let (keep, used, uid) = (self.terms.keep, spool.state.used(), self.terms.owner.uid);
+        let room = ground.room.left(uid);
+        let left = keep.bytes.saturating_sub(used).min(room);
         let (most, oldest_go) = if keep.tail {
             // It may shrink itself, but not below what a reader can make something of.
-            let beyond = keep.bytes.min(used + ground.room.left());
+            let beyond = keep.bytes.min(used + room);
             let oldest_go = OldestGo::Beyond(beyond.max(BLOCK_BYTES));
             (MAX_APPEND_BYTES, oldest_go)
         } else {
@@ -233,10 +239,12 @@ impl Job {
         let places = self.places(most);
         let Some(spool) = &mut self.spool else { return };
         if places.is_empty() {
-            let quota = ground.room.left() < keep.bytes.saturating_sub(used);
-            let stall = if quota {
+            let stall = if room < keep.bytes.saturating_sub(used) {
                 ground.room.want();
-                Stall::Quota
+                match ground.room.is_share_short(uid) {
+                    true => Stall::Share,
+                    false => Stall::Quota,
+                }
             } else {
                 Stall::Full
             };
@@ -245,8 +253,8 @@ impl Job {
             return self.say_stalled();
         }
         if let Some(writer) = spool.writer.take() {
-            spool.reserved = reserve(&places).min(ground.room.left());
-            ground.room.change(0, spool.reserved);
+            spool.reserved = reserve(&places).min(room);
+            ground.room.change(uid, 0, spool.reserved);
             disk.append(Append {
                 serial: self.serial,
                 writer,
@@ -291,7 +299,8 @@ impl Job {
         let before = spool.state.used() + std::mem::take(&mut spool.reserved);
         spool.state = writer.state();
         spool.writer = Some(writer);
-        ground.room.change(before, spool.state.used());
+        let uid = self.terms.owner.uid;
+        ground.room.change(uid, before, spool.state.used());
         let ends = spool.state.ends();
         if let Err(error) = result {
             let retry_at = ground.now + RETRY_MS;

@@ -154,7 +154,7 @@ impl<'a> Keeper<'a> {
     ) -> io::Result<Self> {
         let tickets = SpawnTickets::new();
         let (workers, bench) = Workers::simulated(limits.jobs as usize, &tickets)?;
-        let mut ground = Ground::new(limits, workers, None)?;
+        let mut ground = Ground::new(limits, workers, (None, false))?;
         ground.now = now;
         let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
         let ((shutdown, end), (children, other_end)) = (pipe_with(flags)?, pipe_with(flags)?);

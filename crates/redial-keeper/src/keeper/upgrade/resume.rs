@@ -172,7 +172,8 @@ impl Keeper<'_> {
             job.tell.ended = job.outcome.is_some();
         }
         if let Some(spool) = &job.spool {
-            self.ground.room.change(0, spool.state.used());
+            let uid = job.terms.owner.uid;
+            self.ground.room.change(uid, 0, spool.state.used());
         }
         self.jobs.insert(serial, job);
         self.with_job(serial, |job, ground: &mut Ground| job.watch_again(ground));
