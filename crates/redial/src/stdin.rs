@@ -112,7 +112,9 @@ fn read_all(sender: &Sender<io::Result<Bytes>>, mut typist: Option<&mut Typist>)
             continue;
         }
         let failed = block.is_err();
-        if sender.blocking_send(block).is_err() || failed {
+        let is_heard = sender.blocking_send(block).is_ok();
+        // A command that reads no more may run on: then keys for us count still.
+        if failed || (!is_heard && typist.is_none()) {
             return;
         }
     }

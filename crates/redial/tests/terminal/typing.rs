@@ -97,8 +97,28 @@ fn without_stdin_nothing_is_typed() {
     );
     terminal.sees("/dev/pts/");
     terminal.types("word");
-    terminal.sees("nothing\r\n");
+    terminal.sees("nothing");
     assert_eq!(terminal.ends().0, 0);
+    // Then Ctrl-C is ours to hear, as ever.
+    let mut terminal = on_terminal("local:", &["-n"], "echo up; exec sleep 1000");
+    terminal.sees("up");
+    terminal.presses(b"\x03");
+    assert_eq!(terminal.ends().0, 130);
+}
+
+#[test]
+fn keys_for_us_are_heard_though_the_command_reads_no_more() {
+    let mark = mark();
+    // It gives its terminal up, and runs on.
+    let text = format!("trap '' HUP; echo up; exec sleep {mark} <&- >&- 2>&-");
+    let mut terminal = on_terminal("local:", &[], &text);
+    terminal.sees("up\r\n");
+    terminal.is_raw();
+    terminal.types("word");
+    terminal.types("word");
+    terminal.presses(b"~.");
+    assert_eq!(terminal.ends().0, 129);
+    assert!(none_left(&mark));
 }
 
 #[test]

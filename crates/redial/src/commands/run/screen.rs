@@ -22,6 +22,7 @@ pub(super) struct Screen {
     /// Keys are looked at.
     is_raw: Arc<AtomicBool>,
     keys: UnboundedReceiver<Key>,
+    /// Until somebody types.
     typist: Option<Typist>,
     resized: Option<Signal>,
 }
@@ -66,7 +67,11 @@ impl Screen {
     /// Our terminal cannot be made raw, or signals cannot be heard.
     pub(super) fn open(&mut self, job: &JobHandle) -> io::Result<()> {
         self.resized = Some(signal(SignalKind::window_change())?);
-        self.raw = Raw::enter()?;
+        // Without a typist nobody would hear what is typed, not even Ctrl-C.
+        self.raw = match self.typist {
+            None => Raw::enter()?,
+            Some(_) => None,
+        };
         self.is_raw.store(self.raw.is_some(), Ordering::Relaxed);
         resize(job);
         Ok(())
