@@ -36,6 +36,16 @@ for _ in $(seq 100); do as ada run --accept-new 127.0.0.1 -- true 2>/dev/null &&
 is "a key of one's own lets in" "$(as ada run 127.0.0.1 -- id -un)" ada
 as ada run -l bob 127.0.0.1 -- true 2>/dev/null; is "but not as another" $? 125
 
+# --- terminals
+sed -i 's/^# record = /record = /' /etc/redial/config.toml
+systemctl reload redial
+terminal() { as ada run -tn $socket -c 'stat -c "%U:%G %a" $(tty)' | tr -d '\r'; }
+for _ in $(seq 100); do terminal >/dev/null; [ -d /var/lib/redial/terminals ] && break; sleep 0.2; done
+is "a terminal is its user's, as login has it" "$(terminal)" "ada:tty 620"
+sleep 1
+grep -q 'ada:tty 620' /var/lib/redial/terminals/*.cast && holds "it is recorded" || failed "no recording"
+is "for root alone" "$(stat -c '%U %a' /var/lib/redial/terminals)" "root 700"
+
 # --- limits
 as ada run $socket --memory 64M --json -n -- tail /dev/zero >oom.json 2>/dev/null; is "an eater is ended" $? 137
 grep -q '"cause":"oom"' oom.json && holds "the outcome says oom" || failed "oom in $(tail -1 oom.json)"
