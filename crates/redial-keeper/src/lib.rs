@@ -17,7 +17,7 @@ mod log;
 pub mod login;
 pub mod outcome;
 pub mod pool;
-mod recording;
+pub mod recording;
 pub mod service;
 pub mod signals;
 pub mod signer;

@@ -7,16 +7,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redial_client::{Bytes, JobHandle};
 use rustix::event::PollFlags;
+use rustix::io::Errno;
 use tokio::sync::mpsc::{Sender, UnboundedSender, channel};
 use tokio::task::JoinHandle;
 
 use crate::charset::{Charset, Recoding};
 use crate::sinks::{Replaced, wait_or_fail};
-use crate::terminal::{Escape, Key};
+use crate::terminal::{self, Escape, Key};
 
 const BLOCK: usize = 64 * 1024;
 /// Blocks that wait for the job.
 const AHEAD: usize = 4;
+/// The same of what is typed: a terminal gives 4 KiB at once, at most.
+const AHEAD_KEYS: usize = 4 * 1024;
 
 /// Feeds the job from our stdin until either ends, written in another charset if there
 /// is one. The task's result is a failure to read.
@@ -31,7 +34,13 @@ pub(crate) fn feed(
     mut typist: Option<Typist>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     let mut recoding = charset.map(Recoding::new);
-    let (sender, mut blocks) = channel(AHEAD);
+    // While keys may be for us they are read, however many wait before them.
+    let ahead = if typist.is_some() && terminal::is_typed() {
+        AHEAD_KEYS
+    } else {
+        AHEAD
+    };
+    let (sender, mut blocks) = channel(ahead);
     std::thread::Builder::new()
         .name("stdin".to_owned())
         .spawn(move || read_all(&sender, typist.as_mut()))?;
@@ -99,6 +108,10 @@ fn read_all(sender: &Sender<io::Result<Bytes>>, mut typist: Option<&mut Typist>)
                 let full = std::mem::replace(&mut buffer, vec![0; BLOCK]);
                 Ok(Bytes::from(full).slice(..len))
             }
+            // Our terminal is gone, and nobody says anything any more: that is no end of what was said.
+            Err(Errno::IO) if typist.is_some() => loop {
+                std::thread::park();
+            },
             Err(error) => match wait_or_fail(stdin, error, PollFlags::IN) {
                 Ok(()) => continue,
                 Err(error) => Err(error),

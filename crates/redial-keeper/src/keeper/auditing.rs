@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::command::{Refusal, job_name};
@@ -19,6 +18,7 @@ use crate::audit::{
     login_refused,
 };
 use crate::outcome::{Outcome, Status};
+use crate::recording::RecordConfig;
 use crate::wire::{Ask, Capability, Command, JobId, Program};
 
 /// For the last of them to be written, at the end.
@@ -46,11 +46,11 @@ impl Ground {
     /// What is done and what terminals show is written down from now on, where it is.
     pub(super) fn open_books(
         &mut self,
-        (audit, record_in): (Option<AuditConfig>, Option<PathBuf>),
-        resumed: bool,
+        (audit, record): (Option<AuditConfig>, Option<RecordConfig>),
+        (resumed, for_many): (bool, bool),
     ) -> Result<(), KeeperError> {
         self.open_audit(audit, resumed)?;
-        self.open_recorder(record_in, resumed)
+        self.open_recorder(record, (resumed, for_many))
     }
 
     /// The last of it.

@@ -89,8 +89,8 @@ impl Keeper<'_> {
             is_recorded,
             ..
         } = starting;
-        if let Some(recorder) = self.ground.recorder.as_ref().filter(|_| is_recorded) {
-            recorder.close(serial);
+        if is_recorded {
+            self.ground.discards_recording(serial);
         }
         share.give_back(&mut self.ground);
         self.ids.remove(&terms.id);

@@ -11,6 +11,7 @@ use redial_auth::HostKey;
 use super::metrics::MetricsTo;
 use crate::audit::{AuditConfig, AuditTo};
 use crate::login::KeyReader;
+use crate::recording::RecordConfig;
 use crate::service::{PassedSockets, ServiceManager};
 use crate::spawn::Identity;
 
@@ -108,8 +109,8 @@ pub struct KeeperConfig {
     pub keep_in: Option<PathBuf>,
     /// Where what is done is written down, if it is.
     pub audit: Option<AuditConfig>,
-    /// The directory that what terminals show is recorded in, if it is.
-    pub record_in: Option<PathBuf>,
+    /// Where what terminals show is recorded, if it is.
+    pub record: Option<RecordConfig>,
     /// Where a monitor asks for figures, if one does.
     pub metrics: Option<MetricsTo>,
     /// Who is told how we are, if somebody wants to know.

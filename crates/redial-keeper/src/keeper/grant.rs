@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use redial_auth::authorized_keys::{KeyLine, Policy};
+use redial_auth::authorized_keys::{Grant as Permission, KeyLine, Policy};
 
 use super::command::Refusal;
+use super::terms::Terms;
 use super::time::wall_clock;
 use crate::account::User;
 use crate::login::Whose;
@@ -161,6 +162,19 @@ impl Client {
     /// What redial's own options of its line say, if it has come in by one.
     pub(super) fn policy(&self) -> Option<&Policy> {
         Some(&self.grant.as_ref()?.line.options.policy)
+    }
+
+    /// Asked before a job is read or, with `take`, held.
+    pub(super) fn check_may_attach(&self, terms: &Terms, take: bool) -> Result<(), Refusal> {
+        if !self.reaches(&terms.owner) {
+            return Err(Refusal::new(RefusedCode::NoSuchJob, "no such job"));
+        }
+        let pty = self.grant.as_ref().map(|grant| grant.line.options.pty);
+        if take && terms.is_on_terminal && pty == Some(Permission::Refused) {
+            let text = "this key may not have a terminal (no-pty, or restrict without pty)";
+            return Err(Refusal::new(RefusedCode::NotAllowed, text));
+        }
+        Ok(())
     }
 
     /// Asked before anything is started, taken, ended or removed.

@@ -1,17 +1,16 @@
 //! What terminals show, recorded where that is wanted: the file first, then the command.
 
-use std::path::PathBuf;
-
 use super::command::{Refusal, job_name};
 use super::config::KeeperError;
 use super::ground::Ground;
+use super::peers::SHARE;
 use super::poll::Serial;
 use super::terms::Terms;
 use super::time::Millis;
 use super::turn::Keeper;
 use super::workers::{Done, Start};
 use crate::outcome::{Cause, RefusedCode};
-use crate::recording::{Header, Recorder, Text, Told, file_name};
+use crate::recording::{Header, RecordConfig, Recorder, Text, Told, file_name};
 use crate::state::RecordingState;
 
 /// Where a command stands whose recording has failed.
@@ -23,6 +22,9 @@ pub(super) struct Recording {
     job: Serial,
     began: Millis,
     text: Text,
+    /// How large the terminal is, and what of that is not said yet.
+    size: Option<[u16; 2]>,
+    resized: Option<[u16; 2]>,
 }
 
 impl Recording {
@@ -32,6 +34,8 @@ impl Recording {
             job,
             began: now,
             text: Text::default(),
+            size: None,
+            resized: None,
         }
     }
 
@@ -45,16 +49,19 @@ impl Recording {
     /// As it was saved; none if nothing is recorded any more.
     pub(super) fn restore(
         job: Serial,
-        terms: &Terms,
+        (terms, size): (&Terms, [u16; 2]),
         state: RecordingState,
         ground: &Ground,
     ) -> Option<Self> {
         let recorder = ground.recorder.as_ref()?;
-        recorder.reopen(job, name(terms));
+        let header = Header::again(&job_name(&terms.id), terms.started_ms, size).to_line();
+        recorder.reopen(job, (name(terms), header), terms.owner.uid);
         Some(Self {
             job,
             began: state.began,
             text: Text::holding(state.held.into()),
+            size: None,
+            resized: None,
         })
     }
 
@@ -65,14 +72,25 @@ impl Recording {
 
     /// The terminal has shown this.
     pub(super) fn shown(&mut self, ground: &Ground, bytes: impl IntoIterator<Item = u8>) {
+        self.say_size(ground);
         if let Some(recorder) = &ground.recorder {
             let at = ground.now.saturating_sub(self.began);
             recorder.shown(self.job, at, self.text.push(bytes));
         }
     }
 
-    pub(super) fn resized(&self, ground: &Ground, size: [u16; 2]) {
-        if let Some(recorder) = &ground.recorder {
+    /// It is so large from now on. Sizes can follow each other as fast as anybody likes: while much
+    /// waits to be written, only the last one counts.
+    pub(super) fn resized(&mut self, ground: &Ground, size: [u16; 2]) {
+        self.resized = Some(size).filter(|_| self.size != Some(size));
+        if !Self::is_behind(ground) {
+            self.say_size(ground);
+        }
+    }
+
+    fn say_size(&mut self, ground: &Ground) {
+        if let (Some(size), Some(recorder)) = (self.resized.take(), &ground.recorder) {
+            self.size = Some(size);
             let at = ground.now.saturating_sub(self.began);
             recorder.resized(self.job, at, size);
         }
@@ -80,6 +98,7 @@ impl Recording {
 
     /// It shows nothing any more.
     pub(super) fn end(mut self, ground: &Ground) {
+        self.say_size(ground);
         if let Some(recorder) = &ground.recorder {
             let at = ground.now.saturating_sub(self.began);
             recorder.shown(self.job, at, self.text.rest());
@@ -91,13 +110,18 @@ impl Recording {
 impl Ground {
     pub(super) fn open_recorder(
         &mut self,
-        dir: Option<PathBuf>,
-        resumed: bool,
+        config: Option<RecordConfig>,
+        (resumed, for_many): (bool, bool),
     ) -> Result<(), KeeperError> {
-        let Some(dir) = dir else { return Ok(()) };
+        let Some(config) = config else { return Ok(()) };
         let teller = self.workers.teller().clone();
         let told = move |it| teller.tell(Done::Recorded(it));
-        let recorder = Recorder::start(dir.clone(), resumed, told);
+        let share = match for_many {
+            true => config.quota / SHARE as u64,
+            false => config.quota,
+        };
+        let dir = config.dir.clone();
+        let recorder = Recorder::start(config, share, resumed, told);
         self.recorder = Some(recorder.map_err(|source| KeeperError::Record { dir, source })?);
         Ok(())
     }
@@ -109,13 +133,20 @@ impl Ground {
         };
         let job = job_name(&terms.id);
         let header = Header::new(&job, terms.started_ms, pty).to_line();
-        recorder.open(start.serial, name(terms), header);
+        recorder.open(start.serial, (name(terms), header), terms.owner.uid);
         true
+    }
+
+    /// There will be no command that it is of.
+    pub(super) fn discards_recording(&self, serial: Serial) {
+        if let Some(recorder) = &self.recorder {
+            recorder.discard(serial);
+        }
     }
 }
 
 fn name(terms: &Terms) -> String {
-    file_name(terms.started_ms, &job_name(&terms.id))
+    file_name(terms.started_ms, terms.owner.uid, &job_name(&terms.id))
 }
 
 impl Keeper<'_> {
@@ -144,7 +175,18 @@ impl Keeper<'_> {
                 "a recording cannot go on; its job is ended"
             );
             job.end_tree(ground.now, grace_ms, Cause::Cancelled(FAILED.to_owned()));
+            // Nor is what happens until it has ended.
+            job.outputs[0].cut(ground);
+            job.hang_up(ground);
         });
+    }
+
+    /// Whether terminals are to be left alone: what they show would have to be written first.
+    pub(super) fn pause_recordings(&mut self, pause: bool) {
+        if let Some(recorder) = &mut self.ground.recorder {
+            recorder.pause(pause);
+            self.read_terminals();
+        }
     }
 
     fn read_terminals(&mut self) {

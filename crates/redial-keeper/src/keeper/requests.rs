@@ -237,11 +237,8 @@ impl Keeper<'_> {
                     Err(unknown())
                 };
             }
-            let job = self
-                .jobs
-                .get(&serial)
-                .filter(|job| client.reaches(&job.terms.owner));
-            job.ok_or_else(unknown)?;
+            let job = self.jobs.get(&serial).ok_or_else(unknown)?;
+            client.check_may_attach(&job.terms, answer.take)?;
             self.attach_to_job(serial, answer, false);
             return Ok(());
         }

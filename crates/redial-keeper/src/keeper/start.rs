@@ -354,13 +354,8 @@ impl Keeper<'_> {
             return;
         };
         self.waiting_bytes -= starting.bytes;
-        if let Some(recorder) = self
-            .ground
-            .recorder
-            .as_ref()
-            .filter(|_| starting.is_recorded)
-        {
-            recorder.close(serial);
+        if starting.is_recorded {
+            self.ground.discards_recording(serial);
         }
         if starting.audited {
             self.ground.note_not_started(&starting.terms, &refusal.text);

@@ -139,7 +139,7 @@ impl<'a> Keeper<'a> {
             stdio,
             keep_in,
             audit,
-            record_in,
+            record,
             service,
             upgrade,
             shutdown,
@@ -150,7 +150,7 @@ impl<'a> Keeper<'a> {
         let instance = instance(resumed.as_ref())?;
         let tickets = SpawnTickets::new();
         let mut ground = set_up((limits, users.is_some()), &instance, &tickets, &mut resumed)?;
-        ground.open_books((audit, record_in), resumed.is_some())?;
+        ground.open_books((audit, record), (resumed.is_some(), users.is_some()))?;
         let about = (users, key_reader, passed);
         let (listeners, network, people) =
             open_doors(&listen, network, about, &ground, &mut resumed)?;

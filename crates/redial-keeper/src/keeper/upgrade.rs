@@ -221,6 +221,7 @@ impl Keeper<'_> {
             return Ok(());
         }
         self.ground.workers.hurry(true);
+        self.pause_recordings(true);
         self.upgrades.under_way = Some(Upgrade::Settling {
             asked,
             program,
@@ -235,6 +236,7 @@ impl Keeper<'_> {
 
     fn refuse_upgrade(&mut self, asked: &Asked, reason: &str) {
         self.ground.workers.hurry(false);
+        self.pause_recordings(false);
         self.upgrades.fail(asked, reason);
         self.note_no_upgrade(reason);
         if let Some(manager) = self.life.manager() {

@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::wire::PtyRequest;
 
+const ENDING: &str = ".cast";
+
 /// The first line.
 #[derive(Debug, Serialize)]
 pub(crate) struct Header<'a> {
@@ -16,7 +18,8 @@ pub(crate) struct Header<'a> {
     timestamp: u64,
     /// The job: what was run, by whom, stands in the audit.
     title: &'a str,
-    env: Environment,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    env: Option<Environment>,
 }
 
 #[derive(Debug, Serialize)]
@@ -33,9 +36,22 @@ impl<'a> Header<'a> {
             height: pty.rows,
             timestamp: started_ms / 1_000,
             title: job,
-            env: Environment {
+            env: Some(Environment {
                 term: String::from_utf8_lossy(&pty.term).into_owned(),
-            },
+            }),
+        }
+    }
+
+    /// Of a file that takes the place of one that is gone: how large the terminal is now, in columns and
+    /// rows, is known.
+    pub(crate) fn again(job: &'a str, started_ms: u64, [width, height]: [u16; 2]) -> Self {
+        Header {
+            version: 2,
+            width,
+            height,
+            timestamp: started_ms / 1_000,
+            title: job,
+            env: None,
         }
     }
 
@@ -54,13 +70,20 @@ pub(super) fn resized(at_ms: u64, columns: u16, rows: u16) -> String {
     line(&(seconds(at_ms), "r", format!("{columns}x{rows}")))
 }
 
-/// Names of files sort by time.
-pub(crate) fn file_name(started_ms: u64, job: &str) -> String {
+/// Names of files sort by time, and say whose they are.
+pub(crate) fn file_name(started_ms: u64, uid: u32, job: &str) -> String {
     // As long as years have four digits.
     let latest = Duration::from_secs(253_402_300_799);
     let started = UNIX_EPOCH + Duration::from_millis(started_ms).min(latest);
     let started = humantime::format_rfc3339_seconds(started).to_string();
-    format!("{}-{job}.cast", started.replace(['-', ':'], ""))
+    format!("{}-{uid}-{job}{ENDING}", started.replace(['-', ':'], ""))
+}
+
+/// Whose a file is by its name; none if it is no recording.
+pub(super) fn owner(name: &str) -> Option<u32> {
+    let mut words = name.strip_suffix(ENDING)?.split('-');
+    let (_, uid, _) = (words.next()?, words.next()?, words.next()?);
+    uid.parse().ok()
 }
 
 fn seconds(ms: u64) -> f64 {
@@ -95,9 +118,18 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_by_time_and_job() {
-        let name = file_name(1_700_000_000_999, "5k3f");
-        assert_eq!(name, "20231114T221320Z-5k3f.cast");
-        assert!(file_name(u64::MAX, "5k3f").ends_with("-5k3f.cast"));
+    fn files_are_named_by_time_user_and_job() {
+        let name = file_name(1_700_000_000_999, 1_000, "5k3f");
+        assert_eq!(name, "20231114T221320Z-1000-5k3f.cast");
+        assert_eq!(owner(&name), Some(1_000));
+        assert!(file_name(u64::MAX, 0, "5k3f").ends_with("-0-5k3f.cast"));
+        for other in [
+            "notes",
+            "a-b-c.cast",
+            "20231114T221320Z-1000.cast",
+            "x-1-y.cast.gz",
+        ] {
+            assert_eq!(owner(other), None, "{other}");
+        }
     }
 }

@@ -1,36 +1,16 @@
-//! The directory of recordings, and one file.
+//! One recording that is being written.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use super::MAX_BYTES;
 
-/// Makes the directory if it is not there.
-///
-/// # Errors
-/// It cannot be made; or it is not ours alone to write in.
-pub(super) fn open_directory(dir: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(dir) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
-    let about = std::fs::metadata(dir)?;
-    if !about.is_dir() {
-        return Err(io::ErrorKind::NotADirectory.into());
-    }
-    let own = rustix::process::geteuid().as_raw();
-    if about.uid() != own || about.mode() & 0o022 != 0 {
-        let text = "others may write in that directory; it must be the server's user's, mode 0700";
-        return Err(io::Error::other(text));
-    }
-    Ok(())
-}
-
-/// One recording that is being written.
+/// See the module.
 #[derive(Debug)]
 pub(super) struct Recording {
+    path: PathBuf,
     file: File,
     bytes: u64,
 }
@@ -44,29 +24,49 @@ impl Recording {
         let mut options = OpenOptions::new();
         options.append(true).create_new(true).mode(0o600);
         let mut recording = Recording {
+            path: path.to_owned(),
             file: options.open(path)?,
             bytes: 0,
         };
-        let written = recording.append(header);
-        if written.is_err() {
-            // There will be no command that it could be of.
-            let _ = std::fs::remove_file(path);
+        match recording.append(header) {
+            Ok(()) => Ok(recording),
+            Err(error) => {
+                recording.discard();
+                Err(error)
+            }
         }
-        written.map(|()| recording)
     }
 
-    /// One that another program has begun.
+    /// There will be no command that it is of.
+    pub(super) fn discard(self) {
+        // If that fails, there is a file that shows nothing.
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    /// One that another program has begun; a new one of its name, if it was moved away.
     ///
     /// # Errors
-    /// It is not there any more.
-    pub(super) fn reopen(path: &Path) -> io::Result<Self> {
+    /// It is not as we make them, or cannot be written.
+    pub(super) fn reopen(path: &Path, header: &str) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        let file = options
-            .append(true)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path)?;
-        let bytes = file.metadata()?.len();
-        Ok(Recording { file, bytes })
+        // A FIFO is an error then, not a wait.
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let file = match options.append(true).custom_flags(flags).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Self::create(path, header);
+            }
+            opened => opened?,
+        };
+        let about = file.metadata()?;
+        let own = rustix::process::geteuid().as_raw();
+        if !about.is_file() || about.uid() != own || about.nlink() != 1 {
+            return Err(io::Error::other("it is no file of ours alone"));
+        }
+        Ok(Recording {
+            path: path.to_owned(),
+            file,
+            bytes: about.len(),
+        })
     }
 
     /// Whole lines, all of them or none.
@@ -92,23 +92,8 @@ impl Recording {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-
-    #[test]
-    fn the_directory_is_made_and_must_be_ours_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("casts");
-        open_directory(&path).unwrap();
-        open_directory(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o770)).unwrap();
-        assert!(open_directory(&path).is_err());
-        assert!(open_directory(&dir.path().join("no/casts")).is_err());
-        fs::write(dir.path().join("file"), "").unwrap();
-        assert!(open_directory(&dir.path().join("file")).is_err());
-    }
 
     #[test]
     fn a_recording_is_new_private_and_bounded_and_goes_on_where_it_was() {
@@ -117,16 +102,21 @@ mod tests {
         let mut recording = Recording::create(&path, "one\n").unwrap();
         assert!(Recording::create(&path, "other\n").is_err());
         recording.append("two\n").unwrap();
-        let mut recording = Recording::reopen(&path).unwrap();
+        let mut recording = Recording::reopen(&path, "").unwrap();
         recording.append("three\n").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\nthree\n");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         recording.bytes = MAX_BYTES - 3;
         assert!(recording.append("four\n").is_err());
+        recording.discard();
+        Recording::reopen(&path, "again\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"again\n");
         fs::remove_file(&path).unwrap();
-        assert!(Recording::reopen(&path).is_err());
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-        assert!(Recording::reopen(&path).is_err());
+        assert!(Recording::reopen(&path, "").is_err());
         assert!(Recording::create(&path, "").is_err());
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+        assert!(Recording::reopen(&path, "").is_err());
     }
 }

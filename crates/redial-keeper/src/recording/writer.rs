@@ -10,9 +10,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::cast;
-use super::file::{Recording, open_directory};
+use super::directory::{Room, open_directory};
+use super::file::Recording;
+use super::{RecordConfig, cast};
 
+/// What a change of size counts for.
+const RESIZED_BYTES: usize = 64;
 /// What may wait for the thread, in bytes of what terminals show.
 const MAX_WAITING_BYTES: usize = 1024 * 1024;
 /// Written at once.
@@ -31,12 +34,21 @@ pub(crate) enum Told {
 
 #[derive(Debug)]
 enum Task {
-    Open { name: String, header: String },
-    Reopen { name: String },
+    Open(Place),
+    Reopen(Place),
+    Discard,
     Shown { at_ms: u64, bytes: Vec<u8> },
     Resized { at_ms: u64, size: [u16; 2] },
     Close,
     Flush(Sender<()>),
+}
+
+/// The file of one recording.
+#[derive(Debug)]
+struct Place {
+    name: String,
+    header: String,
+    uid: u32,
 }
 
 /// See the module. Recordings are known by the number of their job.
@@ -53,6 +65,8 @@ struct Shared {
     pending: AtomicUsize,
     /// Somebody has found it full.
     is_wanted: AtomicBool,
+    /// It counts as full: nothing more is to come for now.
+    is_paused: AtomicBool,
 }
 
 impl Recorder {
@@ -61,21 +75,25 @@ impl Recorder {
     /// # Errors
     /// There is no thread; or the directory cannot be used, and this is not `lenient`.
     pub(crate) fn start(
-        dir: PathBuf,
+        RecordConfig { dir, quota }: RecordConfig,
+        share: u64,
         lenient: bool,
         told: impl Fn(Told) + Send + 'static,
     ) -> io::Result<Self> {
+        let mut room = Room::new(quota, share);
         match open_directory(&dir) {
             Err(error) if lenient => {
                 let dir = dir.display().to_string();
                 tracing::error!(dir = %dir.escape_debug(), %error, "terminals cannot be recorded, so none is given");
             }
-            opened => opened?,
+            Err(error) => return Err(error),
+            Ok(()) => room.look(&dir),
         }
         let shared = Arc::new(Shared::default());
         let (tasks, queue) = channel();
         let desk = Desk {
             dir,
+            room,
             open: HashMap::new(),
             shared: Arc::clone(&shared),
         };
@@ -85,14 +103,24 @@ impl Recorder {
         Ok(Self { tasks, shared })
     }
 
-    /// Makes a file of this name, with its first line.
-    pub(crate) fn open(&self, job: u64, name: String, header: String) {
-        self.push(job, Task::Open { name, header }, 0);
+    /// Makes a file of this name, with its first line, for this user's job.
+    pub(crate) fn open(&self, job: u64, (name, header): (String, String), uid: u32) {
+        self.push(job, Task::Open(Place { name, header, uid }), 0);
     }
 
     /// Goes on with one that another program has begun.
-    pub(crate) fn reopen(&self, job: u64, name: String) {
-        self.push(job, Task::Reopen { name }, 0);
+    pub(crate) fn reopen(&self, job: u64, (name, header): (String, String), uid: u32) {
+        self.push(job, Task::Reopen(Place { name, header, uid }), 0);
+    }
+
+    /// There is no command that it is of.
+    pub(crate) fn discard(&self, job: u64) {
+        self.push(job, Task::Discard, 0);
+    }
+
+    /// Nothing more is to be shown for now, as if it were full.
+    pub(crate) fn pause(&self, pause: bool) {
+        self.shared.is_paused.store(pause, Ordering::SeqCst);
     }
 
     /// Its terminal has shown this, so many milliseconds after its start.
@@ -105,7 +133,7 @@ impl Recorder {
 
     /// Its terminal has so many columns and rows from now on.
     pub(crate) fn resized(&self, job: u64, at_ms: u64, size: [u16; 2]) {
-        self.push(job, Task::Resized { at_ms, size }, 0);
+        self.push(job, Task::Resized { at_ms, size }, RESIZED_BYTES);
     }
 
     /// Nothing follows.
@@ -115,6 +143,9 @@ impl Recorder {
 
     /// Whether nothing more should be shown for now; then [`Told::Room`] follows.
     pub(crate) fn is_full(&self) -> bool {
+        if self.shared.is_paused.load(Ordering::SeqCst) {
+            return true;
+        }
         let is_full = || self.shared.waiting_bytes.load(Ordering::SeqCst) > MAX_WAITING_BYTES;
         if !is_full() {
             return false;
@@ -141,15 +172,22 @@ impl Recorder {
     fn push(&self, job: u64, task: Task, bytes: usize) {
         self.shared.waiting_bytes.fetch_add(bytes, Ordering::SeqCst);
         self.shared.pending.fetch_add(1, Ordering::AcqRel);
-        // Fails only if the thread has panicked.
-        let _ = self.tasks.send((job, task));
+        // Fails only if the thread has panicked. Nothing is recorded any more then, and what is asked for
+        // is not answered: so nothing gets a terminal.
+        if self.tasks.send((job, task)).is_err() {
+            self.shared.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);
+            self.shared.pending.fetch_sub(1, Ordering::AcqRel);
+            tracing::error!("the thread that records terminals is gone; restart the server");
+        }
     }
 }
 
 /// What the thread has.
 struct Desk {
     dir: PathBuf,
-    open: HashMap<u64, Recording>,
+    room: Room,
+    /// And whose it is.
+    open: HashMap<u64, (Recording, u32)>,
     shared: Arc<Shared>,
 }
 
@@ -174,18 +212,21 @@ impl Desk {
                         at_ms,
                         size: [columns, rows],
                     } => {
+                        bytes += RESIZED_BYTES;
                         *lines.entry(job).or_default() += &cast::resized(at_ms, columns, rows);
                     }
-                    // What was said of it before comes before.
-                    Task::Open { name, header } => {
-                        let recording = Recording::create(&self.dir.join(&name), &header);
-                        told(Told::Opened(job, self.begin(job, &name, recording)));
+                    Task::Open(place) => {
+                        let begun = self.begin(job, &place, Recording::create);
+                        told(Told::Opened(job, begun));
                     }
-                    Task::Reopen { name } => {
-                        let recording = Recording::reopen(&self.dir.join(&name));
-                        if let Err(reason) = self.begin(job, &name, recording) {
+                    Task::Reopen(place) => {
+                        if let Err(reason) = self.begin(job, &place, Recording::reopen) {
                             told(Told::Failed(job, reason));
                         }
+                    }
+                    Task::Discard => {
+                        let recording = self.open.remove(&job);
+                        recording.into_iter().for_each(|(it, _)| it.discard());
                     }
                     Task::Close => {
                         let rest = lines.remove(&job).unwrap_or_default();
@@ -214,14 +255,23 @@ impl Desk {
         }
     }
 
+    /// The directory is looked at each time: who could write in it would say what was shown.
     fn begin(
         &mut self,
         job: u64,
-        name: &str,
-        recording: io::Result<Recording>,
+        place: &Place,
+        open: fn(&Path, &str) -> io::Result<Recording>,
     ) -> Result<(), String> {
-        let recording = recording.map_err(|error| explain(&self.dir, name, &error))?;
-        self.open.insert(job, recording);
+        let path = self.dir.join(&place.name);
+        let head = place.header.len() as u64;
+        let opened = open_directory(&self.dir)
+            .and_then(|()| self.room.take(&self.dir, place.uid, head))
+            .and_then(|()| open(&path, &place.header));
+        let opened = opened.map_err(|error| {
+            let path = path.display().to_string();
+            format!("{}: {error}", path.escape_debug())
+        });
+        self.open.insert(job, (opened?, place.uid));
         Ok(())
     }
 
@@ -230,17 +280,13 @@ impl Desk {
         let Entry::Occupied(mut recording) = self.open.entry(job) else {
             return;
         };
-        if let Err(error) = recording.get_mut().append(lines) {
+        let (file, uid) = recording.get_mut();
+        let room = self.room.take(&self.dir, *uid, lines.len() as u64);
+        if let Err(error) = room.and_then(|()| file.append(lines)) {
             recording.remove();
             told(Told::Failed(job, error.to_string()));
         }
     }
-}
-
-/// For the log.
-fn explain(dir: &Path, name: &str, error: &io::Error) -> String {
-    let path = dir.join(name).display().to_string();
-    format!("{}: {error}", path.escape_debug())
 }
 
 #[cfg(test)]
@@ -249,20 +295,29 @@ mod tests {
 
     use super::*;
 
+    const QUOTA: u64 = 1 << 30;
     const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn named(name: &str) -> (String, String) {
+        (name.to_owned(), "{}\n".to_owned())
+    }
 
     fn start(dir: &Path) -> (Recorder, Receiver<Told>) {
         let (tell, told) = channel();
         let tell = move |it| tell.send(it).unwrap_or_default();
-        (Recorder::start(dir.to_owned(), false, tell).unwrap(), told)
+        let config = RecordConfig {
+            dir: dir.to_owned(),
+            quota: QUOTA,
+        };
+        (Recorder::start(config, QUOTA, false, tell).unwrap(), told)
     }
 
     #[test]
     fn what_is_said_of_a_recording_stands_in_its_file_in_order() {
         let dir = tempfile::tempdir().unwrap();
         let (recorder, told) = start(dir.path());
-        recorder.open(1, "a".to_owned(), "{}\n".to_owned());
-        recorder.open(2, "b".to_owned(), "{}\n".to_owned());
+        recorder.open(1, named("a"), 7);
+        recorder.open(2, named("b"), 7);
         recorder.shown(1, 5, b"x".to_vec());
         recorder.shown(2, 6, b"\xff".to_vec());
         recorder.resized(1, 7, [80, 24]);
@@ -277,7 +332,7 @@ mod tests {
         let b = fs::read_to_string(dir.path().join("b")).unwrap();
         assert_eq!(b, "{}\n[0.006,\"o\",\"\u{fffd}\"]\n");
         let (again, _told) = start(dir.path());
-        again.reopen(2, "b".to_owned());
+        again.reopen(2, named("b"), 7);
         again.shown(2, 9, b"y".to_vec());
         again.finish(PATIENCE);
         let b = fs::read_to_string(dir.path().join("b")).unwrap();
@@ -288,10 +343,10 @@ mod tests {
     fn one_that_cannot_begin_or_go_on_is_told_once() {
         let dir = tempfile::tempdir().unwrap();
         let (recorder, told) = start(dir.path());
-        recorder.open(1, "no/a".to_owned(), "{}\n".to_owned());
+        recorder.open(1, named("no/a"), 7);
         let opened = told.recv_timeout(PATIENCE);
         assert!(matches!(opened, Ok(Told::Opened(1, Err(_)))), "{opened:?}");
-        recorder.reopen(2, "b".to_owned());
+        recorder.reopen(2, named("no/b"), 7);
         let failed = told.recv_timeout(PATIENCE);
         assert!(matches!(failed, Ok(Told::Failed(2, _))), "{failed:?}");
         recorder.shown(2, 5, b"x".to_vec());
@@ -303,7 +358,7 @@ mod tests {
     fn who_has_found_it_full_is_told_of_room() {
         let dir = tempfile::tempdir().unwrap();
         let (recorder, told) = start(dir.path());
-        recorder.open(1, "a".to_owned(), "{}\n".to_owned());
+        recorder.open(1, named("a"), 7);
         let mut full = 0;
         while full < 3 {
             recorder.shown(1, 5, vec![b'x'; 600_000]);
@@ -314,5 +369,23 @@ mod tests {
         }
         recorder.finish(PATIENCE);
         assert!(recorder.is_idle() && !recorder.is_full());
+    }
+
+    #[test]
+    fn while_it_is_paused_it_counts_as_full_and_comes_to_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let (recorder, told) = start(dir.path());
+        recorder.open(1, named("a"), 7);
+        recorder.pause(true);
+        assert!(recorder.is_full());
+        recorder.discard(1);
+        recorder.finish(PATIENCE);
+        assert!(recorder.is_idle() && !dir.path().join("a").exists());
+        recorder.pause(false);
+        assert!(!recorder.is_full());
+        assert_eq!(
+            told.try_iter().collect::<Vec<_>>(),
+            [Told::Opened(1, Ok(()))]
+        );
     }
 }

@@ -366,7 +366,7 @@ pub(crate) fn be_keeper() {
         }),
         passed: Default::default(),
         metrics: None,
-        record_in: None,
+        record: None,
         service: None,
         upgrade: None,
         front: FrontProgram {

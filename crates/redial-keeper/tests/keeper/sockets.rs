@@ -30,7 +30,7 @@ fn refusal(listen: std::path::PathBuf) -> KeeperError {
         stdio: None,
         keep_in: None,
         audit: None,
-        record_in: None,
+        record: None,
         passed: Default::default(),
         metrics: None,
         service: None,

@@ -125,7 +125,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) on_drop: Option<String>,
     /// Leave it running and print its name, HOST/JOB: its output is kept on the server (redial ps,
-    /// attach, logs, wait, kill, rm). It has no stdin
+    /// attach, logs, wait, kill, rm). It has no stdin; on a terminal (-t) who attaches with --take types
     #[arg(long)]
     pub(crate) detach: bool,
     /// With --detach: keep so much of its output; then it waits [default: 1GiB]

@@ -31,14 +31,14 @@ written later, and what is lost is counted there.
 
 With --record nothing gets a terminal that is not recorded from its first byte on: a file named by
 time and job in a directory that is the server's alone, for 'asciinema play' and the like. What is
-typed is not in it, but what is shown of it is. One that cannot go on (a full disk, 1 GiB) ends its
-job. docs/audit.md says more.
+typed is not in it, but what is shown of it is. One that cannot go on (a full disk, 1 GiB, the quota)
+ends its job. docs/audit.md says more.
 
 Environment: REDIAL_STATE_DIR, REDIAL_LOG_FORMAT take the place of the flags; REDIAL_LOG
 sets the level (error, warn, info, debug, trace).
 
 Settings file: [serve] listen, host-key, authorized-keys, state-dir, log-format, audit, audit-argv,
-audit-best-effort, record, and the limits by their flags' names.
+audit-best-effort, record, record-quota, and the limits by their flags' names.
 
 Examples:
   redial serve
@@ -124,6 +124,9 @@ pub(crate) struct ServeArgs {
         help_heading = "Audit"
     )]
     pub(crate) record: Option<PathBuf>,
+    /// Bytes of all recordings there; then terminals are not given, or end [default: 8GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Audit")]
+    pub(crate) record_quota: Option<u64>,
     /// Tell a monitor (Prometheus) what there is, on a loopback ADDRESS:PORT or unix:PATH
     #[arg(long, value_name = "ADDR", conflicts_with = "stdio")]
     pub(crate) metrics: Option<OsString>,

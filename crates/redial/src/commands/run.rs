@@ -228,7 +228,11 @@ impl Run<'_> {
                     self.open_screen();
                 }
             }
-            Some(Ok(JobEvent::StdinClosed)) => self.feeder = None,
+            Some(Ok(JobEvent::StdinClosed)) => {
+                self.feeder = None;
+                // Nothing is typed any more, so Ctrl-C is ours again.
+                self.screen.close();
+            }
             Some(Ok(JobEvent::LineDropped { reason })) => self.line_dropped(&reason),
             Some(Ok(JobEvent::LineBack { after })) => self.line_back(after),
             Some(Ok(JobEvent::Ended(outcome))) => self.end(Ok(outcome)),

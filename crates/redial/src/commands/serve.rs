@@ -87,7 +87,7 @@ fn private(limits: Limits, front: FrontProgram) -> anyhow::Result<()> {
         stdio: Some((input, output)),
         keep_in: None,
         audit: None,
-        record_in: None,
+        record: None,
         metrics: None,
         service: None,
         upgrade: None,
@@ -124,7 +124,7 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
         stdio: None,
         keep_in: listen.keep_in.clone(),
         audit: listen.audit.clone(),
-        record_in: listen.record_in.clone(),
+        record: listen.record.clone(),
         metrics: listen.metrics.clone(),
         service: ServiceManager::from_environment().context("the service manager")?,
         upgrade: Some(UpgradeConfig {

@@ -51,6 +51,7 @@ pub(crate) struct ServeTable {
     pub(crate) audit_argv: Option<AuditForm>,
     pub(crate) audit_best_effort: bool,
     pub(crate) record: Option<PathBuf>,
+    pub(crate) record_quota: Option<Size>,
     pub(crate) metrics: Option<String>,
     pub(crate) multi_user: bool,
     pub(crate) front_user: Option<String>,

@@ -101,7 +101,8 @@ impl RunSettings {
             connect_timeout,
             redial,
             network,
-            stdin: !args.no_stdin && !args.detach,
+            // A terminal can be typed on by who takes the job.
+            stdin: !args.no_stdin && (!args.detach || args.tty),
             detach: args.detach.then(|| Keep {
                 bytes: args.keep_output,
                 tail: args.keep_output_policy.as_deref() == Some("tail"),

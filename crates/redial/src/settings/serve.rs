@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use redial_client::default_socket;
 use redial_keeper::audit::{AuditArgv, AuditConfig, AuditTo};
 use redial_keeper::keeper::{Limits, ManyUsers, MetricsTo};
+use redial_keeper::recording::RecordConfig;
 
 use address::{Address, address};
 
@@ -20,6 +21,8 @@ use super::file::File;
 use super::{SettingsError, from_env};
 use crate::args::{AuditForm, LogFormat, ServeArgs};
 
+/// Bytes of all recordings.
+const RECORD_QUOTA: u64 = 8 << 30;
 /// The audit's file that is none.
 const JOURNAL: &str = "journald";
 
@@ -57,7 +60,7 @@ pub(crate) struct Listen {
     /// Where jobs are kept; none where no place is known.
     pub(crate) keep_in: Option<PathBuf>,
     pub(crate) audit: Option<AuditConfig>,
-    pub(crate) record_in: Option<PathBuf>,
+    pub(crate) record: Option<RecordConfig>,
     pub(crate) users: Option<ManyUsers>,
     pub(crate) metrics: Option<MetricsTo>,
 }
@@ -145,7 +148,7 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
             .ok()
             .map(|dir| dir.join("jobs")),
         audit: audit(args, file)?,
-        record_in: record_in(args, file)?,
+        record: record(args, file)?,
         users: users::users(args, file)?,
         metrics: metrics(args, file)?,
     })))
@@ -170,11 +173,22 @@ fn metrics(args: &ServeArgs, file: &File) -> Result<Option<MetricsTo>, SettingsE
     }
 }
 
-fn record_in(args: &ServeArgs, file: &File) -> Result<Option<PathBuf>, SettingsError> {
-    let dir = args.record.as_ref().or(file.serve.record.as_ref());
+fn record(args: &ServeArgs, file: &File) -> Result<Option<RecordConfig>, SettingsError> {
+    let quota = args
+        .record_quota
+        .or(file.serve.record_quota.map(|size| size.0));
+    let Some(dir) = args.record.as_ref().or(file.serve.record.as_ref()) else {
+        return match quota {
+            Some(_) => Err("--record-quota is about recordings; say --record DIR too"
+                .to_owned()
+                .into()),
+            None => Ok(None),
+        };
+    };
     // Another program goes on with it from another directory.
-    let dir = dir.map(std::path::absolute).transpose();
-    Ok(dir.map_err(|error| format!("--record: {error}"))?)
+    let dir = std::path::absolute(dir).map_err(|error| format!("--record: {error}"))?;
+    let quota = quota.unwrap_or(RECORD_QUOTA);
+    Ok(Some(RecordConfig { dir, quota }))
 }
 
 fn audit(args: &ServeArgs, file: &File) -> Result<Option<AuditConfig>, SettingsError> {

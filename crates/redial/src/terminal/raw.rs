@@ -56,6 +56,15 @@ impl Raw {
         kill_process(getpid(), Signal::TSTP)?;
         self.set()
     }
+
+    /// Raw once more: somebody else has changed it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made so.
+    pub(crate) fn again(&self) -> io::Result<()> {
+        self.set()
+    }
 }
 
 impl Drop for Raw {

@@ -273,8 +273,9 @@ fn an_audit_goes_on_over_an_upgrade_and_names_what_its_server_left() {
 
 #[test]
 fn terminals_and_login_shells_are_told_and_recorded_behind_their_line() {
-    let casts = tempfile::tempdir().unwrap();
-    let (_dir, file, server) = audit(&["--record", casts.path().to_str().unwrap()]);
+    let dir_of_casts = tempfile::tempdir().unwrap();
+    let casts = dir_of_casts.path().join("casts");
+    let (_dir, file, server) = audit(&["--record", casts.to_str().unwrap()]);
     assert_eq!(server.run().args(["-tn", "--", "true"]).ran().code, 0);
     let shell = Redial::bare(["shell", &server.target()]).input("exit 4");
     assert_eq!(shell.ran().code, 4);
@@ -283,12 +284,13 @@ fn terminals_and_login_shells_are_told_and_recorded_behind_their_line() {
     assert_eq!(started[0]["argv"], serde_json::json!(["true"]));
     assert_eq!(started[1].get("terminal"), None);
     assert_eq!(started[1]["login"], true);
-    let names = fs::read_dir(casts.path()).unwrap();
+    let names = fs::read_dir(&casts).unwrap();
     let names: Vec<_> = names.map(|it| it.unwrap().file_name()).collect();
     let job = started[0]["job"].as_str().unwrap();
     assert!(names.len() == 1 && names[0].to_str().unwrap().contains(job));
     // Without a recording nothing runs, and that is on record too.
-    fs::remove_dir_all(casts.path()).unwrap();
+    fs::remove_dir_all(&casts).unwrap();
+    fs::write(&casts, "").unwrap();
     let ran = server.run().args(["-tn", "--", "true"]).ran();
     assert_eq!(ran.code, 125, "{}", ran.stderr);
     let ended = events(&file, "end", 3);

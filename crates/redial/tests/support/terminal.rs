@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
 use super::{PATIENCE, Redial, eventually, wait};
 
@@ -102,6 +102,13 @@ impl Terminal {
     pub(crate) fn is_raw(&self) {
         let raw = || (!self.modes().contains(LocalModes::ICANON)).then_some(());
         eventually(raw).expect("the terminal becomes raw");
+    }
+
+    /// Somebody sets it up as a shell does.
+    pub(crate) fn becomes_usual(&self) {
+        let mut modes = tcgetattr(&self.keys).unwrap();
+        modes.local_modes |= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+        tcsetattr(&self.keys, OptionalActions::Now, &modes).unwrap();
     }
 
     /// The program on it.

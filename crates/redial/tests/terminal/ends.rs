@@ -1,8 +1,10 @@
 //! How a command on a terminal ends, and what of it is shown.
 
+use std::fs;
 use std::io::Read;
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::LocalModes;
 
 use crate::support::processes::{Process, mark, marked, none_left};
 use crate::support::server::{TestServer, kill_front};
@@ -35,6 +37,42 @@ fn what_it_leaves_in_the_background_holds_nobody_up_and_makes_nothing_incomplete
     assert_eq!(left.len(), 1, "{left:?}");
     left.iter().for_each(Process::end);
     assert!(none_left(&mark));
+}
+
+/// The kernel has more of a terminal than it says, and what outlives the command holds it open.
+#[test]
+fn what_is_read_late_is_shown_to_the_end_beside_who_holds_the_terminal() {
+    let (holder, command) = (mark(), mark());
+    let server = TestServer::start();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    // Until nothing more goes, again and again: then all between here and there is full.
+    let text = format!(
+        "(trap '' HUP; exec sleep {holder}) & stty -opost; : {command}; cd {}; z=0; \
+         while [ $z -lt 9 ]; do LC_ALL=C dd if=/dev/zero bs=512 oflag=nonblock 2>one; cat one >>log; \
+         if grep -q '^0 bytes' one; then z=$((z+1)); else z=0; fi; sleep 0.03; done; touch done",
+        dir.path().display()
+    );
+    let mut child = server.run().args(["-tn", "-c", &text]).spawn();
+    let done = dir.path().join("done");
+    assert!(eventually(|| done.exists().then_some(())).is_some());
+    let of_host = |process: &Process| !process.is(&Process::of(child.id()).unwrap());
+    let ended = || {
+        let left = marked(&command).into_iter().filter(of_host);
+        left.count().eq(&0).then_some(())
+    };
+    assert!(eventually(ended).is_some());
+    let mut shown = Vec::new();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_to_end(&mut shown).unwrap();
+    assert_eq!(wait(&mut child), 0);
+    let log = fs::read_to_string(&log).unwrap();
+    let bytes = log.lines().filter(|line| line.contains("copied"));
+    let bytes = bytes.map(|line| line.split(' ').next().unwrap());
+    let written: usize = bytes.map(|bytes| bytes.parse::<usize>().unwrap()).sum();
+    assert!(written > 100_000, "{log}");
+    assert_eq!(shown.len(), written);
+    marked(&holder).iter().for_each(Process::end);
 }
 
 #[test]
@@ -97,6 +135,30 @@ fn one_that_is_left_running_has_a_terminal_too_and_its_log() {
     let log = Redial::bare(["logs", &name]).ran();
     assert!(stdout(&log).starts_with("/dev/pts/"), "{log:?}");
     assert!(stdout(&log).ends_with("\r\n"), "{log:?}");
+}
+
+#[test]
+fn who_takes_one_that_was_left_running_types_on_it() {
+    let server = TestServer::start();
+    let text = "stty -echo; echo up; while read x; do echo got $x; done; exit 6";
+    let ran = server.run().args(["--detach", "-t", "-c", text]).ran();
+    let name = stdout(&ran).trim_end().to_owned();
+    let mut terminal = Redial::bare(["attach", "--take", "--from", "start", &name]).on_terminal();
+    terminal.sees("up\r\n");
+    terminal.is_raw();
+    terminal.types("one");
+    terminal.sees("got one\r\n");
+    terminal.presses(b"\x04");
+    assert_eq!(terminal.ends().0, 6);
+    // On one without a stdin nothing is typed, and Ctrl-C is heard here.
+    let run = server.run().args(["--detach", "-tn"]);
+    let ran = run.args(["-c", "echo up; exec sleep 1000"]).ran();
+    let name = stdout(&ran).trim_end().to_owned();
+    let mut terminal = Redial::bare(["attach", "--take", "--from", "start", &name]).on_terminal();
+    terminal.sees("up");
+    terminal.is_usual(LocalModes::ISIG);
+    terminal.presses(b"\x03");
+    assert_eq!(terminal.ends().0, 130);
 }
 
 #[test]

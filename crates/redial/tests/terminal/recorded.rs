@@ -115,6 +115,7 @@ fn only_terminals_are_recorded_and_none_is_given_without() {
     assert_eq!(server.run().args(["-n", "--", "true"]).ran().code, 0);
     assert!(files(&casts).is_empty());
     fs::remove_dir(&casts).unwrap();
+    fs::write(&casts, "").unwrap();
     let ran = server.run().args(["-tn", "--", "echo", "ran"]).ran();
     assert_eq!((ran.code, stdout(&ran)), (125, ""));
     assert!(
@@ -124,11 +125,17 @@ fn only_terminals_are_recorded_and_none_is_given_without() {
     );
     let ran = server.run().args(["-n", "--", "echo", "ran"]).ran();
     assert_eq!((ran.code, stdout(&ran)), (0, "ran\n"));
-    // Nothing of what did not start is left.
+    // Nor in one that others may write in, and nothing of what did not start is left.
+    fs::remove_file(&casts).unwrap();
     fs::create_dir(&casts).unwrap();
+    fs::set_permissions(&casts, fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(server.run().args(["-tn", "--", "true"]).ran().code, 125);
+    fs::set_permissions(&casts, fs::Permissions::from_mode(0o700)).unwrap();
     let ran = server.run().args(["-tn", "--", "/nonexistent"]).ran();
     assert_eq!(ran.code, 127);
+    assert!(eventually(|| files(&casts).is_empty().then_some(())).is_some());
     assert_eq!(server.run().args(["-tn", "--", "true"]).ran().code, 0);
+    assert_eq!(files(&casts).len(), 1);
 }
 
 #[test]
@@ -142,7 +149,8 @@ fn a_job_whose_recording_cannot_go_on_is_ended() {
     };
     prlimit(Some(pid), Resource::Fsize, most).unwrap();
     let ran = server.run().args(["-tn", "--", "yes", &mark]).ran();
-    assert_eq!(ran.code, 143, "{}", ran.stderr);
+    // TERM, or HUP of its terminal before that.
+    assert!(matches!(ran.code, 129 | 143), "{ran:?}");
     assert!(
         ran.stderr.contains("its terminal cannot be recorded"),
         "{}",
@@ -188,4 +196,98 @@ fn a_directory_that_others_may_write_in_is_refused() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_shown_even_by_who_will_not_end() {
+    let (server, _dir, casts) = recording();
+    let mark = mark();
+    let pid = Pid::from_raw(server.pid().cast_signed()).unwrap();
+    let most = Rlimit {
+        current: Some(1_000_000),
+        maximum: Some(1_000_000),
+    };
+    prlimit(Some(pid), Resource::Fsize, most).unwrap();
+    let text = format!(
+        "trap '' TERM HUP; yes | head -c 3000000; sleep 1; echo secret; : {mark}; sleep 1000"
+    );
+    let ran = server.run().args(["-tn", "-c", &text]).ran();
+    assert_eq!(ran.code, 137, "{}", ran.stderr);
+    assert!(!stdout(&ran).contains("secret"));
+    assert!(none_left(&mark));
+    assert!(!shown(&read(&casts).1).contains("secret"));
+}
+
+#[test]
+fn recordings_have_a_quota_and_those_that_are_removed_make_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let casts = dir.path().join("casts");
+    let args = ["--record", casts.to_str().unwrap(), "--record-quota", "1MB"];
+    let server = TestServer::with(&args);
+    let ran = server.run().args(["-tn", "--", "yes"]).ran();
+    // TERM, or HUP of its terminal before that.
+    assert!(matches!(ran.code, 129 | 143), "{ran:?}");
+    let used: u64 = files(&casts)
+        .iter()
+        .map(|file| fs::metadata(file).unwrap().len())
+        .sum();
+    assert!((100_000..=1_000_000).contains(&used), "{used}");
+    // What there is counts for another server, too.
+    drop(server);
+    fs::write(casts.join("20260101T000000Z-7-x.cast"), vec![b'x'; 999_990]).unwrap();
+    let server = TestServer::with(&args);
+    let ran = server.run().args(["-tn", "--", "true"]).ran();
+    assert_eq!(ran.code, 125, "{}", ran.stderr);
+    drop(server);
+    files(&casts)
+        .iter()
+        .for_each(|file| fs::remove_file(file).unwrap());
+    let server = TestServer::with(&args);
+    assert_eq!(server.run().args(["-tn", "--", "true"]).ran().code, 0);
+}
+
+#[test]
+fn a_recording_that_was_moved_away_goes_on_in_a_new_file_behind_an_upgrade() {
+    let (server, _dir, casts) = recording();
+    let text = "stty -echo; echo up; while read x; do echo got $x; done";
+    let mut terminal = on_terminal(&server.target(), &[], text);
+    terminal.sees("up\r\n");
+    terminal.is_raw();
+    soon(&casts, "up\r\n");
+    let file = files(&casts).remove(0);
+    fs::rename(&file, casts.join("moved")).unwrap();
+    terminal.types("one");
+    terminal.sees("got one\r\n");
+    let upgraded = Redial::bare(["upgrade", &server.target()]).ran();
+    assert_eq!(upgraded.code, 0, "{}", upgraded.stderr);
+    terminal.types("two");
+    terminal.sees("got two\r\n");
+    terminal.presses(b"\x04");
+    assert_eq!(terminal.ends().0, 0);
+    let moved = fs::read_to_string(casts.join("moved")).unwrap();
+    assert!(moved.contains("got one") && !moved.contains("got two"));
+    fs::remove_file(casts.join("moved")).unwrap();
+    soon(&casts, "got two\r\n");
+    assert_eq!(read(&casts).0["width"], 80);
+}
+
+#[test]
+fn terminals_that_never_stop_showing_hold_up_no_upgrade() {
+    let (server, _dir, casts) = recording();
+    let flood = "stty raw; exec cat /dev/zero";
+    let keep = ["--keep-output-policy", "tail", "--keep-output", "1MiB"];
+    for _ in 0..2 {
+        let run = server.run().args(["--detach", "-t"]).args(keep);
+        let ran = run.args(["-c", flood]).ran();
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    let upgraded = Redial::bare(["upgrade", &server.target()]).ran();
+    assert_eq!(upgraded.code, 0, "{}", upgraded.stderr);
+    let bytes = |files: &[PathBuf]| -> u64 {
+        let sizes = files.iter().map(|file| fs::metadata(file).unwrap().len());
+        sizes.sum()
+    };
+    let before = bytes(&files(&casts));
+    let goes_on = || (bytes(&files(&casts)) > before).then_some(());
+    assert!(eventually(goes_on).is_some());
 }

@@ -1,5 +1,6 @@
 //! What a command sees of its terminal, and what of it is typed.
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::LocalModes;
 
 use crate::support::Redial;
@@ -171,4 +172,47 @@ fn keys_for_us_are_told_and_may_begin_with_another_character() {
         "{}",
         wrong.stderr
     );
+}
+
+#[test]
+fn keys_for_us_are_heard_behind_more_than_the_command_takes() {
+    let mut terminal = on_terminal("local:", &[], "stty raw -echo; echo up; exec sleep 1000");
+    terminal.sees("up");
+    terminal.is_raw();
+    let block = vec![b'x'; 64 * 1024];
+    // Far more than waits anywhere between here and there.
+    for _ in 0..48 {
+        terminal.presses(&block);
+    }
+    terminal.presses(b"\r~.");
+    assert_eq!(terminal.ends().0, 129);
+}
+
+#[test]
+fn our_terminal_is_as_it_was_if_we_are_told_to_quit() {
+    let usual = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+    let mut terminal = on_terminal("local:", &[], "echo up; exec cat");
+    terminal.sees("up\r\n");
+    terminal.is_raw();
+    let pid = Pid::from_raw(terminal.pid().cast_signed()).unwrap();
+    kill_process(pid, Signal::QUIT).unwrap();
+    terminal.is_usual(usual);
+    assert_eq!(terminal.ends().0, 129);
+}
+
+#[test]
+fn whoever_was_stopped_goes_on_with_a_raw_terminal() {
+    let mut terminal = on_terminal("local:", &[], "echo up; exec cat");
+    terminal.sees("up\r\n");
+    terminal.is_raw();
+    let pid = Pid::from_raw(terminal.pid().cast_signed()).unwrap();
+    // By somebody who sets the terminal up as a shell does.
+    kill_process(pid, Signal::STOP).unwrap();
+    terminal.becomes_usual();
+    kill_process(pid, Signal::CONT).unwrap();
+    terminal.is_raw();
+    terminal.types("on");
+    terminal.sees("on\r\non\r\n");
+    terminal.presses(b"\x04");
+    assert_eq!(terminal.ends().0, 0);
 }

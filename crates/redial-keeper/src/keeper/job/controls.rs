@@ -60,7 +60,7 @@ impl Job {
     }
 
     /// A terminal that nobody looks at any more is closed on our side: its session gets SIGHUP.
-    fn hang_up(&mut self, ground: &mut Ground) {
+    pub(in crate::keeper) fn hang_up(&mut self, ground: &mut Ground) {
         if self.outputs[0].is_terminal()
             && self.outputs[0].has_ended()
             && let Some(input) = &mut self.input

@@ -54,7 +54,9 @@ impl Job {
             false => stdout,
         };
         let recording = state.recording;
-        let recording = recording.and_then(|it| Recording::restore(serial, &terms, it, ground));
+        let size = stdout.size();
+        let restore = |it| Recording::restore(serial, (&terms, size), it, ground);
+        let recording = recording.and_then(restore);
         if let Some(recording) = recording {
             stdout.record(recording);
         }

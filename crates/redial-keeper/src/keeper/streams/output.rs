@@ -18,6 +18,10 @@ use crate::pool::CHUNK_BYTES;
 use crate::spawn::PtySize;
 use crate::state::OutputState;
 
+/// More than a terminal's buffers have room for, in bytes: the kernel's take 64 KiB and a few
+/// pages, and what has been read of them is 4 KiB (drivers/tty: TTYB_DEFAULT_MEM_LIMIT,
+/// N_TTY_BUF_SIZE).
+const TERMINAL_HOLDS: u64 = 256 * 1024;
 /// Reads in a row from one stream, when it is to be emptied.
 const MAX_READS: usize = 16;
 
@@ -83,6 +87,13 @@ impl Output {
         }
     }
 
+    /// How large the terminal is: columns and rows; nothing, where it is none.
+    pub(in crate::keeper) fn size(&self) -> [u16; 2] {
+        let size = self.pipe.as_ref().map(rustix::termios::tcgetwinsize);
+        let size = size.and_then(Result::ok);
+        size.map_or([0, 0], |size| [size.ws_col, size.ws_row])
+    }
+
     /// What it shows is recorded from now on.
     pub(in crate::keeper) fn record(&mut self, recording: Recording) {
         self.recording = Some(recording);
@@ -102,8 +113,8 @@ impl Output {
     }
 
     /// The terminal has another size; its foreground processes get SIGWINCH (ioctl_tty(2)).
-    pub(in crate::keeper) fn resize(&self, ground: &Ground, size: PtySize) {
-        if let Some(recording) = &self.recording {
+    pub(in crate::keeper) fn resize(&mut self, ground: &Ground, size: PtySize) {
+        if let Some(recording) = &mut self.recording {
             recording.resized(ground, [size.columns, size.rows]);
         }
         if let Some(pipe) = self.pipe.as_ref().filter(|_| self.is_terminal) {
@@ -194,6 +205,13 @@ impl Output {
         self.watch(ground);
     }
 
+    /// Nothing more is read; what is logged stays.
+    pub(in crate::keeper) fn cut(&mut self, ground: &Ground) {
+        if self.pipe.is_some() {
+            self.close(ground, false);
+        }
+    }
+
     /// For the recording.
     fn note(&mut self, ground: &Ground, len: u64) {
         let Some(recording) = &mut self.recording else {
@@ -271,8 +289,8 @@ impl Output {
         }
     }
 
-    /// Who else could write is not waited for. Of a pipe something may be missing then; a terminal is
-    /// hung up when its command has ended, and that is its end.
+    /// Who else could write is not waited for. Of a pipe something may be missing then; of a terminal
+    /// all is read that it had when its command ended, and then it is hung up.
     fn end_here(&mut self, ground: &Ground) {
         self.close(ground, self.is_terminal);
     }
@@ -304,9 +322,12 @@ impl Output {
         if self.owed.is_some() || self.nobody_writes() {
             return;
         }
-        if let Some(pipe) = &self.pipe {
-            self.owed = Some(rustix::io::ioctl_fionread(pipe).unwrap_or(0));
-        }
+        let Some(pipe) = &self.pipe else { return };
+        self.owed = Some(match self.is_terminal {
+            // What it says to have is a part of it: more waits in the kernel's buffers behind.
+            true => TERMINAL_HOLDS,
+            false => rustix::io::ioctl_fionread(pipe).unwrap_or(0),
+        });
     }
 
     /// Nobody is to read this any more: the child gets SIGPIPE, what is logged goes, though somebody

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{CANCEL_GRACE, Run, say_left};
 use redial_client::JobHandle;
+use rustix::process::Signal as Sig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -24,7 +25,36 @@ pub(super) struct Screen {
     keys: UnboundedReceiver<Key>,
     /// Until somebody types.
     typist: Option<Typist>,
-    resized: Option<Signal>,
+    signals: Option<Signals>,
+}
+
+/// Those that are about a terminal.
+#[derive(Debug)]
+struct Signals {
+    resized: Signal,
+    /// We were stopped by somebody else, and the shell has set up its terminal meanwhile.
+    continued: Signal,
+    /// Who obeys it leaves the terminal as it is.
+    quit: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let continued = SignalKind::from_raw(Sig::CONT.as_raw());
+        Ok(Signals {
+            resized: signal(SignalKind::window_change())?,
+            continued: signal(continued)?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+
+    async fn next(&mut self) -> Done {
+        tokio::select! {
+            _ = self.resized.recv() => Done::Resized,
+            _ = self.continued.recv() => Done::Continued,
+            _ = self.quit.recv() => Done::Key(Key::Leave),
+        }
+    }
 }
 
 /// What has happened on this side.
@@ -32,6 +62,8 @@ pub(super) struct Screen {
 pub(super) enum Done {
     /// Our terminal has another size.
     Resized,
+    /// We were stopped, and go on.
+    Continued,
     Key(Key),
 }
 
@@ -51,7 +83,7 @@ impl Screen {
             is_raw,
             keys,
             typist: Some(typist),
-            resized: None,
+            signals: None,
         }
     }
 
@@ -66,7 +98,7 @@ impl Screen {
     ///
     /// Our terminal cannot be made raw, or signals cannot be heard.
     pub(super) fn open(&mut self, job: &JobHandle) -> io::Result<()> {
-        self.resized = Some(signal(SignalKind::window_change())?);
+        self.signals = Some(Signals::listen()?);
         // Without a typist nobody would hear what is typed, not even Ctrl-C.
         self.raw = match self.typist {
             None => Raw::enter()?,
@@ -79,14 +111,14 @@ impl Screen {
 
     /// What happens on this side; never, where there is none. Cancel-safe.
     pub(super) async fn next(&mut self) -> Done {
-        let resized = async {
-            match &mut self.resized {
-                Some(signal) => signal.recv().await,
+        let signalled = async {
+            match &mut self.signals {
+                Some(signals) => signals.next().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            _ = resized => Done::Resized,
+            done = signalled => done,
             Some(key) = self.keys.recv() => Done::Key(key),
             else => std::future::pending().await,
         }
@@ -97,12 +129,18 @@ impl Screen {
     /// # Errors
     ///
     /// See [`Raw::suspend`].
-    pub(super) fn suspend(&self, job: &JobHandle) -> io::Result<()> {
-        if let Some(raw) = &self.raw {
-            raw.suspend()?;
-            resize(job);
-        }
-        Ok(())
+    pub(super) fn suspend(&self) -> io::Result<()> {
+        self.raw.as_ref().map_or(Ok(()), Raw::suspend)
+    }
+
+    /// We go on.
+    ///
+    /// # Errors
+    ///
+    /// See [`Raw::again`].
+    pub(super) fn go_on(&self, job: &JobHandle) -> io::Result<()> {
+        resize(job);
+        self.raw.as_ref().map_or(Ok(()), Raw::again)
     }
 
     /// Says what keys there are.
@@ -125,7 +163,7 @@ impl Screen {
     pub(super) fn close(&mut self) {
         self.is_raw.store(false, Ordering::Relaxed);
         self.raw = None;
-        self.resized = None;
+        self.signals = None;
     }
 }
 
@@ -138,16 +176,19 @@ impl Run<'_> {
         }
     }
 
+    fn uses_terminal(&mut self, used: io::Result<()>) {
+        if let Err(error) = used {
+            self.fail(format!("cannot use this terminal: {error}"));
+        }
+    }
+
     /// Something has happened on our side. True if we leave.
     pub(super) fn on_screen(&mut self, done: Done) -> bool {
         match done {
             Done::Resized => resize(&self.handle),
             Done::Key(Key::Help) => self.screen.help(),
-            Done::Key(Key::Suspend) => {
-                if let Err(error) = self.screen.suspend(&self.handle) {
-                    self.fail(format!("cannot use this terminal: {error}"));
-                }
-            }
+            Done::Continued => self.uses_terminal(self.screen.go_on(&self.handle)),
+            Done::Key(Key::Suspend) => self.uses_terminal(self.screen.suspend()),
             Done::Key(Key::Leave) => {
                 self.screen.close();
                 say_left(self.handle.id(), &self.settings.target, self.fate);
