@@ -196,6 +196,7 @@ impl Desk {
         while let Ok(first) = queue.recv() {
             let mut lines: HashMap<u64, String> = HashMap::new();
             let (mut tasks, mut bytes) = (0, 0);
+            let mut flushed = Vec::new();
             let more = queue.try_iter().take(MAX_BATCH);
             for (job, task) in std::iter::once(first).chain(more) {
                 tasks += 1;
@@ -233,13 +234,7 @@ impl Desk {
                         self.append(job, &rest, told);
                         self.open.remove(&job);
                     }
-                    Task::Flush(done) => {
-                        lines
-                            .drain()
-                            .for_each(|(job, lines)| self.append(job, &lines, told));
-                        // Who waited may have lost patience.
-                        let _ = done.send(());
-                    }
+                    Task::Flush(done) => flushed.push(done),
                 }
             }
             lines
@@ -249,6 +244,10 @@ impl Desk {
             self.shared.pending.fetch_sub(tasks, Ordering::AcqRel);
             let is_wanted = self.shared.waiting_bytes.load(Ordering::SeqCst) <= MAX_WAITING_BYTES
                 && self.shared.is_wanted.swap(false, Ordering::SeqCst);
+            for done in flushed {
+                // Who waited may have lost patience.
+                let _ = done.send(());
+            }
             if is_wanted {
                 told(Told::Room);
             }

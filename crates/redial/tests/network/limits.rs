@@ -117,6 +117,28 @@ fn a_terminal_is_for_keys_that_may_have_one() {
 }
 
 #[test]
+fn a_key_without_terminals_takes_none_of_anothers() {
+    let server = NetworkServer::start();
+    let [guest] = guests(&server, ["no-pty"]);
+    let target = server.target();
+    let owners = server.run().args(["--detach", "-t", "--", "cat"]).ran();
+    assert_eq!(owners.code, 0, "{}", owners.stderr);
+    let job = String::from_utf8(owners.stdout)
+        .unwrap()
+        .trim_end()
+        .to_owned();
+    guest.is_refused(&["attach", "--take", &job], "may not have a terminal");
+    // It may look, and end what is its user's.
+    assert_eq!(guest.redial(&["kill", &job]).code, 0);
+    assert_eq!(guest.redial(&["wait", &job]).code, 143);
+    // One that is no terminal it takes.
+    let ran = guest.run(&["--detach", "--", "true"]);
+    let job = String::from_utf8(ran.stdout).unwrap().trim_end().to_owned();
+    assert!(job.starts_with(&target));
+    assert_eq!(guest.redial(&["attach", "--take", &job]).code, 0);
+}
+
+#[test]
 fn a_forced_command_takes_the_place_of_a_login_shell_too() {
     let server = NetworkServer::start();
     let forced = r#"command="echo forced; echo ${REDIAL_ORIGINAL_COMMAND-unset}; tty""#;
