@@ -171,6 +171,9 @@ fn a_recording_goes_on_over_fronts_and_upgrades() {
     terminal.is_raw();
     soon(&casts, "up\r\n");
     kill_front(server.pid());
+    // Who comes while there is none is hung up on.
+    let is_back = || (server.run().args(["-n", "--", "true"]).ran().code == 0).then_some(());
+    assert!(eventually(is_back).is_some());
     for _ in 0..2 {
         let upgraded = Redial::bare(["upgrade", &server.target()]).ran();
         assert_eq!(upgraded.code, 0, "{}", upgraded.stderr);
