@@ -21,13 +21,14 @@ use crate::torture;
 use crate::watch::{self, Line};
 
 /// The crates whose tests depend on who runs them.
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "redial-auth",
     "redial-classic",
     "redial-keeper",
     "redial-net",
     "redial-server",
     "redial-client",
+    "redial-fleet",
     "redial",
 ];
 /// The user of the second pass. One of its own, with a home and a shell as

@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::report::Verdict;
 use crate::watch::{self, Line};
 
-/// iproute2: hosts of tests are network namespaces. openssh: `exec:ssh`, and the peer in tests and
+/// clustershell: what host sets are compared with. iproute2: hosts of tests are network namespaces. openssh: `exec:ssh`, and the peer in tests and
 /// benchmarks. socat: the other peer.
 /// openssl: a TLS peer with certificates. passwd: useradd, for the ordinary user.
 /// python3: vectors against its struct module; its jsonschema: docs/run.schema.json.
 /// procps, util-linux: what tests run as commands (ps, setsid). valgrind: instructions in benchmarks.
-const PACKAGES: [&str; 11] = [
+const PACKAGES: [&str; 12] = [
+    "clustershell",
     "iproute2",
     "openssh-client",
     "openssh-server",

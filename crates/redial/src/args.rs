@@ -6,6 +6,7 @@ mod doctor;
 mod echo;
 mod frame;
 mod generate;
+mod hosts;
 mod jobs;
 mod keys;
 mod limits;
@@ -36,6 +37,7 @@ pub(crate) use frame::{
     UnpackArgs,
 };
 pub(crate) use generate::{CompletionArgs, ManualArgs, completion, manual};
+pub(crate) use hosts::{HostsArgs, HostsCommand, SetArgs};
 pub(crate) use jobs::{
     AttachArgs, KillArgs, LogsArgs, PsArgs, RmArgs, UpgradeArgs, WaitArgs, WayArgs,
 };
@@ -125,6 +127,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Replace a server's program in place
     Upgrade(UpgradeArgs),
+    /// Sets of hosts: spelled out, folded, counted
+    Hosts(HostsArgs),
     /// Your own keys, and the hosts you trust
     Keys(KeysArgs),
     /// What works between here and a host, and what does not, step by step

@@ -47,6 +47,7 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
         args::Command::Doctor(args) => Ok(commands::doctor(&args, &file)),
         args::Command::Echo(args) => Ok(commands::echo(&args.what)),
         args::Command::Frame(args) => Ok(commands::frame(&args.what)),
+        args::Command::Hosts(args) => Ok(commands::hosts(&args)),
         args::Command::Keys(args) => commands::keys(args.what, &file),
         args::Command::Repl(args) => Ok(commands::repl(&ReplSettings::resolve(args, &file)?)),
         args::Command::Run(args) => {

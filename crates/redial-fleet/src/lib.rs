@@ -1,0 +1,18 @@
+//! Many hosts at once: which ones there are.
+//!
+//! Here so far are host sets, in the notation of ClusterShell's NodeSet, with no file, clock or socket: text
+//! in, names out.
+//!
+//! ```
+//! use redial_fleet::{HostSet, NoGroups};
+//!
+//! let hosts = HostSet::parse("web[01-20/2],db1!web05", &NoGroups)?;
+//! assert_eq!(hosts.len(), 10);
+//! assert_eq!(hosts.to_string(), "db1,web[01,03,07,09,11,13,15,17,19]");
+//! assert_eq!(hosts.iter().next().as_deref(), Some("db1"));
+//! # Ok::<(), redial_fleet::HostSetError>(())
+//! ```
+
+mod host_set;
+
+pub use host_set::{Groups, HostSet, HostSetError, MAX_HOSTS, NoGroups};

@@ -1,0 +1,49 @@
+//! The command line of `redial hosts`.
+
+use clap::{Args, Subcommand};
+
+const HOSTS_HELP: &str = "\
+A host set is names with ranges, web[01-20/2] or rack[1-4]-n[01-16], and from left to right between them
+',' (and), '!' (without), '&' (in both), '^' (in one only). Spellings are kept: web1 and web01 are two. user@
+and :port may stand around a range. At most 1,000,000 hosts.
+
+Several SETs are taken together. Without one, names are read from stdin, a set in each line.
+
+Examples:
+  redial hosts expand 'web[01-03],db1'
+  redial hosts fold web1 web2 web3 db1         # db1,web[1-3]
+  redial hosts count 'web[1-500]!web[100-199]'
+  ps -eo host= | redial hosts fold";
+
+/// `redial hosts`.
+#[derive(Debug, Args)]
+#[command(after_help = HOSTS_HELP)]
+pub(crate) struct HostsArgs {
+    #[command(subcommand)]
+    pub(crate) what: HostsCommand,
+}
+
+/// What to do with a set.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HostsCommand {
+    /// Print each host's name, one a line
+    #[command(after_help = HOSTS_HELP)]
+    Expand(SetArgs),
+    /// Print the set as one short text
+    #[command(after_help = HOSTS_HELP)]
+    Fold(SetArgs),
+    /// Print how many hosts there are
+    #[command(after_help = HOSTS_HELP)]
+    Count(SetArgs),
+}
+
+/// Which hosts.
+#[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// Host sets
+    #[arg(value_name = "SET")]
+    pub(crate) sets: Vec<String>,
+    /// Print JSON: an array of names, a text, a number
+    #[arg(long)]
+    pub(crate) json: bool,
+}
