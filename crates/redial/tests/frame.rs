@@ -276,9 +276,14 @@ fn a_reader_that_has_left_ends_it_without_a_word() {
     ] {
         let mut open = Open::new(&args);
         drop(open.stdout);
-        // Its write fails, and so may ours after that.
-        let _ = open.stdin.write_all(input);
         open.child.stdout = None;
+        // Its write fails, and so may ours after that. Not the first perhaps: a child that another test
+        // starts at this moment has a copy of our end for as long as it takes to execute.
+        let ended = support::eventually(|| {
+            let _ = open.stdin.write_all(input);
+            open.child.try_wait().unwrap()
+        });
+        assert!(ended.is_some(), "{args:?}");
         let code = support::wait(&mut open.child);
         let mut stderr = String::new();
         open.child
