@@ -183,8 +183,11 @@ impl Keeper<'_> {
 
     /// Whether terminals are to be left alone: what they show would have to be written first.
     pub(super) fn pause_recordings(&mut self, pause: bool) {
-        if let Some(recorder) = &mut self.ground.recorder {
-            recorder.pause(pause);
+        let Some(recorder) = &self.ground.recorder else {
+            return;
+        };
+        recorder.pause(pause);
+        if !pause {
             self.read_terminals();
         }
     }

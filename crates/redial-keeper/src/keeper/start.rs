@@ -289,9 +289,12 @@ impl Keeper<'_> {
 
     /// What its terminal shows will be recorded.
     pub(super) fn on_recording(&mut self, serial: Serial) {
-        if let Some(starting) = self.starting.get_mut(&serial) {
-            starting.is_recorded = true;
-            self.on_written(serial);
+        match self.starting.get_mut(&serial) {
+            Some(starting) => {
+                starting.is_recorded = true;
+                self.on_written(serial);
+            }
+            None => self.ground.discards_recording(serial),
         }
     }
 

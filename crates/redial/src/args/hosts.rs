@@ -13,7 +13,7 @@ Examples:
   redial hosts expand 'web[01-03],db1'
   redial hosts fold web1 web2 web3 db1         # db1,web[1-3]
   redial hosts count 'web[1-500]!web[100-199]'
-  ps -eo host= | redial hosts fold";
+  redial hosts fold < names.txt";
 
 /// `redial hosts`.
 #[derive(Debug, Args)]
