@@ -1,14 +1,12 @@
 //! The command line of `redial shell`.
 
 use std::ffi::OsString;
-use std::time::Duration;
 
 use clap::Args;
 
+use super::jobs::WayArgs;
 use super::limits::LimitArgs;
-use super::network::{HOSTS, NetworkArgs};
-use super::redial::RedialArgs;
-use crate::duration;
+use super::network::HOSTS;
 use crate::terminal::EscapeChar;
 
 const SHELL_HELP: &str = "\
@@ -54,15 +52,10 @@ pub(crate) struct ShellArgs {
     /// The character that begins keys for redial, or none [default: ~]
     #[arg(short = 'e', long, value_name = "CHAR", value_parser = EscapeChar::parse)]
     pub(crate) escape: Option<EscapeChar>,
-    /// Give up connecting after so long [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(crate) connect_timeout: Option<Duration>,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
-    pub(crate) redial: RedialArgs,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
+    pub(crate) way: WayArgs,
     /// Say nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,

@@ -162,7 +162,12 @@ impl RunSettings {
     ///
     /// As [`RunSettings::resolve`].
     pub(crate) fn resolve_shell(args: ShellArgs, file: &File) -> Result<Self, SettingsError> {
-        let target = Target::parse(&args.host).map_err(|error| error.to_string())?;
+        let Way {
+            target,
+            connect_timeout,
+            redial,
+            network,
+        } = Way::resolve(&args.host, &args.way, file)?;
         Ok(RunSettings {
             program: Program::LoginShell,
             cwd: args.cwd,
@@ -172,9 +177,9 @@ impl RunSettings {
             reap: false,
             resources: resources(&args.limits),
             on_drop: policy(args.on_drop, &file.run)?,
-            connect_timeout: connect_timeout(args.connect_timeout, file)?,
-            redial: redial(&args.redial, file)?,
-            network: network(&args.network, &target, file)?,
+            connect_timeout,
+            redial,
+            network,
             target,
             stdin: true,
             json: false,
