@@ -17,6 +17,7 @@ mod log;
 pub mod login;
 pub mod outcome;
 pub mod pool;
+mod quota;
 pub mod recording;
 pub mod service;
 pub mod signals;

@@ -1,6 +1,5 @@
 //! The directory of recordings: whose it is, and how much is in it.
 
-use std::collections::HashMap;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -8,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::cast;
+use crate::quota::Quota;
 
 /// Between two looks at what has been removed, for who is refused.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -36,21 +36,14 @@ pub(super) fn open_directory(dir: &Path) -> io::Result<()> {
 /// What is left of the quota.
 #[derive(Debug)]
 pub(super) struct Room {
-    quota: u64,
-    /// One user's part of it.
-    share: u64,
-    used: u64,
-    by_user: HashMap<u32, u64>,
+    quota: Quota,
     looked_at: Option<Instant>,
 }
 
 impl Room {
     pub(super) fn new(quota: u64, share: u64) -> Self {
         Self {
-            quota,
-            share,
-            used: 0,
-            by_user: HashMap::new(),
+            quota: Quota::new(quota, share),
             looked_at: None,
         }
     }
@@ -60,27 +53,19 @@ impl Room {
     /// # Errors
     /// There is none.
     pub(super) fn take(&mut self, dir: &Path, uid: u32, bytes: u64) -> io::Result<()> {
-        if self.is_short(uid, bytes).is_some() {
+        if self.quota.left(uid) < bytes {
             self.look(dir);
         }
-        if let Some(what) = self.is_short(uid, bytes) {
+        if self.quota.left(uid) < bytes {
+            let what = match self.quota.is_share_short(uid) {
+                true => "its user's half of the quota for recordings",
+                false => "the quota for recordings",
+            };
             let text = format!("{what} is used up (--record-quota); old ones can be removed");
             return Err(io::Error::other(text));
         }
-        self.used += bytes;
-        *self.by_user.entry(uid).or_default() += bytes;
+        self.quota.change(uid, 0, bytes);
         Ok(())
-    }
-
-    fn is_short(&self, uid: u32, bytes: u64) -> Option<&'static str> {
-        let own = self.by_user.get(&uid).copied().unwrap_or(0);
-        if own + bytes > self.share && self.share < self.quota {
-            Some("its user's half of the quota for recordings")
-        } else if self.used + bytes > self.quota {
-            Some("the quota for recordings")
-        } else {
-            None
-        }
     }
 
     /// Counts what is there, unless that was done just now. What cannot be read does not count.
@@ -89,13 +74,12 @@ impl Room {
             return;
         }
         self.looked_at = Some(Instant::now());
-        (self.used, self.by_user) = (0, HashMap::new());
+        self.quota.clear();
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
             let (name, about) = (entry.file_name(), entry.metadata());
             let uid = name.to_str().and_then(cast::owner);
             if let (Some(uid), Ok(about)) = (uid, about) {
-                self.used += about.len();
-                *self.by_user.entry(uid).or_default() += about.len();
+                self.quota.change(uid, 0, about.len());
             }
         }
     }

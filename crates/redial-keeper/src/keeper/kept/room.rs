@@ -1,15 +1,11 @@
 //! How much may be kept, of one job, of one user and of all.
 
-use std::collections::HashMap;
+use crate::quota::Quota;
 
 /// What is left of the quota for all kept output.
 #[derive(Debug)]
 pub(in crate::keeper) struct Room {
-    quota: u64,
-    /// One user's part of it.
-    share: u64,
-    used: u64,
-    by_user: HashMap<u32, u64>,
+    quota: Quota,
     /// Somebody waits for more.
     is_wanted: bool,
 }
@@ -17,27 +13,14 @@ pub(in crate::keeper) struct Room {
 impl Room {
     pub(in crate::keeper) fn new(quota: u64, share: u64) -> Self {
         Self {
-            quota,
-            share,
-            used: 0,
-            by_user: HashMap::new(),
+            quota: Quota::new(quota, share),
             is_wanted: false,
         }
     }
 
     /// A file of this user's has grown or shrunk.
     pub(in crate::keeper) fn change(&mut self, uid: u32, from: u64, to: u64) {
-        let moved = |used: u64| used.saturating_sub(from).saturating_add(to);
-        self.used = moved(self.used);
-        let own = moved(self.of(uid));
-        match own {
-            0 => self.by_user.remove(&uid),
-            own => self.by_user.insert(uid, own),
-        };
-    }
-
-    fn of(&self, uid: u32) -> u64 {
-        self.by_user.get(&uid).copied().unwrap_or(0)
+        self.quota.change(uid, from, to);
     }
 
     /// Somebody waits for more.
@@ -52,20 +35,12 @@ impl Room {
 
     /// Bytes that may still be written for this user.
     pub(in crate::keeper) fn left(&self, uid: u32) -> u64 {
-        self.left_for_all().min(self.left_of_share(uid))
+        self.quota.left(uid)
     }
 
     /// Whether it is this user's share that leaves least, not the quota.
     pub(in crate::keeper) fn is_share_short(&self, uid: u32) -> bool {
-        self.left_of_share(uid) < self.left_for_all()
-    }
-
-    fn left_for_all(&self) -> u64 {
-        self.quota.saturating_sub(self.used)
-    }
-
-    fn left_of_share(&self, uid: u32) -> u64 {
-        self.share.saturating_sub(self.of(uid))
+        self.quota.is_share_short(uid)
     }
 }
 
@@ -89,25 +64,6 @@ mod tests {
     use super::*;
     use crate::spool::{OldestGo, SpoolWriter};
     use std::sync::Arc;
-
-    #[test]
-    fn one_user_leaves_room_for_others() {
-        let mut room = Room::new(100, 50);
-        room.change(1, 0, 40);
-        assert_eq!((room.left(1), room.left(2)), (10, 50));
-        room.change(1, 40, 50);
-        assert!(room.left(1) == 0 && room.is_share_short(1));
-        room.change(2, 0, 30);
-        room.change(3, 0, 15);
-        // Then it is the quota that is short.
-        assert_eq!((room.left(3), room.left(1)), (5, 0));
-        assert!(!room.is_share_short(3));
-        room.change(1, 50, 0);
-        assert_eq!((room.left(1), room.left(3)), (50, 35));
-        assert_eq!(room.by_user.len(), 2);
-        // Alone, one has all of it.
-        assert_eq!(Room::new(100, 100).left(1), 100);
-    }
 
     #[test]
     fn what_fits_fits() {
