@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redial_net::proto::JobId;
-use redial_net::proto::message::{AnswerKind, Query, QueryKind};
+use redial_net::proto::message::{AnswerKind, Query, QueryKind, Resent, Start};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
@@ -42,6 +42,15 @@ struct Inner {
     instance: [u8; 16],
     /// See [`Line::over`].
     driver: watch::Receiver<bool>,
+}
+
+/// What is known of a start that an earlier client has sent, or may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentBefore {
+    /// How long ago, at least; too long is on the safe side.
+    pub ago: Duration,
+    /// To which keeper: [`Client::instance`] as it was then.
+    pub instance: [u8; 16],
 }
 
 /// Keeps the connection: the last one to go says goodbye.
@@ -146,6 +155,30 @@ impl Client {
         }
     }
 
+    /// Asks for a command that an earlier client may have asked for already, under the same id: if
+    /// the server has it, it is this client's from now on, with its outputs from the beginning;
+    /// else it starts only if it is certain that it has not run.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Lost`]: it may have run, and nobody knows how it ended.
+    pub async fn start_again(
+        &self,
+        id: JobId,
+        command: Command,
+        before: SentBefore,
+    ) -> Result<Job, StartError> {
+        let slot = Arc::clone(&self.0.slots).acquire_owned().await.ok();
+        let mut start = command.to_start(id, self.0.on_drop, self.0.window);
+        start.resent = Some(Resent {
+            ago_ms: u64::try_from(before.ago.as_millis()).unwrap_or(u64::MAX),
+            instance: before.instance.into(),
+            stdout_from: 0,
+            stderr_from: 0,
+        });
+        self.send(start, &command, slot).await
+    }
+
     /// Whether the server is known to end with this connection, and what is left of its
     /// jobs with it: it is `local:`, or has refused to keep a job.
     pub fn is_private(&self) -> bool {
@@ -164,6 +197,16 @@ impl Client {
         slot: Option<OwnedSemaphorePermit>,
     ) -> Result<Job, StartError> {
         let start = command.to_start(id, on_drop, self.0.window);
+        self.send(start, command, slot).await
+    }
+
+    async fn send(
+        &self,
+        start: Start,
+        command: &Command,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<Job, StartError> {
+        let id = JobId::from(start.job);
         let cell = Arc::new(JobCell::new(id, start.stdin, command.is_manual()));
         if let Some(input) = command.input_bytes() {
             cell.lock().stdin.give_all(input);

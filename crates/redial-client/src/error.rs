@@ -1,5 +1,7 @@
 //! What can go wrong: what, where, and what to do about it.
 
+mod brief;
+mod passing;
 mod query;
 
 use std::io;

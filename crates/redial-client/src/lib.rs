@@ -52,7 +52,7 @@ mod target;
 mod tests;
 
 pub use bytes::Bytes;
-pub use client::{Client, new_job_id};
+pub use client::{Client, SentBefore, new_job_id};
 pub use collect::Finished;
 pub use command::{Command, Keep, OnDrop, Resources, Terminal, TerminalSize};
 pub use error::{ConnectError, ControlError, JobError, Lost, QueryError, StartError, StdinError};

@@ -13,6 +13,12 @@
 //! # Ok::<(), redial_fleet::HostSetError>(())
 //! ```
 
+mod fleet;
 mod host_set;
+mod schedule;
 
+pub use fleet::{
+    Directory, Earlier, End, Event, Fleet, Halt, JobIds, Journal, Order, Receipt, What,
+};
 pub use host_set::{Groups, HostSet, HostSetError, MAX_HOSTS, NoGroups};
+pub use schedule::{Plan, Schedule, Share, Step};

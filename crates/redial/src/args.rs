@@ -4,6 +4,7 @@ mod classic;
 mod demo;
 mod doctor;
 mod echo;
+mod fleet;
 mod frame;
 mod generate;
 mod hosts;
@@ -32,6 +33,7 @@ pub(crate) use classic::{
 pub(crate) use demo::{DemoArgs, DemoCommand, DropArgs, DropJobArgs, Language, StickyArgs};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use echo::{EchoArgs, EchoCallArgs, EchoCommand, EchoServeArgs};
+pub(crate) use fleet::{FleetArgs, OutputArg, Where};
 pub(crate) use frame::{
     DecodeArgs, EncodeArgs, FrameArgs, FrameCommand, MessageArgs, PackArgs, ShapeArgs, TextArgs,
     UnpackArgs,

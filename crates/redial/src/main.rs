@@ -18,7 +18,9 @@ mod stdin;
 mod stdio;
 mod terminal;
 
-use settings::{JobName, ReplSettings, RunSettings, ServeSettings, SettingsError, Way};
+use settings::{
+    FleetSettings, JobName, ReplSettings, RunSettings, ServeSettings, SettingsError, Way,
+};
 
 /// The only place that ends the process: a thread that reads our stdin may still hang
 /// there, and nothing it could read is wanted any more.
@@ -50,16 +52,7 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
         args::Command::Hosts(args) => Ok(commands::hosts(&args)),
         args::Command::Keys(args) => commands::keys(args.what, &file),
         args::Command::Repl(args) => Ok(commands::repl(&ReplSettings::resolve(args, &file)?)),
-        args::Command::Run(args) => {
-            let (json, host) = (args.json, args.host.clone());
-            let settings = RunSettings::resolve(args, &file);
-            let settings = settings.inspect_err(|error| {
-                if json {
-                    commands::refused(&host, error);
-                }
-            });
-            Ok(commands::run(&settings?))
-        }
+        args::Command::Run(args) => run(args, &file),
         args::Command::Shell(args) => Ok(commands::run(&RunSettings::resolve_shell(args, &file)?)),
         args::Command::Ps(args) => {
             let way = Way::resolve(&args.host, &args.way, &file)?;
@@ -94,5 +87,25 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
             Ok(commands::upgrade(&way))
         }
         args::Command::Serve(args) => Ok(commands::serve(ServeSettings::resolve(&args, &file)?)),
+    }
+}
+
+fn run(mut args: args::RunArgs, file: &settings::File) -> Result<u8, SettingsError> {
+    let (json, host) = (args.json, args.host.clone().unwrap_or_default());
+    let refused = |error: &SettingsError| {
+        if json {
+            commands::refused(&host, error);
+        }
+    };
+    let place = args.place().map_err(SettingsError::from);
+    match place.inspect_err(refused)? {
+        args::Where::One(host) => {
+            let settings = RunSettings::resolve(&host, args, file).inspect_err(refused)?;
+            Ok(commands::run(&settings))
+        }
+        args::Where::Set { sets, without } => {
+            let settings = FleetSettings::resolve(&sets, &without, args, file);
+            commands::fleet(settings.inspect_err(refused)?).inspect_err(refused)
+        }
     }
 }

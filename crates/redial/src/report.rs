@@ -24,6 +24,11 @@ pub(crate) fn usage(text: &str) {
     write_all(&lines.collect::<String>());
 }
 
+/// A table of our own making: several lines, whose foreign parts are [`Harmless`] already.
+pub(crate) fn table(text: &str) {
+    write_all(text);
+}
+
 /// What goes on for a while, on a terminal; its end follows on the same line.
 pub(crate) fn status(text: impl fmt::Display) {
     let text = format!("redial: {}", Harmless(text));

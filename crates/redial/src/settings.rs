@@ -1,19 +1,23 @@
 //! Settings: flags beat environment variables, these beat the file, that beats defaults.
 
 mod file;
+mod fleet;
 mod jobs;
 mod keys;
 mod network;
 mod repl;
 mod run;
 mod serve;
+mod work;
 
 pub(crate) use file::{File, load};
+pub(crate) use fleet::{FleetSettings, OutputMode};
 pub(crate) use jobs::{JobName, Way, blow, wanted};
 pub(crate) use keys::{host_settings, target_settings};
 pub(crate) use repl::ReplSettings;
-pub(crate) use run::{Program, RunSettings, Verbosity};
+pub(crate) use run::{RunSettings, Verbosity};
 pub(crate) use serve::{HostKeyFile, Listen, Mode, ServeSettings, host_key_file};
+pub(crate) use work::{Program, Work};
 
 use std::env::VarError;
 

@@ -40,9 +40,28 @@ pub(crate) fn parse(text: &str) -> Result<u8, String> {
     number.ok_or_else(|| format!("{text:?} is no signal; write TERM, SIGTERM or a number to 64"))
 }
 
+/// Its name, or `signal` and its number.
+pub(crate) fn show(number: u8) -> String {
+    let named = NAMES
+        .iter()
+        .find(|(_, it)| it.as_raw() == i32::from(number));
+    named.map_or_else(
+        || format!("signal {number}"),
+        |(name, _)| (*name).to_owned(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_shown_by_its_name() {
+        assert_eq!(
+            (show(9), show(35)),
+            ("KILL".to_owned(), "signal 35".to_owned())
+        );
+    }
 
     #[test]
     fn signals_have_names_and_numbers() {

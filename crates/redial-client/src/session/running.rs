@@ -54,6 +54,15 @@ impl Sent {
         Self { at: uptime(), to }
     }
 
+    /// As an earlier client has said it.
+    fn before(resent: &Resent) -> Self {
+        let ago = Duration::from_millis(resent.ago_ms);
+        Self {
+            at: uptime().saturating_sub(ago),
+            to: resent.instance.into(),
+        }
+    }
+
     fn ago_ms(&self) -> u64 {
         let ago = uptime().saturating_sub(self.at).as_millis();
         u64::try_from(ago).unwrap_or(u64::MAX)
@@ -89,17 +98,18 @@ impl Running {
                 (None, Some(attach), granted)
             }
         };
+        let before = start.as_ref().and_then(|start| start.resent.as_ref());
         Running {
             cell,
             answer: Some(answer),
             granted,
+            sent: before.map_or(sent, Sent::before),
+            resuming: before.is_some(),
             attaching: attach.is_some(),
             start,
             attach,
-            sent,
             stdin: StdinQueue::default(),
             stdin_ended: false,
-            resuming: false,
             resumed_at: None,
             unanswered: 0,
             taken_back: false,

@@ -1,14 +1,11 @@
 //! The command line of `redial repl`.
 
 use std::ffi::OsString;
-use std::time::Duration;
 
 use clap::Args;
 
-use super::network::NetworkArgs;
-use super::redial::RedialArgs;
+use super::jobs::WayArgs;
 use crate::charset::Charset;
-use crate::duration;
 
 const REPL_HELP: &str = "\
 HOST is as for 'redial run'. All lines run over one connection, each in a shell of its own: the
@@ -57,13 +54,8 @@ pub(crate) struct ReplArgs {
     /// Standard
     #[arg(long, value_name = "LABEL", value_parser = Charset::parse)]
     pub(crate) charset: Option<Charset>,
-    /// Give up connecting after so long [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(crate) connect_timeout: Option<Duration>,
     #[command(flatten)]
-    pub(crate) redial: RedialArgs,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
+    pub(crate) way: WayArgs,
     /// Say nothing but errors and exit codes
     #[arg(short, long)]
     pub(crate) quiet: bool,

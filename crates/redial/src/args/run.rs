@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::fleet::{FleetArgs, Where};
+use super::jobs::WayArgs;
 use super::limits::LimitArgs;
-use super::network::{HOSTS, NetworkArgs};
-use super::redial::RedialArgs;
+use super::network::HOSTS;
 use crate::charset::Charset;
 use crate::duration;
 use crate::size;
@@ -68,15 +69,12 @@ pub(crate) struct RunArgs {
     /// Where a command runs.
     #[arg(
         value_name = "HOST",
-        help = "Where: [user@]host[:port], local:, unix:, unix:PATH or exec:COMMAND"
+        help = "Where: [user@]host[:port], local:, unix:, unix:PATH or exec:COMMAND; or a set of hosts: \
+                'web[01-20],@db'"
     )]
-    pub(crate) host: OsString,
+    pub(crate) host: Option<OsString>,
     /// Program and arguments, byte for byte, without a shell
-    #[arg(
-        value_name = "ARGV",
-        trailing_var_arg = true,
-        required_unless_present = "text"
-    )]
+    #[arg(value_name = "ARGV", trailing_var_arg = true)]
     pub(crate) argv: Vec<OsString>,
     /// Text for the remote user's login shell, in ARGV's place
     #[arg(
@@ -138,19 +136,36 @@ pub(crate) struct RunArgs {
     /// With --detach: forget it so long after its end [default: 7d]
     #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "detach")]
     pub(crate) keep: Option<Duration>,
-    /// Give up connecting after so long [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(crate) connect_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
-    pub(crate) redial: RedialArgs,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
+    pub(crate) way: WayArgs,
     /// Say nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Say more: job, process id, times
     #[arg(short, long)]
     pub(crate) verbose: bool,
+}
+
+impl RunArgs {
+    /// Where it is to run. What stands in HOST's place and belongs to the command is put there.
+    ///
+    /// # Errors
+    ///
+    /// There is no host, or no command.
+    pub(crate) fn place(&mut self) -> Result<Where, String> {
+        let place = self.fleet.place(self.host.take(), &mut self.argv)?;
+        match (&self.text, self.argv.is_empty()) {
+            (None, true) => Err(
+                "no command: write one behind the host, or text for the remote shell \
+                                 behind -c"
+                    .to_owned(),
+            ),
+            (Some(_), false) => Err("a command, and text behind -c too: one of both".to_owned()),
+            _ => Ok(place),
+        }
+    }
 }

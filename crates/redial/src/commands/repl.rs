@@ -4,7 +4,7 @@ mod line;
 
 use std::io;
 
-use redial_client::{Client, ConnectOptions, JobError, Output, StartError, Target};
+use redial_client::{Client, JobError, Output, StartError, Target};
 
 use super::log;
 use crate::args::LogFormat;
@@ -72,14 +72,9 @@ enum Next {
 async fn execute(settings: &ReplSettings) -> Result<u8, Failure> {
     let mut interrupts =
         Interrupts::listen().map_err(|error| Failure::Here("cannot hear signals", error))?;
-    let options = ConnectOptions::default()
-        .connect_timeout(settings.connect_timeout)
-        .redial(settings.redial)
-        .network(settings.network.clone())
-        // This very program, even if its file was replaced in the meantime.
-        .local_program("/proc/self/exe");
+    let options = settings.way.options();
     let begin = async {
-        let client = Client::connect(&settings.target, options).await?;
+        let client = Client::connect(&settings.way.target, options).await?;
         let base = begin(&client, settings).await?;
         Ok::<_, Failure>((client, base))
     };
@@ -127,12 +122,12 @@ async fn begin(client: &Client, settings: &ReplSettings) -> Result<State, Failur
     let marker = Marker::new()?;
     let asked = State::default().in_dir(settings.cwd.as_deref());
     let probe = asked.apply(probe(&marker), &State::default());
-    let failed = |error| Failure::Job(settings.target.clone(), error);
+    let failed = |error| Failure::Job(settings.way.target.clone(), error);
     let finished = client.run_within(probe, PROBE_MAX_BYTES).await;
     let finished = finished.map_err(failed)?;
     let verdict = exit_code::verdict(&finished.outcome, None, None);
     if let Some(reason) = verdict.reason {
-        return Err(Failure::Host(format!("{:#} {reason}", settings.target)));
+        return Err(Failure::Host(format!("{:#} {reason}", settings.way.target)));
     }
     let mut filter = Filter::new(&marker);
     filter.push(finished.stdout.into());

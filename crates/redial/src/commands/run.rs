@@ -10,8 +10,7 @@ use std::io;
 use std::time::Duration;
 
 use redial_client::{
-    Client, ConnectOptions, Job, JobError, JobEvent, JobHandle, JobId, Outcome, Output, StartError,
-    Target,
+    Client, Job, JobError, JobEvent, JobHandle, JobId, Outcome, Output, StartError, Target,
 };
 use tokio::task::JoinHandle;
 
@@ -88,19 +87,14 @@ enum Failure {
 async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
     let mut interrupts =
         Interrupts::listen().map_err(|error| Failure::Here("cannot hear signals", error))?;
-    let options = ConnectOptions::default()
-        .connect_timeout(settings.connect_timeout)
-        .redial(settings.redial)
-        .network(settings.network.clone())
-        // This very program, even if its file was replaced in the meantime.
-        .local_program("/proc/self/exe");
+    let options = settings.way.options();
     // Nothing runs yet, so whoever interrupts wants us to end.
     let client = tokio::select! {
-        client = Client::connect(&settings.target, options) => client?,
+        client = Client::connect(&settings.way.target, options) => client?,
         (_, signal) = interrupts.next() => return Err(Failure::Interrupted(signal)),
     };
     let (job, step) = start(&client, settings, &mut interrupts).await?;
-    if settings.detach.is_some() {
+    if settings.work.detach.is_some() {
         let code = detach(settings, job).await;
         client.close().await;
         return Ok(code);
@@ -114,7 +108,7 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
         let typist = screen.typist();
         stdin::feed(handle.clone(), settings.charset, replaced.clone(), typist)
     };
-    let feeder = settings.stdin.then(feed).transpose();
+    let feeder = settings.work.stdin.then(feed).transpose();
     let feeder = feeder.map_err(|error| Failure::Here("cannot read stdin", error))?;
     let mut run = Run {
         settings,
@@ -173,7 +167,7 @@ impl Run<'_> {
                     Some((stream, error)) => {
                         self.sink_failed(stream, &error);
                         // Whoever reads us has seen enough, and the job is another's.
-                        if !self.settings.holds() && self.ended.is_none() {
+                        if !self.settings.work.holds() && self.ended.is_none() {
                             return (if self.failed.is_some() { FAILED } else { 0 }, true);
                         }
                     }
@@ -199,7 +193,7 @@ impl Run<'_> {
         let code = match self.ended.take() {
             Some(Ok(outcome)) => self.conclude(&outcome),
             Some(Err(error)) => {
-                report::error(format_args!("{:#} {error}", self.settings.target));
+                report::error(format_args!("{:#} {error}", self.settings.way.target));
                 FAILED
             }
             None => FAILED,
@@ -224,7 +218,7 @@ impl Run<'_> {
                 terminal,
             })) => {
                 self.attached(pid, exact);
-                if terminal && self.settings.holds() && self.ended.is_none() {
+                if terminal && self.settings.work.holds() && self.ended.is_none() {
                     self.open_screen();
                 }
             }
@@ -249,7 +243,7 @@ impl Run<'_> {
     fn attached(&mut self, pid: u32, exact: bool) {
         self.fate = self.fate.reaching(exact);
         if self.settings.json {
-            let (job, host) = (self.handle.id(), self.settings.target.to_string());
+            let (job, host) = (self.handle.id(), self.settings.way.target.to_string());
             self.sinks.say(Event::started(job, host, pid, exact));
         }
         let reach = if exact {
@@ -304,7 +298,7 @@ impl Run<'_> {
             // Only our own writing is left, and nobody reads that.
             return true;
         }
-        if !self.settings.holds() {
+        if !self.settings.work.holds() {
             // It is another's: we only leave.
             self.say_leaving();
             return true;
@@ -324,7 +318,7 @@ impl Run<'_> {
                 }
             }
             Step::Leave => {
-                say_left(self.handle.id(), &self.settings.target, self.fate);
+                say_left(self.handle.id(), &self.settings.way.target, self.fate);
                 self.say_leaving();
             }
         }
@@ -332,7 +326,8 @@ impl Run<'_> {
     }
 
     fn conclude(&self, outcome: &Outcome) -> u8 {
-        let verdict = exit_code::verdict(outcome, self.interrupts.last(), self.settings.deadline);
+        let verdict =
+            exit_code::verdict(outcome, self.interrupts.last(), self.settings.work.deadline);
         if self.settings.verbosity > Verbosity::Quiet {
             for holder in &outcome.holders {
                 report::note(format_args!(

@@ -61,6 +61,8 @@ pub(crate) enum ErrorKind {
     Here,
     /// The user interrupted before anything ran.
     Interrupted,
+    /// The run was ended before it came to this host.
+    NotBegun,
     /// The user left a job that may still run.
     Left,
 }

@@ -8,11 +8,15 @@ use redial_client::{ConnectOptions, NetworkOptions, Place, Target};
 
 use super::SettingsError;
 use super::file::File;
+use super::from_env;
 use super::network::network;
-use super::run::{connect_timeout, redial};
-use crate::args::{KillArgs, LogsArgs, WayArgs};
+use super::work::time;
+use crate::args::{KillArgs, LogsArgs, RedialArgs, WayArgs};
 use crate::commands::{Blow, Wanted};
+use crate::duration;
 
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const REDIAL: Duration = Duration::from_secs(600);
 /// From TERM to KILL.
 const GRACE: Duration = Duration::from_secs(5);
 /// As its number is everywhere (signal(7)).
@@ -121,6 +125,30 @@ impl JobName {
         let names = names.iter().map(|name| JobName::resolve(name, args, file));
         names.collect()
     }
+}
+
+/// `--connect-timeout`, and what may stand in its place.
+pub(super) fn connect_timeout(
+    flag: Option<Duration>,
+    file: &File,
+) -> Result<Duration, SettingsError> {
+    let file = file.run.connect_timeout;
+    let asked = time(flag, "REDIAL_CONNECT_TIMEOUT", file)?;
+    Ok(asked.unwrap_or(CONNECT_TIMEOUT))
+}
+
+/// `--redial` and `--no-redial`, and what may stand in their place; 0 is not at all.
+pub(super) fn redial(args: &RedialArgs, file: &File) -> Result<Option<Duration>, SettingsError> {
+    let within = match (args.no_redial, args.redial) {
+        (true, _) => Duration::ZERO,
+        (false, Some(within)) => within,
+        (false, None) => {
+            let variable = from_env("REDIAL_REDIAL", duration::parse_limit)?;
+            let file = file.run.redial.map(|limit| limit.0);
+            variable.or(file).unwrap_or(REDIAL)
+        }
+    };
+    Ok(Some(within).filter(|within| !within.is_zero()))
 }
 
 /// What `redial logs` is to show.

@@ -7,8 +7,8 @@ use redial_client::{ConnectOptions, HostTarget, Target};
 
 use super::SettingsError;
 use super::file::File;
+use super::jobs::connect_timeout;
 use super::network::network;
-use super::run::connect_timeout;
 use crate::args::NetworkArgs;
 
 /// A host on the network, and how it is reached.

@@ -1,5 +1,6 @@
 //! How to reach hosts on the network, from all sources.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,34 +31,65 @@ pub(super) fn network(
     target: &Target,
     file: &File,
 ) -> Result<NetworkOptions, SettingsError> {
-    let mut options = NetworkOptions::default()
-        .local_user(local_user())
-        .bind(args.bind)
-        .new_host(new_host(args))
-        .interaction(Arc::new(Terminal));
-    for path in &args.identity {
-        let path = std::path::absolute(path)
-            .map_err(|error| format!("--identity {}: {error}", path.display()))?;
-        options = options.identity(path);
+    Network::new(args, &file.host)?.of(target, &HostOverrides::default())
+}
+
+/// How to reach hosts, whichever it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Network {
+    base: NetworkOptions,
+    user: Option<String>,
+    tables: BTreeMap<String, HostTable>,
+}
+
+impl Network {
+    pub(super) fn new(
+        args: &NetworkArgs,
+        tables: &BTreeMap<String, HostTable>,
+    ) -> Result<Self, SettingsError> {
+        let mut base = NetworkOptions::default()
+            .local_user(local_user())
+            .bind(args.bind)
+            .new_host(new_host(args))
+            .interaction(Arc::new(Terminal));
+        for path in &args.identity {
+            let path = std::path::absolute(path)
+                .map_err(|error| format!("--identity {}: {error}", path.display()))?;
+            base = base.identity(path);
+        }
+        Ok(Network {
+            base,
+            user: args.user.clone(),
+            tables: tables.clone(),
+        })
     }
-    let options = as_user(options, args.user.as_deref(), target)?;
-    let Target::Network(host) = target else {
-        return Ok(options);
-    };
-    let Some(table) = file.host.get(&host.host) else {
-        return Ok(options);
-    };
-    let home = options.home.clone();
-    let identities = table.identity.iter().map(|path| expand(path, &home));
-    let overrides = HostOverrides {
-        address: table.address.clone(),
-        user: table.user.clone(),
-        port: table.port,
-        identities: identities.collect(),
-        proxy_jump: table.proxy_jump.clone(),
-        proxy_command: table.proxy_command.clone(),
-    };
-    Ok(options.overrides(overrides))
+
+    /// Options for this target. What an inventory says of it counts where the file says nothing.
+    pub(crate) fn of(
+        &self,
+        target: &Target,
+        inventory: &HostOverrides,
+    ) -> Result<NetworkOptions, SettingsError> {
+        let options = as_user(self.base.clone(), self.user.as_deref(), target)?;
+        let Target::Network(host) = target else {
+            return Ok(options);
+        };
+        let none = HostTable::default();
+        let table = self.tables.get(&host.host).unwrap_or(&none);
+        let identities = table
+            .identity
+            .iter()
+            .map(|path| expand(path, &options.home));
+        let identities = identities.collect();
+        Ok(options.overrides(HostOverrides {
+            address: table.address.clone().or(inventory.address.clone()),
+            user: table.user.clone().or(inventory.user.clone()),
+            port: table.port.or(inventory.port),
+            identities,
+            proxy_jump: table.proxy_jump.clone(),
+            proxy_command: table.proxy_command.clone(),
+        }))
+    }
 }
 
 /// `--user`, where there is somebody to be.

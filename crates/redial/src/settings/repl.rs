@@ -1,13 +1,10 @@
 //! What `redial repl` is to do.
 
 use std::ffi::OsString;
-use std::time::Duration;
-
-use redial_client::{NetworkOptions, Target};
 
 use super::file::File;
-use super::network::network;
-use super::run::{connect_timeout, redial, variables};
+use super::jobs::Way;
+use super::work::variables;
 use super::{SettingsError, Verbosity};
 use crate::args::ReplArgs;
 use crate::charset::Charset;
@@ -16,14 +13,11 @@ use crate::sinks::Form;
 /// Settings of one session.
 #[derive(Debug, Clone)]
 pub(crate) struct ReplSettings {
-    pub(crate) target: Target,
+    pub(crate) way: Way,
     pub(crate) cwd: Option<OsString>,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) shell: Option<OsString>,
     pub(crate) charset: Option<Charset>,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) redial: Option<Duration>,
-    pub(crate) network: NetworkOptions,
     pub(crate) verbosity: Verbosity,
 }
 
@@ -34,16 +28,12 @@ impl ReplSettings {
     ///
     /// Says which setting is wrong, and where it was made.
     pub(crate) fn resolve(args: ReplArgs, file: &File) -> Result<Self, SettingsError> {
-        let target = Target::parse(&args.host).map_err(|error| error.to_string())?;
         Ok(ReplSettings {
-            network: network(&args.network, &target, file)?,
-            target,
+            way: Way::resolve(&args.host, &args.way, file)?,
             cwd: args.cwd,
             env: variables(args.env)?,
             shell: args.shell,
             charset: args.charset,
-            connect_timeout: connect_timeout(args.connect_timeout, file)?,
-            redial: redial(&args.redial, file)?,
             verbosity: match args.quiet {
                 true => Verbosity::Quiet,
                 false => Verbosity::Normal,

@@ -67,7 +67,7 @@ impl Session<'_> {
                 self.fresh_line();
                 self.refuse(&error.to_string());
             }
-            Some(Err(error)) => return Err(Failure::Job(self.settings.target.clone(), error)),
+            Some(Err(error)) => return Err(Failure::Job(self.settings.way.target.clone(), error)),
             None => {}
         }
         match left {
@@ -104,7 +104,7 @@ impl Session<'_> {
         client: &Client,
         command: Command,
     ) -> Result<Option<(Job, Vec<(Step, u8)>)>, Failure> {
-        let target = &self.settings.target;
+        let target = &self.settings.way.target;
         let failed = |error| Failure::Start(target.clone(), error);
         let id = new_job_id().map_err(failed)?;
         let started = client.start_as(id, command.manual_acknowledge(true));
@@ -192,10 +192,10 @@ impl Session<'_> {
                 running.sinks.write_up_to(Output::Stdout, end, bytes);
             }
             Some(Ok(JobEvent::LineDropped { reason })) => {
-                line_status::dropped(&self.settings.target, &reason, None, Verbosity::Normal);
+                line_status::dropped(&self.settings.way.target, &reason, None, Verbosity::Normal);
             }
             Some(Ok(JobEvent::LineBack { after })) => {
-                line_status::back(&self.settings.target, after, Verbosity::Normal);
+                line_status::back(&self.settings.way.target, after, Verbosity::Normal);
             }
             Some(Ok(JobEvent::Ended(outcome))) => running.end(Ok(outcome)),
             Some(Err(error)) => running.end(Err(error)),
@@ -237,7 +237,7 @@ impl Session<'_> {
             Step::Cancel if signal != SIGINT => CANCEL_GRACE,
             Step::Cancel => Duration::ZERO,
             Step::Leave => {
-                let (job, target) = (running.handle.id(), &self.settings.target);
+                let (job, target) = (running.handle.id(), &self.settings.way.target);
                 self.fresh_line();
                 report::error(format_args!("left job {job} on {target}; it may still run"));
                 return Next::Leave;

@@ -19,8 +19,8 @@ pub(super) async fn start(
     settings: &RunSettings,
     interrupts: &mut Interrupts,
 ) -> Result<(Job, Option<Step>), Failure> {
-    let failed = |error| Failure::Start(settings.target.clone(), error);
-    let Some(command) = settings.command() else {
+    let failed = |error| Failure::Start(settings.way.target.clone(), error);
+    let Some(command) = settings.work.command() else {
         return Ok((attach(client, settings, interrupts).await?, None));
     };
     let id = new_job_id().map_err(failed)?;
@@ -32,7 +32,7 @@ pub(super) async fn start(
             job = &mut started => return Ok((job.map_err(failed)?, last)),
             (step, signal) = interrupts.next() => {
                 if step == Step::Leave {
-                    say_left(id, &settings.target, Fate::of(client, settings));
+                    say_left(id, &settings.way.target, Fate::of(client, settings));
                     return Err(Failure::Left(id, signal));
                 }
                 last = Some(step);
@@ -47,7 +47,7 @@ async fn attach(
     settings: &RunSettings,
     interrupts: &mut Interrupts,
 ) -> Result<Job, Failure> {
-    let Program::Job { name, take, from } = &settings.program else {
+    let Program::Job { name, take, from } = &settings.work.program else {
         return Err(Failure::Name("there is no job to attach to".to_owned()));
     };
     let attached = async {
@@ -63,7 +63,7 @@ async fn attach(
             .take(*take)
             .from(from)
             .manual_acknowledge(true);
-        let failed = |error| Failure::Start(settings.target.clone(), error);
+        let failed = |error| Failure::Start(settings.way.target.clone(), error);
         client.attach(id, &options).await.map_err(failed)
     };
     tokio::select! {
@@ -75,7 +75,7 @@ async fn attach(
 /// Prints the name of a job that runs, and leaves it; the result is our exit code. One that could
 /// not be started is over, and is told as always.
 pub(super) async fn detach(settings: &RunSettings, mut job: Job) -> u8 {
-    let target = &settings.target;
+    let target = &settings.way.target;
     let line = match begun(&mut job).await {
         Some(Ok(JobEvent::Attached { pid, exact, .. })) => {
             let mut text = Vec::new();
@@ -94,7 +94,7 @@ pub(super) async fn detach(settings: &RunSettings, mut job: Job) -> u8 {
             return FAILED;
         }
         Some(Ok(JobEvent::Ended(outcome))) => {
-            let verdict = exit_code::verdict(&outcome, None, settings.deadline);
+            let verdict = exit_code::verdict(&outcome, None, settings.work.deadline);
             let line = OutcomeLine::of(target.to_string(), job.id(), &outcome, &verdict);
             if let Some(reason) = verdict.reason {
                 report::error(reason);

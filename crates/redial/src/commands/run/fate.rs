@@ -23,8 +23,8 @@ impl Fate {
     /// On this server; how far it reaches is not known yet.
     pub(super) fn of(client: &Client, settings: &RunSettings) -> Self {
         // A server says whether it is private by refusing to keep.
-        let not_asked = settings.on_drop == Some(OnDrop::Kill);
-        match &settings.target {
+        let not_asked = settings.work.on_drop == Some(OnDrop::Kill);
+        match &settings.way.target {
             _ if client.is_private() => Fate::EndsWhereFound,
             Target::Exec(_) if not_asked => Fate::Open,
             _ => Fate::Stays,

@@ -24,7 +24,12 @@ pub(super) fn failed(settings: &RunSettings, failure: &Failure) -> OutcomeLine {
         Failure::Interrupted(_) => (ErrorKind::Interrupted, None),
         Failure::Left(job, _) => (ErrorKind::Left, Some(*job)),
     };
-    let line = OutcomeLine::failed(settings.target.to_string(), job, kind, failure.to_string());
+    let line = OutcomeLine::failed(
+        settings.way.target.to_string(),
+        job,
+        kind,
+        failure.to_string(),
+    );
     match failure {
         Failure::Interrupted(signal) | Failure::Left(_, signal) => line.interrupted(Some(*signal)),
         _ => line,
@@ -41,9 +46,9 @@ pub(crate) fn print(event: &Event) {
 
 impl Run<'_> {
     pub(super) fn outcome_line(&self, how: &Result<Box<Outcome>, JobError>) -> OutcomeLine {
-        let (host, job) = (self.settings.target.to_string(), self.handle.id());
+        let (host, job) = (self.settings.way.target.to_string(), self.handle.id());
         let of = |outcome: &Outcome| {
-            let (asked, deadline) = (self.interrupts.last(), self.settings.deadline);
+            let (asked, deadline) = (self.interrupts.last(), self.settings.work.deadline);
             let verdict = exit_code::verdict(outcome, asked, deadline);
             OutcomeLine::of(host.clone(), job, outcome, &verdict)
         };
@@ -67,7 +72,7 @@ impl Run<'_> {
     /// The user leaves the job.
     pub(super) fn say_leaving(&mut self) {
         if self.settings.json {
-            let (host, job) = (self.settings.target.to_string(), self.handle.id());
+            let (host, job) = (self.settings.way.target.to_string(), self.handle.id());
             let message = self.fate.of_the_job().to_owned();
             let line = OutcomeLine::failed(host, Some(job), ErrorKind::Left, message);
             self.sinks
@@ -93,7 +98,7 @@ impl Run<'_> {
             self.sinks.say(Event::Dropped { reason });
         }
         let way_out = self.screen.way_out();
-        let (target, verbosity) = (&self.settings.target, self.settings.verbosity);
+        let (target, verbosity) = (&self.settings.way.target, self.settings.verbosity);
         line_status::dropped(target, reason, way_out, verbosity);
     }
 
@@ -103,7 +108,7 @@ impl Run<'_> {
             let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
             self.sinks.say(Event::Back { after_ms });
         }
-        line_status::back(&self.settings.target, after, self.settings.verbosity);
+        line_status::back(&self.settings.way.target, after, self.settings.verbosity);
     }
 
     /// Waits until what is said is written, or nobody seems to read it.

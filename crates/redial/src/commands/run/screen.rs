@@ -191,7 +191,7 @@ impl Run<'_> {
             Done::Key(Key::Suspend) => self.uses_terminal(self.screen.suspend()),
             Done::Key(Key::Leave) => {
                 self.screen.close();
-                say_left(self.handle.id(), &self.settings.target, self.fate);
+                say_left(self.handle.id(), &self.settings.way.target, self.fate);
                 self.say_leaving();
                 return true;
             }

@@ -1,0 +1,164 @@
+//! The thread that writes our stdout and stderr: whole chunks, in the order in which they came.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io;
+
+use redial_client::Output;
+use redial_fleet::Receipt;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{
+    Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
+};
+
+use crate::sinks::write_all;
+
+/// Chunks that wait for the thread.
+const AHEAD: usize = 256;
+/// Chunks written with one call at most.
+const BATCH: usize = 64;
+
+/// What is written in one piece.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    stream: Output,
+    bytes: Vec<u8>,
+    /// What of a command's output is in it, and in those before.
+    receipt: Option<Receipt>,
+}
+
+impl Chunk {
+    pub(super) fn new(stream: Output, bytes: Vec<u8>) -> Self {
+        Chunk {
+            stream,
+            bytes,
+            receipt: None,
+        }
+    }
+
+    pub(super) fn receipt(mut self, receipt: Receipt) -> Self {
+        self.receipt = Some(receipt);
+        self
+    }
+}
+
+/// Where chunks are handed over.
+#[derive(Debug)]
+pub(super) struct Desk {
+    chunks: Option<Sender<Chunk>>,
+    /// Those that the thread has no room for. They are few: nothing is asked for while there are any.
+    pending: VecDeque<Chunk>,
+    failures: UnboundedReceiver<(Output, io::Error)>,
+}
+
+impl Desk {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be started.
+    pub(super) fn start() -> io::Result<Self> {
+        let (sender, chunks) = channel(AHEAD);
+        let (report, failures) = unbounded_channel();
+        std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || write(chunks, &report))?;
+        Ok(Desk {
+            chunks: Some(sender),
+            pending: VecDeque::new(),
+            failures,
+        })
+    }
+
+    /// Hands a chunk over, or keeps it until there is room.
+    pub(super) fn push(&mut self, chunk: Chunk) {
+        let Some(chunks) = self.chunks.as_ref().filter(|_| self.pending.is_empty()) else {
+            return self.pending.push_back(chunk);
+        };
+        // A thread that is gone has nobody to write for.
+        if let Err(TrySendError::Full(chunk)) = chunks.try_send(chunk) {
+            self.pending.push_back(chunk);
+        }
+    }
+
+    /// Whether chunks wait for room.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Waits until none does, or until a stream can be written no more, which is said once for each.
+    /// Cancel-safe.
+    pub(super) async fn next(&mut self) -> Option<(Output, io::Error)> {
+        loop {
+            let is_behind = self.is_behind();
+            let room = async {
+                match &self.chunks {
+                    Some(chunks) => chunks.reserve().await.ok(),
+                    None => None,
+                }
+            };
+            tokio::select! {
+                Some(failure) = self.failures.recv() => return Some(failure),
+                room = room, if is_behind => match (room, self.pending.pop_front()) {
+                    (Some(room), Some(chunk)) => {
+                        room.send(chunk);
+                        if self.pending.is_empty() {
+                            return None;
+                        }
+                    }
+                    // Its thread is gone.
+                    _ => self.pending.clear(),
+                },
+                else => return pending().await,
+            }
+        }
+    }
+
+    /// Waits until all is written; the failures that nobody has heard of.
+    pub(super) async fn finish(mut self) -> Vec<(Output, io::Error)> {
+        let mut failures = Vec::new();
+        while self.is_behind() {
+            failures.extend(self.next().await);
+        }
+        self.chunks = None;
+        while let Some(failure) = self.failures.recv().await {
+            failures.push(failure);
+        }
+        failures
+    }
+}
+
+fn write(mut chunks: Receiver<Chunk>, report: &UnboundedSender<(Output, io::Error)>) {
+    let mut batch = VecDeque::new();
+    let mut failed = [false; 2];
+    while let Some(first) = chunks.blocking_recv() {
+        batch.push_back(first);
+        while batch.len() < BATCH
+            && let Ok(next) = chunks.try_recv()
+        {
+            batch.push_back(next);
+        }
+        while let Some(stream) = batch.front().map(|chunk| chunk.stream) {
+            let run = batch
+                .iter()
+                .take_while(|chunk| chunk.stream == stream)
+                .count();
+            let run: Vec<Chunk> = batch.drain(..run).collect();
+            let failed = &mut failed[stream.index()];
+            if !*failed {
+                let bytes: Vec<&[u8]> = run.iter().map(|chunk| &*chunk.bytes).collect();
+                if let Err(error) = write_all(stream, &bytes) {
+                    *failed = true;
+                    // Nobody listens only when we are leaving.
+                    let _ = report.send((stream, error));
+                }
+            }
+            for receipt in run.iter().filter_map(|chunk| chunk.receipt.as_ref()) {
+                match failed {
+                    true => receipt.refuse(),
+                    false => receipt.give(),
+                }
+            }
+        }
+    }
+}
