@@ -14,7 +14,10 @@
 //! ```
 
 mod fleet;
+pub mod history;
 mod host_set;
+pub mod outputs;
+pub mod record;
 mod schedule;
 
 pub use fleet::{

@@ -7,6 +7,7 @@ mod echo;
 mod fleet;
 mod frame;
 mod generate;
+mod history;
 mod hosts;
 mod jobs;
 mod keys;
@@ -19,6 +20,7 @@ mod serve;
 mod shell;
 mod usage;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -39,6 +41,7 @@ pub(crate) use frame::{
     UnpackArgs,
 };
 pub(crate) use generate::{CompletionArgs, ManualArgs, completion, manual};
+pub(crate) use history::{HistoryArgs, HistoryCommand, RerunArgs};
 pub(crate) use hosts::{HostsArgs, HostsCommand, SetArgs};
 pub(crate) use jobs::{
     AttachArgs, KillArgs, LogsArgs, PsArgs, RmArgs, UpgradeArgs, WaitArgs, WayArgs,
@@ -87,6 +90,23 @@ pub(crate) fn parse() -> Result<Arguments, u8> {
     }
 }
 
+/// The command line of an earlier run, program and all: its `--config`, and its arguments.
+///
+/// # Errors
+///
+/// It is none, or this redial does not understand it.
+pub(crate) fn parse_run(argv: Vec<OsString>) -> Result<(Option<PathBuf>, RunArgs), String> {
+    let wrong = |why: &str| format!("the command line of that run is not understood: {why}");
+    match Cli::try_parse_from(argv) {
+        Ok(Cli {
+            config,
+            command: Command::Run(args),
+        }) => Ok((config, args)),
+        Ok(_) => Err(wrong("it is no 'redial run'")),
+        Err(error) => Err(wrong(&error.kind().to_string())),
+    }
+}
+
 /// Runs commands on other machines. If the line drops, it dials again, and nothing is lost.
 #[derive(Debug, Parser)]
 #[command(
@@ -131,6 +151,8 @@ pub(crate) enum Command {
     Upgrade(UpgradeArgs),
     /// Sets of hosts: spelled out, folded, counted
     Hosts(HostsArgs),
+    /// Earlier runs on many hosts: shown, taken up again, run again
+    History(HistoryArgs),
     /// Your own keys, and the hosts you trust
     Keys(KeysArgs),
     /// What works between here and a host, and what does not, step by step

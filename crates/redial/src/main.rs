@@ -49,6 +49,7 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
         args::Command::Doctor(args) => Ok(commands::doctor(&args, &file)),
         args::Command::Echo(args) => Ok(commands::echo(&args.what)),
         args::Command::Frame(args) => Ok(commands::frame(&args.what)),
+        args::Command::History(args) => commands::history(&args.what),
         args::Command::Hosts(args) => Ok(commands::hosts(&args)),
         args::Command::Keys(args) => commands::keys(args.what, &file),
         args::Command::Repl(args) => Ok(commands::repl(&ReplSettings::resolve(args, &file)?)),
@@ -104,7 +105,8 @@ fn run(mut args: args::RunArgs, file: &settings::File) -> Result<u8, SettingsErr
             Ok(commands::run(&settings))
         }
         args::Where::Set { sets, without } => {
-            let settings = FleetSettings::resolve(&sets, &without, args, file);
+            let hosts = settings::select(&sets, &without).inspect_err(refused)?;
+            let settings = FleetSettings::resolve(hosts, args, file);
             commands::fleet(settings.inspect_err(refused)?).inspect_err(refused)
         }
     }

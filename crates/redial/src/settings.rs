@@ -11,7 +11,7 @@ mod serve;
 mod work;
 
 pub(crate) use file::{File, load};
-pub(crate) use fleet::{FleetSettings, OutputMode};
+pub(crate) use fleet::{FleetSettings, OutputMode, history, select};
 pub(crate) use jobs::{JobName, Way, blow, wanted};
 pub(crate) use keys::{host_settings, target_settings};
 pub(crate) use repl::ReplSettings;
@@ -21,6 +21,8 @@ pub(crate) use work::{Program, Work};
 
 use std::env::VarError;
 
+use redial_fleet::history::HistoryError;
+
 /// A setting that cannot be used; says which and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -29,6 +31,12 @@ pub(crate) struct SettingsError(pub(crate) String);
 impl From<String> for SettingsError {
     fn from(text: String) -> Self {
         SettingsError(text)
+    }
+}
+
+impl From<HistoryError> for SettingsError {
+    fn from(error: HistoryError) -> Self {
+        SettingsError(error.to_string())
     }
 }
 

@@ -90,6 +90,14 @@ impl Receipt {
         self.job.acknowledge(self.stream, self.up_to);
     }
 
+    /// The same for all but so many of the last of these bytes.
+    pub fn but(self, bytes: usize) -> Self {
+        Receipt {
+            up_to: self.up_to.saturating_sub(bytes as u64),
+            ..self
+        }
+    }
+
     /// Nobody reads this output any more: the command gets SIGPIPE when it writes more.
     pub fn refuse(&self) {
         // If the job is over, there is nobody to tell.

@@ -42,13 +42,13 @@ fn a_batch_begins_when_the_one_before_has_ended_and_the_pause_is_over() {
     let mut schedule = schedule(plan, 5);
     assert_eq!(begun(&mut schedule, SECOND), [0, 1]);
     schedule.ended(false);
-    assert_eq!(begun(&mut schedule, SECOND), []);
+    assert!(begun(&mut schedule, SECOND).is_empty());
     schedule.ended(true);
     assert_eq!(schedule.step(SECOND), Step::Wait(Some(SECOND * 2)));
     assert_eq!(schedule.step(SECOND * 3 / 2), Step::Wait(Some(SECOND * 2)));
     assert_eq!(begun(&mut schedule, SECOND * 2), [2, 3]);
     (0..2).for_each(|_| schedule.ended(false));
-    assert_eq!(begun(&mut schedule, SECOND * 3), []);
+    assert!(begun(&mut schedule, SECOND * 3).is_empty());
     assert_eq!(begun(&mut schedule, SECOND * 4), [4]);
     schedule.ended(false);
     // Nothing follows: nothing is waited for.

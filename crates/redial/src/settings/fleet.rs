@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redial_client::{Command, ConnectOptions, HostOverrides, Target};
+use redial_fleet::history::History;
 use redial_fleet::{Directory, HostSet, NoGroups, Plan};
 
 use super::file::File;
@@ -53,19 +54,16 @@ pub(crate) struct Hosts {
 }
 
 impl FleetSettings {
-    /// Settings from all sources, for the hosts that are in one of the sets and not in one of the
-    /// others.
+    /// Settings from all sources, for these hosts.
     ///
     /// # Errors
     ///
     /// Says which setting is wrong, and where it was made.
     pub(crate) fn resolve(
-        sets: &[String],
-        without: &[String],
+        hosts: Vec<String>,
         args: RunArgs,
         file: &File,
     ) -> Result<Self, SettingsError> {
-        let hosts = select(sets, without)?;
         if args.tty {
             return Err("-t: a terminal is for one host".to_owned().into());
         }
@@ -129,7 +127,12 @@ fn mode(json: bool, args: &FleetArgs) -> OutputMode {
     }
 }
 
-fn select(sets: &[String], without: &[String]) -> Result<Vec<String>, SettingsError> {
+/// The hosts that are in one of the sets, and in none of the others.
+///
+/// # Errors
+///
+/// A set is none, or no host is left.
+pub(crate) fn select(sets: &[String], without: &[String]) -> Result<Vec<String>, SettingsError> {
     let read = |text: &String| {
         HostSet::parse(text, &NoGroups).map_err(|error| SettingsError(error.to_string()))
     };
@@ -194,4 +197,18 @@ impl Directory for Hosts {
             .network(network.map_err(|error| error.to_string())?);
         Ok((target, options))
     }
+}
+
+/// Where runs are written down.
+///
+/// # Errors
+///
+/// Nobody says where.
+pub(crate) fn history() -> Result<History, String> {
+    let from = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let absolute = |path: &PathBuf| path.is_absolute();
+    let base = from("XDG_STATE_HOME").filter(absolute);
+    let base = base.or_else(|| Some(from("HOME").filter(absolute)?.join(".local/state")));
+    let base = base.ok_or("neither XDG_STATE_HOME nor HOME is set")?;
+    Ok(History::new(base.join("redial/runs")))
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use redial_client::{Command, Keep, OnDrop, Place, Resources, Terminal};
 
+use redial_fleet::record::Settled;
+
 use super::file::{Limit, RunTable, Time};
 use super::jobs::JobName;
 use super::{SettingsError, from_env};
@@ -64,6 +66,28 @@ impl Work {
             detach: None,
             on_terminal: false,
         }
+    }
+
+    /// What a run's record says of it beyond its command line.
+    pub(crate) fn settled(&self) -> Settled {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Settled {
+            deadline: self.deadline.map(millis),
+            drain: self.drain.map(millis),
+            on_drop: self.on_drop.map(|policy| match policy {
+                OnDrop::Kill => "kill".to_owned(),
+                OnDrop::Keep => "keep".to_owned(),
+                OnDrop::KeepFor(time) => format!("keep:{}ms", millis(time)),
+            }),
+        }
+    }
+
+    /// As it was settled when the run began, whatever the settings are now.
+    pub(crate) fn settle(&mut self, settled: &Settled) -> Result<(), SettingsError> {
+        self.deadline = settled.deadline.map(Duration::from_millis);
+        self.drain = settled.drain.map(Duration::from_millis);
+        self.on_drop = settled.on_drop.as_deref().map(on_drop).transpose()?;
+        Ok(())
     }
 
     /// Whether the job is ours to write to and control.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use redial_client::{JobId, Output};
+use redial_fleet::record::Ending;
 use redial_fleet::{End, JobIds, What};
 use serde::Serialize;
 
@@ -73,8 +74,8 @@ impl Json {
         Some(Chunk::new(Output::Stdout, of(name, event)))
     }
 
-    /// The last lines of a host; `verdict` is what its end means for our exit code.
-    pub(super) fn ended(&mut self, host: usize, name: &str, end: &End, verdict: &Verdict) -> Chunk {
+    /// The last lines of a host; `ending` is what its end comes to.
+    pub(super) fn ended(&mut self, host: usize, name: &str, end: &End, ending: &Ending) -> Chunk {
         let mut lines = Vec::new();
         let texts = self.texts.remove(&host).into_iter().flatten();
         for (stream, mut text) in Output::BOTH.into_iter().zip(texts) {
@@ -85,7 +86,11 @@ impl Json {
         if let End::Detached(_) = end {
             return Chunk::new(Output::Stdout, lines);
         }
-        outcome(name, self.ids.of(host), end, verdict)
+        let verdict = Verdict {
+            code: ending.code,
+            reason: Some(ending.why.clone()).filter(|why| !why.is_empty()),
+        };
+        outcome(name, self.ids.of(host), end, &verdict)
             .event()
             .write(&mut lines);
         Chunk::new(Output::Stdout, lines)

@@ -38,6 +38,11 @@ impl Prefix {
         lines
     }
 
+    /// How many bytes wait for the end of their line.
+    pub(super) fn waiting(&self, host: usize, stream: Output) -> usize {
+        self.0.get(&(host, stream)).map_or(0, Vec::len)
+    }
+
     /// What is left of a host's: its last lines, which have no end.
     pub(super) fn finish(&mut self, host: usize, name: &str) -> Vec<(Output, Vec<u8>)> {
         let rest = Output::BOTH.into_iter().filter_map(|stream| {
@@ -69,6 +74,7 @@ mod tests {
     fn lines_are_whole_however_they_come() {
         let mut prefix = Prefix::default();
         assert_eq!(prefix.take(0, "a", OUT, b"one\ntw"), b"a: one\n");
+        assert_eq!((prefix.waiting(0, OUT), prefix.waiting(1, OUT)), (2, 0));
         assert_eq!(prefix.take(1, "b", OUT, b"x\n"), b"b: x\n");
         assert_eq!(prefix.take(0, "a", Output::Stderr, b"e\n"), b"a: e\n");
         assert_eq!(prefix.take(0, "a", OUT, b"o\n\nend"), b"a: two\na: \n");

@@ -1,26 +1,27 @@
 //! Who is where: a state for each host, the table of them, and the exit code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use redial_client::{Cause, Output, Status};
+use redial_client::{Cause, Outcome, Output, Status};
+use redial_fleet::record::{Ending, Kind};
 use redial_fleet::{End, HostSet};
 use serde::Serialize;
 
 use super::writer::Chunk;
-use crate::exit_code::{self, DEADLINE, FAILED, Verdict};
+use crate::exit_code::{self, DEADLINE, FAILED};
 use crate::json::Event;
 use crate::report::Harmless;
-use crate::settings::FleetSettings;
 use crate::signal_name;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Roll {
+pub(crate) struct Roll {
     states: Vec<State>,
     /// What hosts have come to, each once.
-    ways: Vec<Way>,
+    endings: Vec<Ending>,
+    places: HashMap<Ending, u32>,
     counts: Counts,
     deadline: Option<Duration>,
     signal: Option<u8>,
@@ -47,41 +48,22 @@ enum State {
     NotBegun,
     Connecting,
     Running(Instant),
-    /// By its place among the ways.
+    /// By its place among the endings.
     Ended(u32),
 }
 
-/// What a host has come to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Way {
-    kind: Kind,
-    /// In few words.
-    how: String,
-    /// Why, if that is not all.
-    why: String,
-}
-
-/// In the order of the table: what went wrong stands last, next to the prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Done,
-    Failed,
-    NotBegun,
-    Unreached,
-    Unknown,
-}
-
 impl Roll {
-    pub(super) fn new(settings: &FleetSettings) -> Self {
-        let hosts = settings.hosts.names().len();
+    /// So many hosts, where the command may take so long.
+    pub(crate) fn new(hosts: usize, deadline: Option<Duration>) -> Self {
         Roll {
             states: vec![State::NotBegun; hosts],
-            ways: Vec::new(),
+            endings: Vec::new(),
+            places: HashMap::new(),
             counts: Counts {
                 not_begun: hosts,
                 ..Counts::default()
             },
-            deadline: settings.work.deadline,
+            deadline,
             signal: None,
             is_over_time: false,
             largest: 0,
@@ -95,7 +77,7 @@ impl Roll {
             State::NotBegun => &mut counts.not_begun,
             State::Connecting => &mut counts.connecting,
             State::Running(_) => &mut counts.running,
-            State::Ended(way) => match self.ways.get(way as usize)?.kind {
+            State::Ended(at) => match self.endings.get(at as usize)?.kind {
                 Kind::Done => &mut counts.done,
                 Kind::Failed => &mut counts.failed,
                 Kind::NotBegun => &mut counts.not_begun,
@@ -141,104 +123,86 @@ impl Roll {
     }
 
     /// Notes how a host has ended, and says what that means for our exit code.
-    pub(super) fn ended(&mut self, host: usize, end: &End) -> Verdict {
-        let (way, code) = self.way(end);
-        self.largest = self.largest.max(code);
+    pub(super) fn ended(&mut self, host: usize, end: &End) -> Ending {
+        let ending = self.ending(end);
         self.is_left |= matches!(end, End::Left(_));
-        let reason = Some(way.why.clone()).filter(|why| !why.is_empty());
-        self.come_to(host, way);
-        Verdict { code, reason }
+        self.come_to(host, ending.clone());
+        ending
     }
 
     /// It will not be begun.
     pub(super) fn not_begun(&mut self, host: usize) {
-        let way = Way {
-            kind: Kind::NotBegun,
-            how: "not begun".to_owned(),
-            why: String::new(),
-        };
-        self.come_to(host, way);
+        self.come_to(host, ending(Kind::NotBegun, "not begun", String::new(), 0));
     }
 
-    fn come_to(&mut self, host: usize, way: Way) {
-        let known = self.ways.iter().position(|known| *known == way);
-        let place = known.unwrap_or_else(|| {
-            self.ways.push(way);
-            self.ways.len() - 1
-        });
-        self.set(host, State::Ended(u32::try_from(place).unwrap_or(u32::MAX)));
+    /// Notes what a host has come to.
+    pub(crate) fn come_to(&mut self, host: usize, ending: Ending) {
+        self.largest = self.largest.max(ending.code);
+        let next = u32::try_from(self.endings.len()).unwrap_or(u32::MAX);
+        let place = *self.places.entry(ending.clone()).or_insert(next);
+        if place == next {
+            self.endings.push(ending);
+        }
+        self.set(host, State::Ended(place));
     }
 
-    /// What an end comes to, and its exit code.
-    fn way(&self, end: &End) -> (Way, u8) {
-        let way = |kind, how: &str, why: String| Way {
-            kind,
-            how: how.to_owned(),
-            why,
-        };
+    fn ending(&self, end: &End) -> Ending {
         let why = || end.brief();
         match end {
-            End::Outcome(outcome) => {
-                let verdict = exit_code::verdict(outcome, self.signal, self.deadline);
-                let (how, code) = match (&outcome.status, &outcome.cause) {
-                    (_, Cause::Deadline) => ("deadline".to_owned(), verdict.code),
-                    (_, Cause::Cancelled(_)) if self.is_over_time => {
-                        ("total deadline".to_owned(), DEADLINE)
-                    }
-                    (_, Cause::Cancelled(_)) if self.signal.is_some() => {
-                        ("cancelled".to_owned(), verdict.code)
-                    }
-                    (_, Cause::LineDropped | Cause::ServerEnded) => ("lost".to_owned(), FAILED),
-                    (Status::Exited(code), _) => (format!("exited with {code}"), verdict.code),
-                    (Status::Signaled { signal, core }, _) => {
-                        let core = if *core { ", core dumped" } else { "" };
-                        let name = signal_name::show(*signal);
-                        (format!("killed by {name}{core}"), verdict.code)
-                    }
-                    (Status::NotStarted { .. }, _) => ("not started".to_owned(), verdict.code),
-                    (Status::Unknown, _) => ("unknown".to_owned(), FAILED),
-                };
-                let kind = match (&outcome.status, &outcome.cause) {
-                    _ if outcome.is_success() => Kind::Done,
-                    (Status::Unknown, _) | (_, Cause::LineDropped | Cause::ServerEnded) => {
-                        Kind::Unknown
-                    }
-                    _ => Kind::Failed,
-                };
-                let has_word = matches!(outcome.cause, Cause::Deadline | Cause::Cancelled(_));
-                let why = verdict.reason.filter(|_| !has_word).unwrap_or_default();
-                (way(kind, &how, why), code)
-            }
-            End::Detached(_) => (way(Kind::Done, "left running", String::new()), 0),
-            End::Halted => (way(Kind::NotBegun, "not begun", String::new()), 0),
-            End::Left(_) => (way(Kind::Unknown, "left", String::new()), 0),
+            End::Outcome(outcome) => self.of_outcome(outcome),
+            End::Detached(_) => ending(Kind::Done, "left running", String::new(), 0),
+            End::Halted => ending(Kind::NotBegun, "not begun", String::new(), 0),
+            End::Left(_) => ending(Kind::Unknown, "left", why(), 0),
             End::Start(_) if end.did_not_start() => {
-                (way(Kind::Unreached, "refused", why()), FAILED)
+                ending(Kind::Unreached, "refused", why(), FAILED)
             }
             End::Unreached(_) | End::Nowhere(_) | End::Journal(_) => {
-                (way(Kind::Unreached, "unreached", why()), FAILED)
+                ending(Kind::Unreached, "unreached", why(), FAILED)
             }
             End::Job(_) if end.outcome().is_some() => {
-                (way(Kind::Unknown, "incomplete", why()), FAILED)
+                ending(Kind::Unknown, "incomplete", why(), FAILED)
             }
             End::Start(_) | End::Job(_) | End::Broken(_) => {
-                (way(Kind::Unknown, "unknown", why()), FAILED)
+                ending(Kind::Unknown, "unknown", why(), FAILED)
             }
         }
+    }
+
+    fn of_outcome(&self, outcome: &Outcome) -> Ending {
+        let verdict = exit_code::verdict(outcome, self.signal, self.deadline);
+        let is_cancelled = matches!(outcome.cause, Cause::Cancelled(_));
+        let (how, code) = match (&outcome.status, &outcome.cause) {
+            (_, Cause::Deadline) => ("deadline".to_owned(), verdict.code),
+            _ if is_cancelled && self.is_over_time => ("total deadline".to_owned(), DEADLINE),
+            _ if is_cancelled && self.signal.is_some() => ("cancelled".to_owned(), verdict.code),
+            (_, Cause::LineDropped | Cause::ServerEnded) => ("lost".to_owned(), FAILED),
+            (Status::Exited(code), _) => (format!("exited with {code}"), verdict.code),
+            (Status::Signaled { signal, core }, _) => {
+                let core = if *core { ", core dumped" } else { "" };
+                let name = signal_name::show(*signal);
+                (format!("killed by {name}{core}"), verdict.code)
+            }
+            (Status::NotStarted { .. }, _) => ("not started".to_owned(), verdict.code),
+            (Status::Unknown, _) => ("unknown".to_owned(), FAILED),
+        };
+        let kind = match (&outcome.status, &outcome.cause) {
+            _ if outcome.is_success() => Kind::Done,
+            (Status::Unknown, _) | (_, Cause::LineDropped | Cause::ServerEnded) => Kind::Unknown,
+            _ => Kind::Failed,
+        };
+        // The word says it.
+        let is_said = matches!(outcome.cause, Cause::Deadline) || is_cancelled;
+        let why = verdict.reason.filter(|_| !is_said).unwrap_or_default();
+        ending(kind, &how, why, code)
     }
 
     /// What a host has come to, in words.
     pub(super) fn how(&self, host: usize) -> String {
-        let Some(State::Ended(way)) = self.states.get(host) else {
-            return String::new();
-        };
-        let Some(way) = self.ways.get(*way as usize) else {
-            return String::new();
-        };
-        match way.why.as_str() {
-            "" => way.how.clone(),
-            why => format!("{}: {why}", way.how),
+        match self.states.get(host) {
+            Some(State::Ended(at)) => self.endings.get(*at as usize).map(in_words),
+            _ => None,
         }
+        .unwrap_or_default()
     }
 
     /// Whether we have left hosts where it may still run.
@@ -260,17 +224,24 @@ impl Roll {
         }
     }
 
+    /// Whether there are hosts where the command has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.counts.done + self.counts.failed < self.states.len()
+    }
+
     /// The last line of `--json`.
-    pub(super) fn summary(&self, code: u8) -> Chunk {
+    pub(super) fn summary(&self, run: Option<&str>, code: u8) -> Chunk {
         #[derive(Serialize)]
-        struct Summary {
+        struct Summary<'a> {
             event: &'static str,
+            run: Option<&'a str>,
             hosts: usize,
             exit_code: u8,
             states: Counts,
         }
         let summary = Summary {
             event: "run",
+            run,
             hosts: self.states.len(),
             exit_code: code,
             states: self.counts,
@@ -278,41 +249,47 @@ impl Roll {
         Chunk::new(Output::Stdout, Event::line(&summary))
     }
 
-    /// For people: a line for each way that hosts have come to, with their set.
+    /// For people: all of it.
     pub(super) fn table(&self, names: &[String], took: Duration, too_many: bool) -> String {
-        let mut rows: BTreeMap<&Way, HostSet> = BTreeMap::new();
-        let open = Way {
-            kind: Kind::Unknown,
-            how: "left".to_owned(),
-            why: String::new(),
-        };
-        for (state, name) in self.states.iter().zip(names) {
-            let way = match state {
-                State::Ended(way) => self.ways.get(*way as usize),
-                _ => Some(&open),
-            };
-            if let Some(way) = way {
-                rows.entry(way).or_default().insert(name);
-            }
-        }
-        let how = rows.keys().map(|way| way.how.len()).max().unwrap_or(0);
-        let count = rows
-            .values()
-            .map(|set| set.len().to_string().len())
-            .max()
-            .unwrap_or(0);
-        let mut text = format!(
-            "redial: {} in {:.1} s{}\n",
+        format!(
+            "redial: {} in {:.1} s{}\n{}",
             hosts(self.states.len() as u64),
             took.as_secs_f64(),
             if too_many {
                 ": too many failed (--max-fail)"
             } else {
                 ""
+            },
+            self.rows(names)
+        )
+    }
+
+    /// A line for each ending, with the set of its hosts.
+    pub(crate) fn rows(&self, names: &[String]) -> String {
+        let mut rows: BTreeMap<&Ending, HostSet> = BTreeMap::new();
+        let open = ending(Kind::Unknown, "left", String::new(), 0);
+        for (state, name) in self.states.iter().zip(names) {
+            let ending = match state {
+                State::Ended(at) => self.endings.get(*at as usize),
+                _ => Some(&open),
+            };
+            if let Some(ending) = ending {
+                rows.entry(ending).or_default().insert(name);
             }
-        );
-        for (way, set) in &rows {
-            let why = match way.why.as_str() {
+        }
+        let how = rows
+            .keys()
+            .map(|ending| ending.how.len())
+            .max()
+            .unwrap_or(0);
+        let count = rows
+            .values()
+            .map(|set| set.len().to_string().len())
+            .max()
+            .unwrap_or(0);
+        let mut text = String::new();
+        for (ending, set) in &rows {
+            let why = match ending.why.as_str() {
                 "" => String::new(),
                 why => format!(": {}", Harmless(why)),
             };
@@ -321,15 +298,36 @@ impl Roll {
                 text,
                 "  {:>count$}  {:how$}  {set}{why}",
                 set.len(),
-                way.how
+                ending.how
             );
         }
         text
     }
 }
 
+fn ending(kind: Kind, how: &str, why: String, code: u8) -> Ending {
+    Ending {
+        kind,
+        how: how.to_owned(),
+        why,
+        code,
+    }
+}
+
+fn in_words(ending: &Ending) -> String {
+    match ending.why.as_str() {
+        "" => ending.how.clone(),
+        why => format!("{}: {why}", ending.how),
+    }
+}
+
+/// What to do about hosts where the command has not ended.
+pub(super) fn how_to_go_on(run: &str) -> String {
+    format!("  go on with those where it has not ended: redial history resume {run}\n")
+}
+
 /// As people count.
-pub(super) fn hosts(count: u64) -> String {
+pub(crate) fn hosts(count: u64) -> String {
     match count {
         1 => "1 host".to_owned(),
         count => format!("{count} hosts"),

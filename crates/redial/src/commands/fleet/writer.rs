@@ -6,6 +6,7 @@ use std::io;
 
 use redial_client::Output;
 use redial_fleet::Receipt;
+use redial_fleet::outputs::Stored;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{
     Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
@@ -19,20 +20,36 @@ const AHEAD: usize = 256;
 const BATCH: usize = 64;
 
 /// What is written in one piece.
-#[derive(Debug)]
 pub(super) struct Chunk {
     stream: Output,
-    bytes: Vec<u8>,
+    body: Body,
     /// What of a command's output is in it, and in those before.
     receipt: Option<Receipt>,
+    /// Done when it is written.
+    then: Option<Box<dyn FnOnce() + Send>>,
+}
+
+enum Body {
+    Bytes(Vec<u8>),
+    /// Read when its turn comes, and not needed after that.
+    Stored(Stored),
 }
 
 impl Chunk {
     pub(super) fn new(stream: Output, bytes: Vec<u8>) -> Self {
         Chunk {
             stream,
-            bytes,
+            body: Body::Bytes(bytes),
             receipt: None,
+            then: None,
+        }
+    }
+
+    /// A whole output; its last line gets an end if it has none.
+    pub(super) fn stored(stream: Output, stored: Stored) -> Self {
+        Chunk {
+            body: Body::Stored(stored),
+            ..Chunk::new(stream, Vec::new())
         }
     }
 
@@ -40,10 +57,33 @@ impl Chunk {
         self.receipt = Some(receipt);
         self
     }
+
+    pub(super) fn then(mut self, then: impl FnOnce() + Send + 'static) -> Self {
+        self.then = Some(Box::new(then));
+        self
+    }
+
+    fn bytes(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Bytes(bytes) => Some(bytes),
+            Body::Stored(_) => None,
+        }
+    }
+
+    /// It is written, or will not be.
+    fn done(self, failed: bool) {
+        match self.receipt {
+            Some(receipt) if failed => receipt.refuse(),
+            Some(receipt) => receipt.give(),
+            None => {}
+        }
+        if let Some(then) = self.then.filter(|_| !failed) {
+            then();
+        }
+    }
 }
 
 /// Where chunks are handed over.
-#[derive(Debug)]
 pub(super) struct Desk {
     chunks: Option<Sender<Chunk>>,
     /// Those that the thread has no room for. They are few: nothing is asked for while there are any.
@@ -139,26 +179,44 @@ fn write(mut chunks: Receiver<Chunk>, report: &UnboundedSender<(Output, io::Erro
             batch.push_back(next);
         }
         while let Some(stream) = batch.front().map(|chunk| chunk.stream) {
-            let run = batch
-                .iter()
-                .take_while(|chunk| chunk.stream == stream)
-                .count();
-            let run: Vec<Chunk> = batch.drain(..run).collect();
+            let run = take_run(&mut batch, stream);
             let failed = &mut failed[stream.index()];
-            if !*failed {
-                let bytes: Vec<&[u8]> = run.iter().map(|chunk| &*chunk.bytes).collect();
-                if let Err(error) = write_all(stream, &bytes) {
-                    *failed = true;
-                    // Nobody listens only when we are leaving.
-                    let _ = report.send((stream, error));
-                }
+            if !*failed && let Err(error) = write_run(stream, &run) {
+                *failed = true;
+                // Nobody listens only when we are leaving.
+                let _ = report.send((stream, error));
             }
-            for receipt in run.iter().filter_map(|chunk| chunk.receipt.as_ref()) {
-                match failed {
-                    true => receipt.refuse(),
-                    false => receipt.give(),
-                }
-            }
+            run.into_iter().for_each(|chunk| chunk.done(*failed));
         }
     }
+}
+
+/// Those at the front that can be written with one call.
+fn take_run(batch: &mut VecDeque<Chunk>, stream: Output) -> Vec<Chunk> {
+    let fits = |chunk: &&Chunk| chunk.stream == stream && chunk.bytes().is_some();
+    let run = batch.iter().take_while(fits).count();
+    batch.drain(..run.max(1)).collect()
+}
+
+fn write_run(stream: Output, run: &[Chunk]) -> io::Result<()> {
+    if let [
+        Chunk {
+            body: Body::Stored(stored),
+            ..
+        },
+    ] = run
+    {
+        let mut last = b'\n';
+        stored.read(|piece| {
+            last = piece.last().copied().unwrap_or(last);
+            write_all(stream, &[piece])
+        })?;
+        if last != b'\n' {
+            write_all(stream, &[b"\n"])?;
+        }
+        stored.forget();
+        return Ok(());
+    }
+    let bytes: Vec<&[u8]> = run.iter().filter_map(Chunk::bytes).collect();
+    write_all(stream, &bytes)
 }

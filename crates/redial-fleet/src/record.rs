@@ -1,0 +1,262 @@
+//! A run as it is written down: what was asked for, and a line for each thing that happened. Text in,
+//! values out; the files are the business of [`crate::history`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redial_client::Digest;
+use serde::{Deserialize, Serialize};
+
+/// The present form. Another is not read.
+pub const VERSION: u32 = 1;
+
+/// What was asked for, written once, before anything is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Its name.
+    pub id: String,
+    /// When it began, in milliseconds since 1970.
+    pub began: u64,
+    /// The command line, word for word.
+    pub argv: Vec<Word>,
+    /// The directory that its paths are relative to.
+    pub directory: Word,
+    /// What settings of the time have added to it.
+    pub settled: Settled,
+    /// The first of its jobs' names ([`crate::JobIds`]).
+    pub first_job: String,
+    /// The hosts' names, in the order of their numbers.
+    pub hosts: Vec<String>,
+}
+
+/// Text, or bytes that are none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Word {
+    /// UTF-8.
+    Text(String),
+    /// Anything.
+    Bytes(Vec<u8>),
+}
+
+impl From<Vec<u8>> for Word {
+    fn from(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes).map_or_else(|odd| Word::Bytes(odd.into_bytes()), Word::Text)
+    }
+}
+
+impl From<Word> for Vec<u8> {
+    fn from(word: Word) -> Self {
+        match word {
+            Word::Text(text) => text.into_bytes(),
+            Word::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// Settings that may come from the environment or a file, as they were when the run began: whoever
+/// goes on with it goes on with the same command.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Settled {
+    /// Milliseconds.
+    pub deadline: Option<u64>,
+    /// Milliseconds.
+    pub drain: Option<u64>,
+    /// `kill`, `keep` or `keep:` and milliseconds.
+    pub on_drop: Option<String>,
+}
+
+/// What a host has come to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Ending {
+    /// Of which kind.
+    pub kind: Kind,
+    /// In few words.
+    pub how: String,
+    /// Why, if that is not all; else empty.
+    pub why: String,
+    /// What it means for the exit code of the run.
+    pub code: u8,
+}
+
+/// In the order of a table: what went wrong stands last, next to the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The command did what it should.
+    Done,
+    /// The command failed.
+    Failed,
+    /// It was not come to.
+    NotBegun,
+    /// The command certainly did not run.
+    Unreached,
+    /// Nobody knows how it ended.
+    Unknown,
+}
+
+impl Kind {
+    /// Whether the command has ended there, however: it is not run again.
+    pub fn is_over(self) -> bool {
+        matches!(self, Kind::Done | Kind::Failed)
+    }
+}
+
+/// A thing that happened, one a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Line {
+    /// The command is about to be sent.
+    Sent {
+        /// The host's number.
+        host: u32,
+        /// To the keeper of this instance, in hex.
+        to: String,
+        /// In milliseconds since 1970.
+        at: u64,
+    },
+    /// It is over there, for now.
+    Ended {
+        /// The host's number.
+        host: u32,
+        /// How.
+        #[serde(flatten)]
+        ending: Ending,
+        /// Length and checksum in hex of stdout and stderr, where they are known to be complete.
+        outputs: Option<[(u64, String); 2]>,
+    },
+    /// What it wrote is shown.
+    Shown {
+        /// The host's number.
+        host: u32,
+    },
+    /// A client has begun with the run, or goes on with it.
+    Client {
+        /// Its process.
+        pid: u32,
+        /// In milliseconds since 1970.
+        at: u64,
+    },
+    /// That client is done with it.
+    Over {
+        /// Its exit code.
+        code: u8,
+        /// In milliseconds since 1970.
+        at: u64,
+    },
+}
+
+impl Line {
+    /// As it is written, with its end.
+    pub fn to_text(&self) -> String {
+        // Of types whose keys are strings: there is nothing that can fail.
+        let mut text = serde_json::to_string(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
+
+/// What is known of a digest, as a line has it.
+pub fn digest_of(digest: &Digest) -> (u64, String) {
+    (digest.bytes, hex(&digest.checksum))
+}
+
+/// Bytes in hex.
+pub fn hex(bytes: &[u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(*bytes))
+}
+
+/// And back.
+pub fn unhex(text: &str) -> Option<[u8; 16]> {
+    let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = u128::from_str_radix(text, 16).ok().filter(|_| is_hex)?;
+    Some(number.to_be_bytes())
+}
+
+/// A start that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// To this instance.
+    pub to: [u8; 16],
+    /// In milliseconds since 1970.
+    pub at: u64,
+}
+
+/// How a run stands, by its lines.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Record {
+    /// Where the command was sent to, first.
+    pub sent: BTreeMap<usize, Sent>,
+    /// What hosts have come to, last.
+    pub endings: BTreeMap<usize, Ending>,
+    /// What those have written, in the order in which they ended.
+    pub outputs: Vec<(usize, [(u64, String); 2])>,
+    /// Whose output is shown.
+    pub shown: BTreeSet<usize>,
+    /// The exit code of the last client, if that came to an end.
+    pub code: Option<u8>,
+    /// When the last line was written that says so, in milliseconds since 1970.
+    pub last: u64,
+}
+
+impl Record {
+    /// Reads lines. What does not end is what a client was writing when it died, and is passed over.
+    ///
+    /// # Errors
+    ///
+    /// The number of a line that is none.
+    pub fn read(text: &str) -> Result<Self, usize> {
+        let mut record = Record::default();
+        for (at, line) in text.split_inclusive('\n').enumerate() {
+            let Some(line) = line.strip_suffix('\n') else {
+                break;
+            };
+            let line = serde_json::from_str(line).map_err(|_| at + 1)?;
+            record.add(line);
+        }
+        Ok(record)
+    }
+
+    /// Adds what happened.
+    pub fn add(&mut self, line: Line) {
+        match line {
+            Line::Sent { host, to, at } => {
+                self.last = at;
+                // Of the first: the longest ago is the safest.
+                if let Some(to) = unhex(&to) {
+                    self.sent.entry(host as usize).or_insert(Sent { to, at });
+                }
+            }
+            Line::Ended {
+                host,
+                ending,
+                outputs,
+            } => {
+                let host = host as usize;
+                if ending.kind == Kind::Unreached || ending.kind == Kind::NotBegun {
+                    // It certainly did not run: it may be sent as if for the first time.
+                    self.sent.remove(&host);
+                }
+                self.endings.insert(host, ending);
+                self.outputs.extend(outputs.map(|outputs| (host, outputs)));
+            }
+            Line::Shown { host } => drop(self.shown.insert(host as usize)),
+            Line::Client { at, .. } => (self.code, self.last) = (None, at),
+            Line::Over { code, at } => (self.code, self.last) = (Some(code), at),
+        }
+    }
+
+    /// Hosts by what they have come to; those without an ending are not begun, or unknown if the
+    /// command was sent.
+    pub fn kind(&self, host: usize) -> Kind {
+        match (self.endings.get(&host), self.sent.contains_key(&host)) {
+            (Some(ending), _) => ending.kind,
+            (None, true) => Kind::Unknown,
+            (None, false) => Kind::NotBegun,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

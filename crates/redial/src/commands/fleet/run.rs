@@ -1,0 +1,249 @@
+//! A run that is followed to its end.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use redial_client::Output;
+use redial_fleet::{End, Event, Fleet, Halt, What};
+
+use super::json;
+use super::roll::{self, Roll};
+use super::session::Session;
+use super::show::{Form, Show};
+use super::writer::Desk;
+use crate::exit_code::FAILED;
+use crate::interrupt::Step;
+use crate::report;
+use crate::settings::{FleetSettings, Verbosity};
+
+/// Who leaves waits so long for what is said to be read.
+const LEAVING: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(super) struct Run<'s> {
+    pub(super) settings: &'s FleetSettings,
+    pub(super) session: &'s Session,
+    pub(super) roll: Roll,
+    pub(super) show: Show,
+    pub(super) desk: Desk,
+    /// Nobody reads our stdout, or stderr, any more.
+    pub(super) stopped: [bool; 2],
+    pub(super) began: Instant,
+    /// Something could not be written: the commands' codes would lie.
+    pub(super) unwritten: bool,
+}
+
+impl Run<'_> {
+    pub(super) fn event(&mut self, Event { host, what }: Event) {
+        let Some(host) = host else {
+            return self.total_deadline();
+        };
+        let name = self.settings.hosts.name(host);
+        if let Form::Json(json) = &mut self.show.form
+            && let Some(chunk) = json.event(host, name, &what)
+        {
+            self.desk.push(chunk);
+        }
+        match what {
+            What::Connecting => self.roll.connecting(host),
+            What::Running { pid, .. } => {
+                self.roll.running(host);
+                self.begin(host);
+                self.say(format_args!("{name}: runs as pid {pid}"));
+            }
+            What::Data {
+                stream,
+                offset,
+                bytes,
+                receipt,
+            } => {
+                if self.stopped[stream.index()] {
+                    return receipt.refuse();
+                }
+                let taken = self.show.data(
+                    (host, name),
+                    (stream, offset),
+                    &bytes,
+                    receipt,
+                    &mut self.desk,
+                );
+                self.check(taken, "keep outputs");
+            }
+            What::Again { why } => {
+                self.roll.waits_again(host);
+                self.say(format_args!("{name}: tried again: {why}"));
+            }
+            What::Dropped(reason) => {
+                self.say(format_args!(
+                    "{name}: line dropped ({reason}), dialling again"
+                ));
+            }
+            What::Back(after) => {
+                let after = after.as_secs_f64();
+                self.say(format_args!(
+                    "{name}: line back after {after:.1} s, nothing lost"
+                ));
+            }
+            What::Missed { stream, from, to } => {
+                if self.settings.verbosity > Verbosity::Quiet {
+                    let text = format_args!("{name}: bytes {from} to {to} of {stream} are gone");
+                    report::note(text);
+                }
+            }
+            What::Ended(end) => self.ended(host, &end),
+            What::Exited(_) | What::TotalDeadline => {}
+        }
+    }
+
+    /// It runs there: files of an earlier run go, unless we go on with it.
+    fn begin(&mut self, host: usize) {
+        let is_new = !self.session.record.sent.contains_key(&host);
+        if let Some(files) = self.show.files.as_ref().filter(|_| is_new) {
+            let made = files.begin(self.settings.hosts.name(host));
+            self.check(made, "keep outputs");
+        }
+    }
+
+    fn ended(&mut self, host: usize, end: &End) {
+        let name = self.settings.hosts.name(host);
+        let ending = self.roll.ended(host, end);
+        // The file before the journal: what that says is there, is.
+        let kept = match &mut self.show.form {
+            Form::Collected(collected) => collected.end(host, digests(end)),
+            Form::Json(json) => {
+                let last = json.ended(host, name, end, &ending);
+                self.desk.push(last);
+                Ok(())
+            }
+            Form::Prefix(_) | Form::Quiet => Ok(()),
+        };
+        self.check(kept, "keep outputs");
+        self.session.ended_now(host, end, ending);
+        self.show
+            .ended((host, name), end, self.session, &mut self.desk);
+        let how = self.roll.how(host);
+        self.say(format_args!("{name}: {how}"));
+        // The few words of the table do not say what to do about it.
+        if self.settings.verbosity == Verbosity::Verbose
+            && !end.is_success()
+            && end.outcome().is_none()
+        {
+            report::note(end);
+        }
+    }
+
+    fn total_deadline(&mut self) {
+        self.roll.total_deadline();
+        if self.settings.verbosity > Verbosity::Quiet {
+            report::note("the time for all of it is over: ending what runs");
+        }
+    }
+
+    pub(super) fn interrupted(&mut self, step: Step, signal: u8, fleet: &mut Fleet) {
+        self.roll.interrupted(signal);
+        let (halt, text) = match step {
+            Step::Interrupt => (
+                Halt::Interrupt,
+                "interrupted: no other host is begun, SIGINT to what runs",
+            ),
+            Step::Cancel => (Halt::Cancel, "ending what runs: TERM, KILL in 5 s"),
+            Step::Leave => (
+                Halt::Leave,
+                "left: what runs may run on, its --on-drop policy decides",
+            ),
+        };
+        fleet.halt(halt);
+        if self.settings.verbosity > Verbosity::Quiet {
+            report::note(text);
+        }
+    }
+
+    /// Nobody reads this any more: the commands learn it as they would here.
+    pub(super) fn cannot_write(&mut self, (stream, error): (Output, io::Error)) {
+        self.stopped[stream.index()] = true;
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.check(Err(error), &format!("write {stream}"));
+        }
+    }
+
+    /// A failure of ours is said once.
+    fn check(&mut self, done: io::Result<()>, what: &str) {
+        if let Err(error) = done
+            && !std::mem::replace(&mut self.unwritten, true)
+        {
+            report::error(format_args!("cannot {what}: {error}"));
+        }
+    }
+
+    /// The end of what is written, the table, and our exit code.
+    pub(super) async fn conclude(mut self, fleet: &Fleet) -> u8 {
+        let left = fleet.left();
+        left.iter().for_each(|host| self.roll.not_begun(*host));
+        if let Form::Collected(collected) = &self.show.form {
+            let shown = collected.show_all(self.settings.hosts.names(), &mut self.desk);
+            self.check(shown, "show outputs");
+        }
+        let code = if self.unwritten {
+            FAILED
+        } else {
+            self.roll.code()
+        };
+        if let Form::Json(_) = &self.show.form {
+            for host in &left {
+                self.desk
+                    .push(json::not_begun(self.settings.hosts.name(*host)));
+            }
+            self.desk
+                .push(self.roll.summary(self.session.id.as_deref(), code));
+        }
+        let is_left = self.roll.is_left();
+        let Run {
+            settings,
+            session,
+            roll,
+            desk,
+            began,
+            ..
+        } = self;
+        let written = desk.finish();
+        let failures = match is_left {
+            // In vain, if we leave because nobody reads.
+            true => tokio::time::timeout(LEAVING, written)
+                .await
+                .unwrap_or_default(),
+            false => written.await,
+        };
+        let failure = failures
+            .into_iter()
+            .find(|(_, error)| error.kind() != io::ErrorKind::BrokenPipe);
+        if let Some((stream, error)) = &failure {
+            report::error(format_args!("cannot write {stream}: {error}"));
+        }
+        let code = if failure.is_some() { FAILED } else { code };
+        if settings.verbosity > Verbosity::Quiet {
+            let too_many = fleet.has_failed_too_often();
+            let mut table = roll.table(settings.hosts.names(), began.elapsed(), too_many);
+            if let Some(id) = session.id.as_ref().filter(|_| roll.is_open()) {
+                table.push_str(&roll::how_to_go_on(id));
+            }
+            report::table(&table);
+        }
+        session.over(code, failure.is_none() && !roll.is_open());
+        code
+    }
+
+    fn say(&self, text: std::fmt::Arguments<'_>) {
+        if self.settings.verbosity == Verbosity::Verbose {
+            report::note(text);
+        }
+    }
+}
+
+/// Of the outputs that are known to be complete.
+fn digests(end: &End) -> [Option<(u64, [u8; 16])>; 2] {
+    let End::Outcome(outcome) = end else {
+        return [None; 2];
+    };
+    [outcome.stdout, outcome.stderr]
+        .map(|digest| digest.complete.then_some((digest.bytes, digest.checksum)))
+}
