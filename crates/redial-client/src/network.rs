@@ -46,3 +46,4 @@ pub use known_file::{Entry, KnownFileError, forget, known_hosts_path, known_name
 pub use options::{HostOverrides, NetworkOptions, NewHost};
 pub use redial_net::auth;
 pub use route::{Named, Route, Via};
+pub use user_file::matching as files_like;

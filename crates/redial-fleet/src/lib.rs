@@ -16,6 +16,7 @@
 mod fleet;
 pub mod history;
 mod host_set;
+pub mod inventory;
 pub mod outputs;
 pub mod record;
 mod schedule;

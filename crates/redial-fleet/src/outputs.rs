@@ -26,6 +26,9 @@ const WAITING_BYTES: usize = 32 << 20;
 /// A stream of a host.
 pub type Place = (usize, Output);
 
+/// Length and checksum of a host's stdout and stderr, where they are known to be complete.
+pub type Digests = [Option<(u64, [u8; 16])>; 2];
+
 /// What a content is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Key {
@@ -95,7 +98,7 @@ impl<R> Outputs<R> {
     /// It cannot be read.
     pub fn take_up(
         &mut self,
-        ended: &[(usize, [Option<(u64, [u8; 16])>; 2])],
+        ended: &[(usize, Digests)],
         shown: impl Fn(usize) -> bool,
     ) -> io::Result<()> {
         for (place, offset, extent) in self.pieces.scan()? {
@@ -156,7 +159,7 @@ impl<R> Outputs<R> {
     /// # Errors
     ///
     /// The file cannot be written.
-    pub fn end(&mut self, host: usize, digests: [Option<(u64, [u8; 16])>; 2]) -> io::Result<()> {
+    pub fn end(&mut self, host: usize, digests: Digests) -> io::Result<()> {
         for (stream, digest) in Output::BOTH.into_iter().zip(digests) {
             let place = (host, stream);
             let mut open = self.open.remove(&place).unwrap_or_default();

@@ -101,7 +101,7 @@ pub(crate) fn parse_run(argv: Vec<OsString>) -> Result<(Option<PathBuf>, RunArgs
         Ok(Cli {
             config,
             command: Command::Run(args),
-        }) => Ok((config, args)),
+        }) => Ok((config, *args)),
         Ok(_) => Err(wrong("it is no 'redial run'")),
         Err(error) => Err(wrong(&error.kind().to_string())),
     }
@@ -128,7 +128,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a command on a host
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Work on a host: your login shell there, on a terminal that survives a dropped line
     Shell(ShellArgs),
     /// Type commands for a host at a prompt
@@ -179,7 +179,7 @@ mod tests {
     fn run(words: &[&str]) -> RunArgs {
         let words = ["redial", "run"].iter().chain(words);
         match Cli::try_parse_from(words).unwrap().command {
-            Command::Run(args) => args,
+            Command::Run(args) => *args,
             other => panic!("{other:?}"),
         }
     }

@@ -50,10 +50,10 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
         args::Command::Echo(args) => Ok(commands::echo(&args.what)),
         args::Command::Frame(args) => Ok(commands::frame(&args.what)),
         args::Command::History(args) => commands::history(&args.what),
-        args::Command::Hosts(args) => Ok(commands::hosts(&args)),
+        args::Command::Hosts(args) => commands::hosts(&args),
         args::Command::Keys(args) => commands::keys(args.what, &file),
         args::Command::Repl(args) => Ok(commands::repl(&ReplSettings::resolve(args, &file)?)),
-        args::Command::Run(args) => run(args, &file),
+        args::Command::Run(args) => run(*args, &file),
         args::Command::Shell(args) => Ok(commands::run(&RunSettings::resolve_shell(args, &file)?)),
         args::Command::Ps(args) => {
             let way = Way::resolve(&args.host, &args.way, &file)?;
@@ -105,8 +105,9 @@ fn run(mut args: args::RunArgs, file: &settings::File) -> Result<u8, SettingsErr
             Ok(commands::run(&settings))
         }
         args::Where::Set { sets, without } => {
-            let hosts = settings::select(&sets, &without).inspect_err(refused)?;
-            let settings = FleetSettings::resolve(hosts, args, file);
+            let inventory = settings::inventory(true).inspect_err(refused)?;
+            let hosts = settings::select(&sets, &without, &inventory).inspect_err(refused)?;
+            let settings = FleetSettings::resolve(hosts, inventory, args, file);
             commands::fleet(settings.inspect_err(refused)?).inspect_err(refused)
         }
     }

@@ -2,6 +2,7 @@
 
 mod file;
 mod fleet;
+mod inventory;
 mod jobs;
 mod keys;
 mod network;
@@ -12,6 +13,7 @@ mod work;
 
 pub(crate) use file::{File, load};
 pub(crate) use fleet::{FleetSettings, OutputMode, history, select};
+pub(crate) use inventory::inventory;
 pub(crate) use jobs::{JobName, Way, blow, wanted};
 pub(crate) use keys::{host_settings, target_settings};
 pub(crate) use repl::ReplSettings;

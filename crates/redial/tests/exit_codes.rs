@@ -114,7 +114,11 @@ fn redials_own_failures_are_125_with_one_clear_line() {
             &["--", "true"],
             "text before the protocol, beginning with \"Last login: \\u{1b}[31mtoday\"",
         ),
-        ("web[01-20]", &["--", "true"], "not supported yet"),
+        (
+            "web[01-20",
+            &["--", "true"],
+            "a bracket that is not closed at character 4",
+        ),
         ("nats:x", &["--", "true"], "not supported yet"),
         (
             "local:",

@@ -54,7 +54,7 @@ fn what_is_wrong_is_shown_where_it_is() {
             "",
             "more than 1,000,000 hosts",
         ),
-        (&["count", "@web"], "", "no groups"),
+        (&["count", "@web"], "", "there is no inventory"),
         (&["expand", "\x1b[1"], "", "not closed"),
     ] {
         let ran = hosts(args, stdin);

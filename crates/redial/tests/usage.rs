@@ -51,6 +51,7 @@ fn habits_of_docker_and_ssh_are_answered() {
         ("-it", "-n: none"),
         ("-e", "--env NAME=VALUE"),
         ("--workdir", "--cwd DIR"),
+        ("-w/tmp", "--cwd DIR"),
         ("-u", "user@host"),
     ] {
         let said = said(&["run", "local:", flag, "--", "id"]);

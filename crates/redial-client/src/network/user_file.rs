@@ -63,7 +63,7 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
 
 /// The files that a pattern of paths means, in the order of their names: `*` and `?` in any
 /// part, never a leading dot (glob(7)). At most `limit`.
-pub(crate) fn matching(pattern: &Path, limit: usize) -> Vec<PathBuf> {
+pub fn matching(pattern: &Path, limit: usize) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for part in pattern {
         let Some(wild) = part.to_str().filter(|part| part.contains(['*', '?'])) else {

@@ -30,7 +30,7 @@ pub struct HostTarget {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
     /// Several hosts, or a pattern.
-    #[error("{0:?}: host sets are not supported yet; name one host, as in [user@]host[:port]")]
+    #[error("{0:?}: that is a set of hosts, and this takes one: [user@]host[:port]")]
     Set(String),
     /// No host, or characters that no host's name has.
     #[error(
@@ -231,7 +231,7 @@ mod tests {
         ] {
             let error = HostTarget::parse(text).unwrap_err();
             assert!(matches!(error, HostError::Set(_)), "{text}: {error}");
-            assert!(error.to_string().contains("not supported yet"), "{error}");
+            assert!(error.to_string().contains("takes one"), "{error}");
         }
     }
 

@@ -1,3 +1,5 @@
+//! Runs on disk: names, rights, and what a death in the middle leaves.
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Outputs in memory and on disk, and what a client finds that takes them up.
+
 use super::*;
 
 const OUT: Output = Output::Stdout;

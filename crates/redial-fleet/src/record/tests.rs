@@ -1,3 +1,5 @@
+//! What is written of a run, and how it is read again.
+
 use super::*;
 
 fn ending(kind: Kind, code: u8) -> Ending {

@@ -1,3 +1,5 @@
+//! Which host is next, by the clock of the test.
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -96,6 +96,15 @@ impl FleetArgs {
         argv: &mut Vec<OsString>,
     ) -> Result<Where, String> {
         let by_flag = !self.hosts.is_empty() || !self.group.is_empty();
+        if let Some(path) = self
+            .hosts
+            .iter()
+            .find(|set| set.starts_with(['/', '.', '~']))
+        {
+            return Err(format!(
+                "-w {path}: -w is a set of hosts, as with clush; the directory to run in is --cwd DIR"
+            ));
+        }
         if by_flag {
             argv.splice(0..0, host);
             let groups = self.group.iter().map(|group| format!("@{group}"));
@@ -159,7 +168,11 @@ fn is_set(host: &OsStr) -> bool {
         .any(|start| text.starts_with(start));
     let looks_like_one =
         text.starts_with('@') || text.contains(['[', ',', '!', '&', '^', '*', '?']);
-    !is_other && looks_like_one && HostTarget::parse(text).is_err()
+    // `a,@web` would be a user with an odd name.
+    let has_several = [",", "!@", "&@", "^@"]
+        .iter()
+        .any(|between| text.contains(between));
+    !is_other && looks_like_one && (has_several || HostTarget::parse(text).is_err())
 }
 
 /// `5` or `10%`.
@@ -204,6 +217,8 @@ mod tests {
             "a&b",
             "@*",
             "[::1],[::2]",
+            "a,@db",
+            "@all!@db",
         ] {
             assert!(is_set(OsStr::new(set)), "{set}");
         }

@@ -7,13 +7,22 @@ A host set is names with ranges, web[01-20/2] or rack[1-4]-n[01-16], and from le
 ',' (and), '!' (without), '&' (in both), '^' (in one only). Spellings are kept: web1 and web01 are two. user@
 and :port may stand around a range. At most 1,000,000 hosts.
 
+@web is a group, @source:web that of one source, @* all hosts of the first source, @role=web those with a
+tag; web* those of @* whose names are like that. Inventories are, in this order:
+  redial   ~/.config/redial/hosts.toml: [hosts.NAME] address, user, port, tags; [groups] NAME = \"SET\"
+  (any)    ClusterShell's groups.d/*.yaml ($CLUSTERSHELL_CFGDIR, ~/.config/clustershell, /etc/clustershell)
+  ansible  $ANSIBLE_INVENTORY or /etc/ansible/hosts, as INI: hosts, groups, ansible_host, ansible_user
+  ssh      the names of ~/.ssh/config
+docs/fleet.md says more.
+
 Several SETs are taken together. Without one, names are read from stdin, a set in each line.
 
 Examples:
   redial hosts expand 'web[01-03],db1'
   redial hosts fold web1 web2 web3 db1         # db1,web[1-3]
   redial hosts count 'web[1-500]!web[100-199]'
-  redial hosts fold < names.txt";
+  redial hosts fold < names.txt
+  redial hosts list '@role=web&@dc=fra'";
 
 /// `redial hosts`.
 #[derive(Debug, Args)]
@@ -26,6 +35,12 @@ pub(crate) struct HostsArgs {
 /// What to do with a set.
 #[derive(Debug, Subcommand)]
 pub(crate) enum HostsCommand {
+    /// Show hosts with what is known of them: all, or those of sets
+    #[command(after_help = HOSTS_HELP)]
+    List(SetArgs),
+    /// Show the groups there are, with their sources
+    #[command(after_help = HOSTS_HELP)]
+    Groups(GroupsArgs),
     /// Print each host's name, one a line
     #[command(after_help = HOSTS_HELP)]
     Expand(SetArgs),
@@ -43,7 +58,18 @@ pub(crate) struct SetArgs {
     /// Host sets
     #[arg(value_name = "SET")]
     pub(crate) sets: Vec<String>,
-    /// Print JSON: an array of names, a text, a number
+    /// Without these hosts: a host set. Repeatable
+    #[arg(short = 'x', long, value_name = "SET")]
+    pub(crate) exclude: Vec<String>,
+    /// Print JSON: an array of names, a text, a number; of list, one object a host and line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `redial hosts groups`.
+#[derive(Debug, Args)]
+pub(crate) struct GroupsArgs {
+    /// One JSON object a line: source, group, hosts (a set), count
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -69,6 +69,7 @@ pub(crate) struct RunArgs {
     /// Where a command runs.
     #[arg(
         value_name = "HOST",
+        required_unless_present_any = ["hosts", "group"],
         help = "Where: [user@]host[:port], local:, unix:, unix:PATH or exec:COMMAND; or a set of hosts: \
                 'web[01-20],@db'"
     )]

@@ -3,10 +3,9 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// What docker, ssh and timeout have taught, and what it is here.
-const HABITS: [(&str, &str); 7] = [
+const HABITS: [(&str, &str); 6] = [
     ("--interactive", STDIN),
     ("-e", "a variable for the command is --env NAME=VALUE"),
-    ("-w", CWD),
     ("--workdir", CWD),
     ("-u", USER),
     ("--user", USER),

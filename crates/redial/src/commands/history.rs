@@ -217,7 +217,7 @@ fn settings_of(header: &Header, names: Vec<String>) -> Result<FleetSettings, Set
     // The hosts are known; what stands in their place may belong to the command.
     args.place()?;
     let file = settings::load(config.as_deref())?;
-    let mut settings = FleetSettings::resolve(names, args, &file)?;
+    let mut settings = FleetSettings::resolve(names, settings::inventory(false)?, args, &file)?;
     settings.work.settle(&header.settled)?;
     Ok(settings)
 }

@@ -1,64 +1,157 @@
-//! `redial hosts`: sets of hosts, spelled out, folded and counted.
+//! `redial hosts`: sets of hosts, spelled out, folded and counted; and what inventories say.
 
 use std::io::{self, BufRead, BufWriter, Read, Write};
 
-use redial_fleet::{HostSet, NoGroups};
+use redial_fleet::HostSet;
+use redial_fleet::inventory::{Entry, Inventory};
+use serde_json::json;
 
 use crate::args::{HostsArgs, HostsCommand, SetArgs};
 use crate::exit_code::FAILED;
-use crate::report;
+use crate::report::{self, Harmless};
+use crate::settings::{self, SettingsError};
 
 /// Of stdin: a million names of 64 bytes.
 const STDIN_MAX_BYTES: u64 = 64 << 20;
 
 /// Runs it; the result is our exit code.
-pub(crate) fn hosts(args: &HostsArgs) -> u8 {
-    let (HostsCommand::Expand(sets) | HostsCommand::Fold(sets) | HostsCommand::Count(sets)) =
-        &args.what;
-    let set = match read(sets) {
-        Ok(set) => set,
-        Err(reason) => {
-            report::error(reason);
-            return FAILED;
-        }
-    };
+///
+/// # Errors
+///
+/// A set is none, or an inventory cannot be used.
+pub(crate) fn hosts(args: &HostsArgs) -> Result<u8, SettingsError> {
+    let inventory = settings::inventory(true)?;
     let mut stdout = BufWriter::new(io::stdout().lock());
-    let printed = print(&mut stdout, &args.what, &set).and_then(|()| stdout.flush());
-    match printed {
-        Ok(()) => 0,
+    let printed = match &args.what {
+        HostsCommand::List(sets) => {
+            let set = match sets.sets.is_empty() {
+                true => read(&everything(sets), &inventory)?,
+                false => read(sets, &inventory)?,
+            };
+            list(&mut stdout, &set, &inventory, sets.json)
+        }
+        HostsCommand::Groups(args) => groups(&mut stdout, &inventory, args.json)?,
+        HostsCommand::Expand(sets) => {
+            let set = read(sets, &inventory)?;
+            match sets.json {
+                true => writeln!(stdout, "{}", json!(set.iter().collect::<Vec<_>>())),
+                false => set.iter().try_for_each(|name| writeln!(stdout, "{name}")),
+            }
+        }
+        HostsCommand::Fold(sets) => {
+            let text = read(sets, &inventory)?.to_string();
+            match sets.json {
+                true => writeln!(stdout, "{}", json!(text)),
+                false => writeln!(stdout, "{text}"),
+            }
+        }
+        HostsCommand::Count(sets) => writeln!(stdout, "{}", read(sets, &inventory)?.len()),
+    };
+    match printed.and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(0),
         // Whoever reads us has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
         Err(error) => {
             report::error(format_args!("cannot write: {error}"));
-            FAILED
+            Ok(FAILED)
         }
     }
 }
 
-fn print(out: &mut impl Write, what: &HostsCommand, set: &HostSet) -> io::Result<()> {
-    match what {
-        HostsCommand::Expand(SetArgs { json: true, .. }) => {
-            let names: Vec<String> = set.iter().collect();
-            writeln!(out, "{}", serde_json::json!(names))
-        }
-        HostsCommand::Expand(_) => set.iter().try_for_each(|name| writeln!(out, "{name}")),
-        HostsCommand::Fold(SetArgs { json: true, .. }) => {
-            writeln!(out, "{}", serde_json::json!(set.to_string()))
-        }
-        HostsCommand::Fold(_) => writeln!(out, "{set}"),
-        HostsCommand::Count(_) => writeln!(out, "{}", set.len()),
+fn everything(args: &SetArgs) -> SetArgs {
+    SetArgs {
+        sets: vec!["@*".to_owned()],
+        exclude: args.exclude.clone(),
+        json: args.json,
     }
+}
+
+fn list(
+    out: &mut impl Write,
+    set: &HostSet,
+    inventory: &Inventory,
+    as_json: bool,
+) -> io::Result<()> {
+    let width = set.iter().map(|name| name.len()).max().unwrap_or(0);
+    for name in set.iter() {
+        let entry = inventory.entry(&name);
+        if as_json {
+            let Entry {
+                address,
+                user,
+                port,
+                tags,
+            } = entry;
+            let line =
+                json!({"host": name, "address": address, "user": user, "port": port, "tags": tags});
+            writeln!(out, "{line}")?;
+            continue;
+        }
+        let mut known = Vec::new();
+        known.extend(entry.address.map(|address| format!("address={address}")));
+        known.extend(entry.user.map(|user| format!("user={user}")));
+        known.extend(entry.port.map(|port| format!("port={port}")));
+        known.extend(
+            entry
+                .tags
+                .iter()
+                .map(|(key, value)| format!("{key}={value}")),
+        );
+        let line = format!("{name:width$}  {}", known.join(" "));
+        writeln!(out, "{}", Harmless(line.trim_end()))?;
+    }
+    Ok(())
+}
+
+fn groups(
+    out: &mut impl Write,
+    inventory: &Inventory,
+    as_json: bool,
+) -> Result<io::Result<()>, SettingsError> {
+    for source in &inventory.sources {
+        for group in source.groups.keys() {
+            let name = format!("@{}:{group}", source.name);
+            // One that cannot be read is shown with the reason, and the others all the same.
+            let (set, count, error) = match HostSet::parse(&name, inventory) {
+                Ok(set) => (set.to_string(), set.len(), None),
+                Err(error) => (String::new(), 0, Some(error.to_string())),
+            };
+            let written = match (as_json, &error) {
+                (true, _) => {
+                    let line = json!({
+                        "source": source.name, "group": group, "hosts": set, "count": count,
+                        "error": error,
+                    });
+                    writeln!(out, "{line}")
+                }
+                (false, None) => writeln!(out, "{name}  {count}  {set}"),
+                (false, Some(error)) => writeln!(out, "{name}  {}", Harmless(error)),
+            };
+            if written.is_err() {
+                return Ok(written);
+            }
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// All of them together.
-fn read(args: &SetArgs) -> Result<HostSet, String> {
+fn read(args: &SetArgs, inventory: &Inventory) -> Result<HostSet, SettingsError> {
     let mut all = HostSet::default();
-    if !args.sets.is_empty() {
-        for text in &args.sets {
-            add(&mut all, text)?;
-        }
-        return Ok(all);
+    for text in &args.sets {
+        add(&mut all, text, inventory)?;
     }
+    if args.sets.is_empty() {
+        read_stdin(&mut all, inventory)?;
+    }
+    for text in &args.exclude {
+        let less = HostSet::parse(text, inventory).map_err(|error| error.to_string())?;
+        all.difference(&less);
+    }
+    Ok(all)
+}
+
+fn read_stdin(all: &mut HostSet, inventory: &Inventory) -> Result<(), String> {
     let mut stdin = io::BufReader::new(io::stdin().take(STDIN_MAX_BYTES));
     let (mut line, mut number) = (String::new(), 0);
     loop {
@@ -68,15 +161,17 @@ fn read(args: &SetArgs) -> Result<HostSet, String> {
             Ok(0) if stdin.get_ref().limit() == 0 => {
                 return Err(format!("stdin has more than {STDIN_MAX_BYTES} bytes"));
             }
-            Ok(0) => return Ok(all),
-            Ok(_) => add(&mut all, &line).map_err(|reason| format!("line {number}: {reason}"))?,
+            Ok(0) => return Ok(()),
+            Ok(_) => {
+                add(all, &line, inventory).map_err(|reason| format!("line {number}: {reason}"))?;
+            }
             Err(error) => return Err(format!("cannot read stdin: {error}")),
         }
     }
 }
 
-fn add(all: &mut HostSet, text: &str) -> Result<(), String> {
-    let more = HostSet::parse(text, &NoGroups).map_err(|error| error.to_string())?;
+fn add(all: &mut HostSet, text: &str, inventory: &Inventory) -> Result<(), String> {
+    let more = HostSet::parse(text, inventory).map_err(|error| error.to_string())?;
     all.union(more);
     match all.len() {
         ..=redial_fleet::MAX_HOSTS => Ok(()),

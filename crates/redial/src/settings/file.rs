@@ -115,9 +115,10 @@ fn written<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 ///
 /// Names the file and the line.
 pub(crate) fn load(named: Option<&Path>) -> Result<File, SettingsError> {
+    let usual = || Some(config_dir()?.join("config.toml"));
     let path = match named {
         Some(path) => path.to_path_buf(),
-        None => match usual_place() {
+        None => match usual() {
             Some(path) => path,
             None => return Ok(File::default()),
         },
@@ -135,14 +136,15 @@ fn is_not_ours(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
-fn usual_place() -> Option<PathBuf> {
+/// Where the user's settings lie.
+pub(crate) fn config_dir() -> Option<PathBuf> {
     let dir = |name| {
         std::env::var_os(name)
             .map(PathBuf::from)
             .filter(|dir| dir.is_absolute())
     };
     let config = dir("XDG_CONFIG_HOME").or_else(|| Some(dir("HOME")?.join(".config")))?;
-    Some(config.join("redial/config.toml"))
+    Some(config.join("redial"))
 }
 
 fn parse(text: &str, path: &Path) -> Result<File, SettingsError> {

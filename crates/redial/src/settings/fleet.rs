@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redial_client::{Command, ConnectOptions, HostOverrides, Target};
+use redial_client::{Command, ConnectOptions, Target};
 use redial_fleet::history::History;
-use redial_fleet::{Directory, HostSet, NoGroups, Plan};
+use redial_fleet::inventory::Inventory;
+use redial_fleet::{Directory, HostSet, Plan};
 
 use super::file::File;
 use super::jobs::{connect_timeout, redial};
@@ -61,6 +62,7 @@ impl FleetSettings {
     /// Says which setting is wrong, and where it was made.
     pub(crate) fn resolve(
         hosts: Vec<String>,
+        inventory: Inventory,
         args: RunArgs,
         file: &File,
     ) -> Result<Self, SettingsError> {
@@ -83,7 +85,7 @@ impl FleetSettings {
         let at_once = plan.fanout.min(hosts.len()).max(1) as u64;
         let hosts = Hosts {
             names: hosts,
-            network: Network::new(&args.way.network, &file.host)?,
+            network: Network::new(&args.way.network, file, inventory)?,
             connect_timeout: connect_timeout(args.way.connect_timeout, file)?,
             redial: redial(&args.way.redial, file)?,
             window: (WINDOWS_BYTES / 2 / at_once).clamp(*WINDOW_BYTES.start(), *WINDOW_BYTES.end()),
@@ -132,9 +134,13 @@ fn mode(json: bool, args: &FleetArgs) -> OutputMode {
 /// # Errors
 ///
 /// A set is none, or no host is left.
-pub(crate) fn select(sets: &[String], without: &[String]) -> Result<Vec<String>, SettingsError> {
+pub(crate) fn select(
+    sets: &[String],
+    without: &[String],
+    groups: &Inventory,
+) -> Result<Vec<String>, SettingsError> {
     let read = |text: &String| {
-        HostSet::parse(text, &NoGroups).map_err(|error| SettingsError(error.to_string()))
+        HostSet::parse(text, groups).map_err(|error| SettingsError(error.to_string()))
     };
     let mut all = HostSet::default();
     for text in sets {
@@ -164,10 +170,7 @@ impl Hosts {
         }
         match self.names.first() {
             // Of all the same: a wrong --user, say.
-            Some(name) => self
-                .network
-                .of(&parse(name)?, &HostOverrides::default())
-                .map(drop),
+            Some(name) => self.network.of(&parse(name)?).map(drop),
             None => Ok(()),
         }
     }
@@ -189,7 +192,7 @@ fn parse(name: &str) -> Result<Target, SettingsError> {
 impl Directory for Hosts {
     fn reach(&self, host: usize) -> Result<(Target, ConnectOptions), String> {
         let target = parse(self.name(host)).map_err(|error| error.to_string())?;
-        let network = self.network.of(&target, &HostOverrides::default());
+        let network = self.network.of(&target);
         let options = ConnectOptions::default()
             .connect_timeout(self.connect_timeout)
             .redial(self.redial)

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use redial_client::{HostOverrides, NetworkOptions, NewHost, Target};
+use redial_fleet::inventory::Inventory;
 use redial_keeper::account::Account;
 use serde::Deserialize;
 
 use super::SettingsError;
 use super::file::File;
+use super::inventory::inventory;
 use crate::args::NetworkArgs;
 use crate::asking::Terminal;
 
@@ -31,7 +33,11 @@ pub(super) fn network(
     target: &Target,
     file: &File,
 ) -> Result<NetworkOptions, SettingsError> {
-    Network::new(args, &file.host)?.of(target, &HostOverrides::default())
+    let inventory = match target {
+        Target::Network(_) => inventory(false)?,
+        _ => Inventory::default(),
+    };
+    Network::new(args, file, inventory)?.of(target)
 }
 
 /// How to reach hosts, whichever it is.
@@ -40,12 +46,14 @@ pub(crate) struct Network {
     base: NetworkOptions,
     user: Option<String>,
     tables: BTreeMap<String, HostTable>,
+    inventory: Inventory,
 }
 
 impl Network {
     pub(super) fn new(
         args: &NetworkArgs,
-        tables: &BTreeMap<String, HostTable>,
+        file: &File,
+        inventory: Inventory,
     ) -> Result<Self, SettingsError> {
         let mut base = NetworkOptions::default()
             .local_user(local_user())
@@ -60,16 +68,13 @@ impl Network {
         Ok(Network {
             base,
             user: args.user.clone(),
-            tables: tables.clone(),
+            tables: file.host.clone(),
+            inventory,
         })
     }
 
-    /// Options for this target. What an inventory says of it counts where the file says nothing.
-    pub(crate) fn of(
-        &self,
-        target: &Target,
-        inventory: &HostOverrides,
-    ) -> Result<NetworkOptions, SettingsError> {
+    /// Options for this target. What the inventory says of it counts where the file says nothing.
+    pub(crate) fn of(&self, target: &Target) -> Result<NetworkOptions, SettingsError> {
         let options = as_user(self.base.clone(), self.user.as_deref(), target)?;
         let Target::Network(host) = target else {
             return Ok(options);
@@ -81,10 +86,11 @@ impl Network {
             .iter()
             .map(|path| expand(path, &options.home));
         let identities = identities.collect();
+        let known = self.inventory.entry(&host.host);
         Ok(options.overrides(HostOverrides {
-            address: table.address.clone().or(inventory.address.clone()),
-            user: table.user.clone().or(inventory.user.clone()),
-            port: table.port.or(inventory.port),
+            address: table.address.clone().or(known.address),
+            user: table.user.clone().or(known.user),
+            port: table.port.or(known.port),
             identities,
             proxy_jump: table.proxy_jump.clone(),
             proxy_command: table.proxy_command.clone(),

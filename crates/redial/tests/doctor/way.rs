@@ -33,7 +33,11 @@ fn stranger(says: &'static [u8]) -> String {
 #[test]
 fn settings_that_cannot_be_used_are_the_first_and_last_step() {
     let home = Home::with_key();
-    doctor(&home, &["web[1-3]"]).ends_wrong_at("settings", "host sets are not supported yet", "");
+    doctor(&home, &["web[1-3]"]).ends_wrong_at(
+        "settings",
+        "that is a set of hosts, and this takes one",
+        "",
+    );
     doctor(&home, &["local"]).ends_wrong_at("settings", "did you mean local: ?", "");
     let ssh_config = home.path().join(".ssh/config");
     write_private(&ssh_config, "Host *\n  HostName -oProxyCommand=x\n");

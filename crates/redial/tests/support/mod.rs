@@ -117,6 +117,14 @@ impl Redial {
         self.command.spawn().expect("the program under test starts")
     }
 
+    /// Starts it, with all of its stdin written and closed, and leaves the rest to the caller.
+    pub(crate) fn begun(mut self) -> Child {
+        let input = std::mem::take(&mut self.input);
+        let mut child = self.spawn();
+        child.stdin.take().unwrap().write_all(&input).unwrap();
+        child
+    }
+
     /// Runs it to its end.
     pub(crate) fn ran(mut self) -> Ran {
         let input = std::mem::take(&mut self.input);

@@ -45,6 +45,13 @@ impl NetworkServer {
         NetworkServer::serve(home, dir, 0)
     }
 
+    /// A server that takes this key, a line of authorized_keys; its own home directory is empty.
+    pub(crate) fn taking(line: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        write_private(&authorized_keys(dir.path()), line);
+        NetworkServer::serve(Home::empty(), dir, 0)
+    }
+
     fn serve(home: Home, dir: TempDir, port: u16) -> Self {
         let mut command = Command::new(binary());
         command
@@ -90,12 +97,19 @@ impl NetworkServer {
 
     /// Ends it, and starts another with the same port, keys and home directory, but for a
     /// host key if that file was removed.
-    pub(crate) fn again(mut self) -> Self {
+    pub(crate) fn again(self) -> Self {
+        self.down().up()
+    }
+
+    /// Ends it; its port stays its own if nobody takes it.
+    pub(crate) fn down(mut self) -> DownServer {
         assert_eq!(self.stop(), 0, "{}", self.log());
         // What the server has is taken out; Drop finds it ended.
-        let home = std::mem::replace(&mut self.home, Home::empty());
-        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
-        NetworkServer::serve(home, dir, self.port)
+        DownServer {
+            home: std::mem::replace(&mut self.home, Home::empty()),
+            dir: std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap()),
+            port: self.port,
+        }
     }
 
     /// The client's home directory, with a key in its `.ssh`.
@@ -163,6 +177,20 @@ impl NetworkServer {
             assert!(gone.is_some(), "the server has left {process:?}");
         }
         code
+    }
+}
+
+/// A server that has ended, and what another needs to be it.
+pub(crate) struct DownServer {
+    home: Home,
+    dir: TempDir,
+    port: u16,
+}
+
+impl DownServer {
+    /// It is there again.
+    pub(crate) fn up(self) -> NetworkServer {
+        NetworkServer::serve(self.home, self.dir, self.port)
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use redial_client::{Bytes, Output};
-use redial_fleet::outputs::{Content, Outputs};
+use redial_fleet::outputs::{Content, Digests, Outputs};
 use redial_fleet::{HostSet, Receipt};
 
 use super::diff::diff;
@@ -13,9 +13,6 @@ use super::writer::{Chunk, Desk};
 /// Longer outputs are not compared.
 const DIFF_MAX_BYTES: u64 = 1 << 20;
 const RULE: &str = "---------------\n";
-
-/// Outputs of one host: length and checksum of those that are known to be complete.
-pub(super) type Digests = [Option<(u64, [u8; 16])>; 2];
 
 /// See the module.
 pub(super) struct Collected {

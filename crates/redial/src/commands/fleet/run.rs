@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use redial_client::Output;
+use redial_fleet::outputs::Digests;
 use redial_fleet::{End, Event, Fleet, Halt, What};
 
 use super::json;
@@ -240,7 +241,7 @@ impl Run<'_> {
 }
 
 /// Of the outputs that are known to be complete.
-fn digests(end: &End) -> [Option<(u64, [u8; 16])>; 2] {
+fn digests(end: &End) -> Digests {
     let End::Outcome(outcome) = end else {
         return [None; 2];
     };

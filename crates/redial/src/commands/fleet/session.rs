@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use redial_client::{JobId, SentBefore, new_job_id};
 use redial_fleet::history::{History, HistoryError, Run, now_ms};
+use redial_fleet::outputs::Digests;
 use redial_fleet::record::{Ending, Header, Line, Record, VERSION, Word, digest_of, unhex};
 use redial_fleet::{Earlier, End, JobIds, Journal};
 
-use super::collected::Digests;
 use crate::settings::FleetSettings;
 
 /// Clocks may have been set since: so much longer ago a start is said to be than it was.

@@ -1,0 +1,84 @@
+//! redial's own: `hosts.toml`.
+//!
+//! ```toml
+//! [hosts.web1]                # a host, or a set of them: [hosts."web[02-20]"]
+//! address = "10.0.0.1"        # of one host only
+//! user = "deploy"
+//! port = 7334
+//! tags = { role = "web", rack = "4" }
+//!
+//! [groups]
+//! web = "web[01-20]"
+//! prod = "@web,@db!web07"
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Entry, InventoryError, Source};
+use crate::host_set::{HostSet, NoGroups};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    hosts: BTreeMap<String, Table>,
+    #[serde(default)]
+    groups: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    address: Option<String>,
+    user: Option<String>,
+    port: Option<u16>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+/// Reads it.
+///
+/// # Errors
+///
+/// It is no TOML, has keys that nobody knows, or sets that are none.
+pub fn hosts_toml(place: &str, text: &str) -> Result<Source, InventoryError> {
+    let file: File = toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        InventoryError {
+            place: place.to_owned(),
+            line: before.map(|before| before.matches('\n').count() + 1),
+            what: error.message().replace('\n', " "),
+        }
+    })?;
+    let mut source = Source {
+        name: "redial".to_owned(),
+        place: place.to_owned(),
+        groups: file.groups,
+        ..Source::default()
+    };
+    for (name, table) in file.hosts {
+        let wrong = |what: String| InventoryError {
+            place: place.to_owned(),
+            line: None,
+            what: format!("[hosts.{name:?}]: {what}"),
+        };
+        let entry = Entry {
+            address: table.address,
+            user: table.user,
+            port: table.port.filter(|port| *port != 0),
+            tags: table.tags,
+        };
+        let set = HostSet::parse(&name, &NoGroups).map_err(|error| wrong(error.to_string()))?;
+        if set.len() == 1 && set.contains(&name) {
+            source.hosts.insert(name, entry);
+            continue;
+        }
+        if entry.address.is_some() {
+            return Err(wrong("several hosts cannot have one address".to_owned()));
+        }
+        source.sets.push((set, entry));
+    }
+    Ok(source)
+}
