@@ -75,7 +75,11 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) host: Option<OsString>,
     /// Program and arguments, byte for byte, without a shell
-    #[arg(value_name = "ARGV", trailing_var_arg = true)]
+    #[arg(
+        value_name = "ARGV",
+        trailing_var_arg = true,
+        required_unless_present_any = ["text", "hosts", "group"]
+    )]
     pub(crate) argv: Vec<OsString>,
     /// Text for the remote user's login shell, in ARGV's place
     #[arg(
