@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use rustix::event::PollFlags;
 
@@ -72,7 +73,29 @@ fn line(text: fmt::Arguments<'_>) {
     write_all(&format!("{before}{text}\n"));
 }
 
+/// How to write beside what is drawn on the terminal.
+type Aside = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
+static ASIDE: RwLock<Option<Aside>> = RwLock::new(None);
+
+/// Something is drawn on the terminal from now on, and put aside for whatever is written; or no more.
+pub(crate) fn set_aside(aside: Option<Aside>) {
+    *ASIDE.write().unwrap_or_else(PoisonError::into_inner) = aside;
+}
+
+/// Writes while what is drawn on the terminal is put aside.
+pub(crate) fn aside(mut write: impl FnMut()) {
+    match &*ASIDE.read().unwrap_or_else(PoisonError::into_inner) {
+        Some(aside) => aside(&mut write),
+        None => write(),
+    }
+}
+
 fn write_all(text: &str) {
+    aside(|| write_now(text));
+}
+
+fn write_now(text: &str) {
     let text = match RAW.load(Ordering::Relaxed) {
         true => Cow::Owned(text.replace('\n', "\r\n")),
         false => Cow::Borrowed(text),

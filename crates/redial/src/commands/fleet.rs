@@ -1,5 +1,6 @@
 //! `redial run` on many hosts.
 
+mod board;
 mod collected;
 mod diff;
 mod files;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use redial_client::{Bytes, Command};
 use redial_fleet::record::Word;
 use redial_fleet::{Earlier, Fleet, Order};
+use tokio::time::MissedTickBehavior;
 
 use super::log;
 use crate::args::LogFormat;
@@ -27,6 +29,7 @@ use crate::exit_code::FAILED;
 use crate::interrupt::{Interrupts, Step};
 use crate::report;
 use crate::settings::{FleetSettings, SettingsError, Verbosity, history};
+use board::Board;
 pub(crate) use roll::{Roll, hosts};
 use run::Run;
 pub(crate) use session::Session;
@@ -144,6 +147,9 @@ async fn execute(settings: &FleetSettings, session: &Session, command: Command) 
         began: Instant::now(),
         unwritten: false,
     };
+    let board = Board::new(settings, &run.roll);
+    let mut tick = tokio::time::interval(board::EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let is_behind = run.desk.is_behind();
         tokio::select! {
@@ -156,6 +162,11 @@ async fn execute(settings: &FleetSettings, session: &Session, command: Command) 
                     run.cannot_write(failure);
                 }
             }
+            _ = tick.tick(), if board.is_some() => {
+                if let Some(board) = &board {
+                    board.draw(&run.roll, names);
+                }
+            }
             (step, signal) = interrupts.next() => {
                 run.interrupted(step, signal, &mut fleet);
                 if step == Step::Leave {
@@ -164,6 +175,7 @@ async fn execute(settings: &FleetSettings, session: &Session, command: Command) 
             }
         }
     }
+    drop(board);
     let code = run.conclude(&fleet).await;
     fleet.close(CLOSING).await;
     Ok(code)

@@ -1,6 +1,6 @@
 //! Who is where: a state for each host, the table of them, and the exit code.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ pub(crate) struct Roll {
     is_over_time: bool,
     largest: u8,
     is_left: bool,
+    /// Hosts whose line is down.
+    down: HashSet<usize>,
 }
 
 /// Hosts by their states.
@@ -52,6 +54,16 @@ enum State {
     Ended(u32),
 }
 
+impl Counts {
+    pub(super) fn ended(&self) -> usize {
+        self.done + self.failed + self.unreached + self.unknown
+    }
+
+    pub(super) fn all(&self) -> usize {
+        self.not_begun + self.connecting + self.running + self.ended()
+    }
+}
+
 impl Roll {
     /// So many hosts, where the command may take so long.
     pub(crate) fn new(hosts: usize, deadline: Option<Duration>) -> Self {
@@ -68,7 +80,39 @@ impl Roll {
             is_over_time: false,
             largest: 0,
             is_left: false,
+            down: HashSet::new(),
         }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Hosts whose line is dialled again.
+    pub(super) fn down(&self) -> usize {
+        self.down.len()
+    }
+
+    /// Whether the line to a host is down.
+    pub(super) fn set_down(&mut self, host: usize, is_down: bool) {
+        match is_down {
+            true => self.down.insert(host),
+            false => self.down.remove(&host),
+        };
+    }
+
+    /// Those that have run the longest, the longest first.
+    pub(super) fn slowest(&self, count: usize) -> Vec<(usize, Instant)> {
+        let running = self.states.iter().enumerate();
+        let mut running: Vec<(usize, Instant)> = running
+            .filter_map(|(host, state)| match state {
+                State::Running(since) => Some((host, *since)),
+                _ => None,
+            })
+            .collect();
+        running.sort_by_key(|(_, since)| *since);
+        running.truncate(count);
+        running
     }
 
     fn count(&mut self, state: State) -> Option<&mut usize> {
@@ -124,6 +168,7 @@ impl Roll {
 
     /// Notes how a host has ended, and says what that means for our exit code.
     pub(super) fn ended(&mut self, host: usize, end: &End) -> Ending {
+        self.down.remove(&host);
         let ending = self.ending(end);
         self.is_left |= matches!(end, End::Left(_));
         self.come_to(host, ending.clone());

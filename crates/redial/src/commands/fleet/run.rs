@@ -75,11 +75,13 @@ impl Run<'_> {
                 self.say(format_args!("{name}: tried again: {why}"));
             }
             What::Dropped(reason) => {
+                self.roll.set_down(host, true);
                 self.say(format_args!(
                     "{name}: line dropped ({reason}), dialling again"
                 ));
             }
             What::Back(after) => {
+                self.roll.set_down(host, false);
                 let after = after.as_secs_f64();
                 self.say(format_args!(
                     "{name}: line back after {after:.1} s, nothing lost"

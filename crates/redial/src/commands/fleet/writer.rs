@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{
     Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
 };
 
+use crate::report;
 use crate::sinks::write_all;
 
 /// Chunks that wait for the thread.
@@ -99,10 +100,10 @@ impl Desk {
     /// It cannot be started.
     pub(super) fn start() -> io::Result<Self> {
         let (sender, chunks) = channel(AHEAD);
-        let (report, failures) = unbounded_channel();
+        let (failed, failures) = unbounded_channel();
         std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || write(chunks, &report))?;
+            .spawn(move || write(chunks, &failed))?;
         Ok(Desk {
             chunks: Some(sender),
             pending: VecDeque::new(),
@@ -168,7 +169,7 @@ impl Desk {
     }
 }
 
-fn write(mut chunks: Receiver<Chunk>, report: &UnboundedSender<(Output, io::Error)>) {
+fn write(mut chunks: Receiver<Chunk>, failures: &UnboundedSender<(Output, io::Error)>) {
     let mut batch = VecDeque::new();
     let mut failed = [false; 2];
     while let Some(first) = chunks.blocking_recv() {
@@ -181,10 +182,14 @@ fn write(mut chunks: Receiver<Chunk>, report: &UnboundedSender<(Output, io::Erro
         while let Some(stream) = batch.front().map(|chunk| chunk.stream) {
             let run = take_run(&mut batch, stream);
             let failed = &mut failed[stream.index()];
-            if !*failed && let Err(error) = write_run(stream, &run) {
-                *failed = true;
-                // Nobody listens only when we are leaving.
-                let _ = report.send((stream, error));
+            if !*failed {
+                let mut written = Ok(());
+                report::aside(|| written = write_run(stream, &run));
+                if let Err(error) = written {
+                    *failed = true;
+                    // Nobody listens only when we are leaving.
+                    let _ = failures.send((stream, error));
+                }
             }
             run.into_iter().for_each(|chunk| chunk.done(*failed));
         }
