@@ -20,6 +20,10 @@ use crate::limits;
 use crate::pattern::{self, Match};
 use crate::public_key::PublicKey;
 
+mod index;
+
+pub use index::Index;
+
 /// A host as known_hosts names it: `web1`, or `[web1]:7334` with a port other than 22. In lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostName(String);
@@ -86,7 +90,10 @@ pub enum HostDecision {
 
 /// A file too long to be read: nothing may be decided on a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the file has {bytes} bytes, at most {} are read", limits::FILE_BYTES)]
+#[error(
+    "the file has {bytes} bytes, at most {} are read",
+    limits::KNOWN_HOSTS_BYTES
+)]
 pub struct FileTooLong {
     /// Its length.
     pub bytes: usize,
@@ -96,6 +103,7 @@ pub struct FileTooLong {
 #[derive(Debug, Clone, Copy)]
 pub struct KnownHosts<'a> {
     text: &'a [u8],
+    index: Option<&'a Index>,
 }
 
 /// What a line is for.
@@ -124,11 +132,11 @@ impl<'a> KnownHosts<'a> {
     /// Takes the text of a file.
     ///
     /// # Errors
-    /// When it is longer than [`limits::FILE_BYTES`].
+    /// When it is longer than [`limits::KNOWN_HOSTS_BYTES`].
     pub fn new(text: &'a [u8]) -> Result<KnownHosts<'a>, FileTooLong> {
         match text.len() {
-            bytes if bytes > limits::FILE_BYTES => Err(FileTooLong { bytes }),
-            _ => Ok(KnownHosts { text }),
+            bytes if bytes > limits::KNOWN_HOSTS_BYTES => Err(FileTooLong { bytes }),
+            _ => Ok(KnownHosts { text, index: None }),
         }
     }
 
@@ -159,8 +167,20 @@ impl<'a> KnownHosts<'a> {
     /// The lines that name a host, by name, pattern or hash.
     pub fn lines_of(&self, host: &HostName) -> impl Iterator<Item = HostLine> {
         let host = host.clone();
-        let lines = key_text::lines(self.text);
+        let (all, some) = match self.index {
+            None => (Some(key_text::lines(self.text)), None),
+            Some(index) => (None, Some(index.lines(&host, self.text))),
+        };
+        let lines = all.into_iter().flatten().chain(some.into_iter().flatten());
         lines.filter_map(move |(number, line)| line_of(&host, number, line))
+    }
+
+    /// With an index of this very text: it finds the same lines, without a look at each.
+    pub fn with_index(self, index: &'a Index) -> Self {
+        KnownHosts {
+            index: Some(index),
+            ..self
+        }
     }
 
     /// The text without some lines, given by number: to forget a host.

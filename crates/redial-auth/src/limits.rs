@@ -21,8 +21,11 @@ pub const RSA_MIN_BITS: u32 = 2_048;
 /// The largest RSA modulus taken. Stops keys that make each check of a signature slow.
 pub const RSA_MAX_BITS: u32 = 8_192;
 
-/// authorized_keys or known_hosts. Stops a user's file from taking the daemon's memory and time.
+/// authorized_keys. Stops a user's file from taking the daemon's memory and time.
 pub const FILE_BYTES: usize = 1_048_576;
+
+/// known_hosts, which is our own user's: half a million hosts.
+pub const KNOWN_HOSTS_BYTES: usize = 67_108_864;
 
 /// One line of authorized_keys or known_hosts.
 pub const LINE_BYTES: usize = 65_536;

@@ -27,6 +27,7 @@ mod error;
 mod host_keys;
 mod identity;
 mod interaction;
+mod known_cache;
 mod known_file;
 mod login;
 mod options;

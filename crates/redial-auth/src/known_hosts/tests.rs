@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::string::ToString;
 
 use super::*;
 use crate::PrivateKey;
@@ -115,7 +116,48 @@ fn an_entry_that_was_added_is_known_and_can_be_taken_out() {
 
 #[test]
 fn a_file_too_long_decides_nothing() {
-    let text = alloc::vec![b'#'; limits::FILE_BYTES + 1];
+    let text = alloc::vec![b'#'; limits::KNOWN_HOSTS_BYTES + 1];
     assert!(KnownHosts::new(&text).is_err());
     assert!(KnownHosts::new(&text[1..]).is_ok());
+}
+
+#[test]
+fn an_index_finds_what_a_look_at_each_line_finds() {
+    let key_text = key(1).to_text();
+    let other = key(2).to_text();
+    let salted = hashed(&host(), [7; 20]);
+    let name = host().as_str().to_string();
+    let upper = name.to_ascii_uppercase();
+    let lines = [
+        alloc::format!("{name} {key_text}"),
+        alloc::format!("x,{upper},y {other}"),
+        alloc::format!("* {other}"),
+        alloc::format!("*,!{name} {key_text}"),
+        alloc::format!("{salted} {key_text}"),
+        alloc::format!("@revoked * {other}"),
+        alloc::format!("@cert-authority {name} {key_text}"),
+        alloc::format!("# {name} {key_text}"),
+        alloc::format!("  {name}  {key_text} comment"),
+        alloc::format!("other {key_text}"),
+        name.clone(),
+        alloc::string::String::new(),
+        "nonsense".into(),
+    ];
+    // Each line with each other, in both orders, and all of them.
+    let pairs = lines
+        .iter()
+        .flat_map(|one| lines.iter().map(move |two| alloc::format!("{one}\n{two}")));
+    for text in pairs.chain([lines.join("\n")]) {
+        let index = Index::new(text.as_bytes());
+        let plain = KnownHosts::new(text.as_bytes()).unwrap();
+        for name in [
+            host(),
+            HostName::new("other", 22).unwrap(),
+            HostName::new("z", 22).unwrap(),
+        ] {
+            let by_index: Vec<HostLine> = plain.with_index(&index).lines_of(&name).collect();
+            let by_look: Vec<HostLine> = plain.lines_of(&name).collect();
+            assert_eq!(by_index, by_look, "{text}");
+        }
+    }
 }

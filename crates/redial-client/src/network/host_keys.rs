@@ -2,12 +2,14 @@
 //! what the caller says of strangers.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use redial_net::auth::PublicKey;
 use redial_net::auth::known_hosts::{HostDecision, HostName};
 
 use super::error::HostKeyError;
 use super::interaction::HostQuestion;
+use super::known_cache::KnownFile;
 use super::known_file::{self, KnownFileError};
 use super::options::{NetworkOptions, NewHost};
 use super::route::Route;
@@ -19,19 +21,13 @@ const SSH_PORT: u16 = 22;
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     name: HostName,
-    own: File,
-    ssh: Vec<File>,
+    own: Arc<KnownFile>,
+    ssh: Vec<Arc<KnownFile>>,
     /// The names that ssh would look for; the first is the one it would go by.
     ssh_names: Vec<HostName>,
     new_host: NewHost,
     /// What a person has said yes to, in this very attempt.
     confirmed: Option<PublicKey>,
-}
-
-#[derive(Debug, Clone)]
-struct File {
-    path: PathBuf,
-    text: Vec<u8>,
 }
 
 /// What is to be done about a server's key.
@@ -63,10 +59,7 @@ pub enum Reason {
 impl Known {
     /// Reads all files that say something of hosts.
     pub(crate) fn read(route: &Route, options: &NetworkOptions) -> Result<Self, KnownFileError> {
-        let file = |path: PathBuf| {
-            let text = known_file::read(&path)?;
-            Ok(File { path, text })
-        };
+        let file = |path: PathBuf| options.known_files().read(path);
         let own = file(known_file::known_hosts_path(options)?)?;
         let mut ssh = Vec::new();
         if let Some(home) = &options.home {
@@ -117,7 +110,7 @@ impl Known {
     }
 
     fn look(&self, key: &PublicKey) -> Result<Verdict, HostKeyError> {
-        let own = known_file::parse(&self.own.path, &self.own.text)?;
+        let own = self.own.hosts()?;
         let decision = own.decide(&self.name, key);
         match &decision {
             HostDecision::Revoked { line } => {
@@ -186,7 +179,7 @@ impl Known {
     fn ask_ssh(&self, key: &PublicKey) -> Result<Ssh, HostKeyError> {
         let mut says = Ssh::KnowsNothing;
         for file in &self.ssh {
-            let hosts = known_file::parse(&file.path, &file.text)?;
+            let hosts = file.hosts()?;
             for (at, name) in self.ssh_names.iter().enumerate() {
                 match hosts.decide(name, key) {
                     HostDecision::Revoked { line } => {

@@ -6,13 +6,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use redial_net::auth::known_hosts::{
-    FileTooLong, HostDecision, HostName, HostNameError, KnownHosts, Marker,
+    FileTooLong, HostDecision, HostName, HostNameError, KnownHosts, Marker, entry as new_entry,
 };
 use redial_net::auth::{PublicKey, limits};
 use rustix::fs::{FlockOperation, flock};
 
 use super::options::NetworkOptions;
-use super::user_file::{self, FileError};
+use super::user_file;
 use crate::target::{DEFAULT_PORT, HostTarget};
 
 /// Why the file cannot be used. Nothing is decided without it.
@@ -150,8 +150,8 @@ fn entry(number: usize, line: &[u8]) -> Option<Entry> {
 pub fn trust(path: &Path, name: &HostName, key: &PublicKey) -> Result<bool, KnownFileError> {
     change(path, |known| {
         let line = match known.decide(name, key) {
-            HostDecision::Unknown { .. } => return Ok((Some(known.with(name, key)), true)),
-            HostDecision::Known { .. } => return Ok((None, false)),
+            HostDecision::Unknown { .. } => return Ok((Edit::Append(new_entry(name, key)), true)),
+            HostDecision::Known { .. } => return Ok((Edit::None, false)),
             HostDecision::Revoked { line } => line,
             HostDecision::Changed { lines } => lines.first().copied().unwrap_or_default(),
         };
@@ -173,8 +173,11 @@ pub fn forget(path: &Path, name: &HostName) -> Result<usize, KnownFileError> {
         let lines = known.lines_of(name);
         let ours = lines.filter(|line| line.marker == Marker::None);
         let numbers: Vec<_> = ours.map(|line| line.number).collect();
-        let text = (!numbers.is_empty()).then(|| known.without(&numbers));
-        Ok((text, numbers.len()))
+        let edit = match numbers.is_empty() {
+            true => Edit::None,
+            false => Edit::Replace(known.without(&numbers)),
+        };
+        Ok((edit, numbers.len()))
     })
 }
 
@@ -184,13 +187,13 @@ pub fn forget(path: &Path, name: &HostName) -> Result<usize, KnownFileError> {
 ///
 /// [`KnownFileError::Unreadable`], also for a file too long to be decided on.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, KnownFileError> {
-    match user_file::read(path, limits::FILE_BYTES) {
+    match user_file::read(path, limits::KNOWN_HOSTS_BYTES) {
         Ok(text) => Ok(text.unwrap_or_default()),
         Err(error) => Err(unreadable(path, &error)),
     }
 }
 
-fn unreadable(path: &Path, error: &FileError) -> KnownFileError {
+fn unreadable(path: &Path, error: &impl std::fmt::Display) -> KnownFileError {
     KnownFileError::Unreadable {
         path: path.to_owned(),
         reason: error.to_string(),
@@ -204,10 +207,20 @@ pub(crate) fn parse<'a>(path: &Path, text: &'a [u8]) -> Result<KnownHosts<'a>, K
     })
 }
 
-/// Puts another text in the file's place, whole, while nobody else does.
+/// What is to be done to the file.
+enum Edit {
+    None,
+    /// A line more. One that a death in the middle has left without its end is none, and its host is
+    /// as unknown as before.
+    Append(String),
+    /// Another text, whole.
+    Replace(Vec<u8>),
+}
+
+/// Changes the file while nobody else does.
 fn change<T>(
     path: &Path,
-    edit: impl FnOnce(KnownHosts<'_>) -> Result<(Option<Vec<u8>>, T), KnownFileError>,
+    edit: impl FnOnce(KnownHosts<'_>) -> Result<(Edit, T), KnownFileError>,
 ) -> Result<T, KnownFileError> {
     let unwritable = |source| KnownFileError::Unwritable {
         path: path.to_owned(),
@@ -227,13 +240,31 @@ fn change<T>(
     // Others hold it for as long as a small file takes to be written.
     flock(&lock, FlockOperation::LockExclusive).map_err(|error| unwritable(error.into()))?;
     let text = read(&real)?;
-    let (text, result) = edit(parse(&real, &text)?)?;
-    if let Some(text) = text {
-        // Longer than what is read, it would trust nobody any more.
-        parse(&real, &text)?;
-        replace(&real, dir, &text).map_err(unwritable)?;
+    let (edit, result) = edit(parse(&real, &text)?)?;
+    match edit {
+        Edit::None => {}
+        Edit::Append(line) => {
+            let between = if text.last().is_none_or(|&it| it == b'\n') {
+                ""
+            } else {
+                "\n"
+            };
+            // Longer than what is read, it would trust nobody any more.
+            if text.len() + line.len() >= limits::KNOWN_HOSTS_BYTES {
+                let bytes = text.len() + line.len();
+                return Err(unreadable(&real, &FileTooLong { bytes }));
+            }
+            append(&real, &format!("{between}{line}")).map_err(unwritable)?;
+        }
+        Edit::Replace(text) => replace(&real, dir, &text).map_err(unwritable)?,
     }
     Ok(result)
+}
+
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.append(true).create(true).mode(0o600).open(path)?;
+    file.write_all(line.as_bytes())
 }
 
 fn replace(path: &Path, dir: &Path, text: &[u8]) -> io::Result<()> {
@@ -356,7 +387,7 @@ mod tests {
         assert!(trust(&link, &one, &key(1)).unwrap());
         assert!(link.symlink_metadata().unwrap().is_symlink());
         assert_eq!(list(&real).unwrap()[0].line, 2);
-        fs::write(&real, vec![b'#'; limits::FILE_BYTES + 1]).unwrap();
+        fs::write(&real, vec![b'#'; limits::KNOWN_HOSTS_BYTES + 1]).unwrap();
         for result in [
             trust(&link, &one, &key(1)).map(usize::from),
             forget(&link, &one),

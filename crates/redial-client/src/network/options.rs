@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use redial_net::auth::{PrivateKey, PublicKey};
 
 use super::interaction::{Interaction, Nobody};
+use super::known_cache::KnownFiles;
 use crate::lock::lock;
 
 /// What to do about a server whose key nobody knows.
@@ -74,6 +75,7 @@ pub struct NetworkOptions {
     pub overrides: HostOverrides,
     interaction: Arc<dyn Interaction + Send + Sync>,
     unlocked: Unlocked,
+    known_files: Arc<KnownFiles>,
 }
 
 /// The key whose passphrase was typed for a connection: who dials it again asks nobody.
@@ -98,6 +100,7 @@ impl Default for NetworkOptions {
             overrides: HostOverrides::default(),
             interaction: Arc::new(Nobody),
             unlocked: Unlocked::default(),
+            known_files: Arc::default(),
         }
     }
 }
@@ -191,6 +194,11 @@ impl NetworkOptions {
     pub(crate) fn on_their_own(mut self) -> Self {
         self.unlocked = Unlocked::default();
         self
+    }
+
+    /// Files of known hosts, read once for all that were cloned from each other.
+    pub(crate) fn known_files(&self) -> &KnownFiles {
+        &self.known_files
     }
 
     /// Keeps a key whose passphrase was typed, as long as the connection is dialled again.

@@ -231,7 +231,7 @@ async fn another_key_that_ssh_knows_is_a_doubt_and_no_alarm() {
 #[tokio::test]
 async fn a_file_of_hosts_that_cannot_be_read_stops_it() {
     let (home, server) = pair().await;
-    let long = "#".repeat(crate::network::auth::limits::FILE_BYTES + 1);
+    let long = "#".repeat(crate::network::auth::limits::KNOWN_HOSTS_BYTES + 1);
     for file in [".config/redial/known_hosts", ".ssh/known_hosts"] {
         let path = home.write(file, &long);
         let text = refused(&server, with(home.network().new_host(NewHost::Accept))).await;
