@@ -16,6 +16,7 @@
 mod fleet;
 pub mod history;
 mod host_set;
+mod idle;
 pub mod inventory;
 pub mod outputs;
 pub mod record;
@@ -25,4 +26,5 @@ pub use fleet::{
     Directory, Earlier, End, Event, Fleet, Halt, JobIds, Journal, Order, Receipt, What,
 };
 pub use host_set::{Groups, HostSet, HostSetError, MAX_HOSTS, NoGroups};
+pub use idle::Idle;
 pub use schedule::{Plan, Schedule, Share, Step};

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use redial_client::Output;
 
+use crate::idle::Idle;
 use file::{Extent, Pieces};
 
 pub use file::Stored;
@@ -56,6 +57,8 @@ pub struct Outputs<R> {
     pieces: Pieces,
     open: HashMap<Place, Open<R>>,
     waiting: usize,
+    /// Those of which something waits.
+    idle: Idle<Place>,
     contents: HashMap<Key, Content>,
 }
 
@@ -86,6 +89,7 @@ impl<R> Outputs<R> {
             pieces: Pieces::new(path),
             open: HashMap::new(),
             waiting: 0,
+            idle: Idle::default(),
             contents: HashMap::new(),
         }
     }
@@ -146,8 +150,32 @@ impl<R> Outputs<R> {
         open.receipt = Some(receipt);
         self.waiting += bytes.len();
         if open.waiting.len() < PIECE_BYTES && self.waiting < WAITING_BYTES {
+            self.idle.touch(place);
             return Ok(None);
         }
+        self.flush(place)
+    }
+
+    /// Puts into the file what has waited for a whole turn, from one call of this to the next; gives
+    /// back their receipts. What is not acknowledged holds a server's memory, and may be what keeps it
+    /// from sending more.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn turn(&mut self) -> io::Result<Vec<R>> {
+        let mut receipts = Vec::new();
+        for place in self.idle.turn() {
+            receipts.extend(self.flush(place)?);
+        }
+        Ok(receipts)
+    }
+
+    fn flush(&mut self, place: Place) -> io::Result<Option<R>> {
+        self.idle.forget(&place);
+        let Some(open) = self.open.get_mut(&place) else {
+            return Ok(None);
+        };
         self.waiting -= open.waiting.len();
         open.flush(place, &mut self.pieces)?;
         Ok(open.receipt.take())
@@ -162,6 +190,7 @@ impl<R> Outputs<R> {
     pub fn end(&mut self, host: usize, digests: Digests) -> io::Result<()> {
         for (stream, digest) in Output::BOTH.into_iter().zip(digests) {
             let place = (host, stream);
+            self.idle.forget(&place);
             let mut open = self.open.remove(&place).unwrap_or_default();
             self.waiting -= open.waiting.len();
             let key = match digest {

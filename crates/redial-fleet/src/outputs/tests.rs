@@ -151,3 +151,17 @@ fn what_one_host_has_alone_can_be_taken_out() {
     assert_eq!(texts, [b"out", b"err"]);
     assert!(outputs.remove(4).is_empty());
 }
+
+#[test]
+fn what_waits_is_not_kept_from_its_server_for_long() {
+    let mut outputs = Outputs::new(None);
+    take(&mut outputs, (0, OUT), b"a little", 8);
+    take(&mut outputs, (1, OUT), b"done", 4);
+    end(&mut outputs, 1, b"done", b"");
+    assert!(outputs.turn().unwrap().is_empty());
+    assert_eq!(outputs.turn().unwrap(), [8]);
+    assert_eq!(outputs.reached(0), Some([8, 0]));
+    assert!(outputs.turn().unwrap().is_empty());
+    end(&mut outputs, 0, b"a little", b"");
+    assert_eq!(read(&outputs, outputs.contents(OUT)[0]), b"a little");
+}

@@ -41,6 +41,9 @@ const STDIN_MAX_BYTES: u64 = 64 << 20;
 /// Connections that do not answer our goodbye are not waited for.
 const CLOSING: Duration = Duration::from_secs(3);
 
+/// What waits here for more of its kind does so for two of these, at most.
+const TURN: Duration = Duration::from_millis(250);
+
 /// Runs what this process was asked for; the result is our exit code.
 ///
 /// # Errors
@@ -148,8 +151,11 @@ async fn execute(settings: &FleetSettings, session: &Session, command: Command) 
         unwritten: false,
     };
     let board = Board::new(settings, &run.roll);
-    let mut tick = tokio::time::interval(board::EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let [mut tick, mut turn] = [board::EVERY, TURN].map(|every| {
+        let mut interval = tokio::time::interval(every);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        interval
+    });
     loop {
         let is_behind = run.desk.is_behind();
         tokio::select! {
@@ -162,6 +168,7 @@ async fn execute(settings: &FleetSettings, session: &Session, command: Command) 
                     run.cannot_write(failure);
                 }
             }
+            _ = turn.tick() => run.turn(),
             _ = tick.tick(), if board.is_some() => {
                 if let Some(board) = &board {
                     board.draw(&run.roll, names);

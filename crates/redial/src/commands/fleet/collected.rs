@@ -63,6 +63,13 @@ impl Collected {
         Ok(())
     }
 
+    /// What has waited for a turn goes into the file.
+    pub(super) fn turn(&mut self) -> io::Result<()> {
+        let receipts = self.outputs.turn()?;
+        receipts.iter().for_each(Receipt::give);
+        Ok(())
+    }
+
     /// A host has ended.
     pub(super) fn end(&mut self, host: usize, digests: Digests) -> io::Result<()> {
         self.outputs.end(host, digests)

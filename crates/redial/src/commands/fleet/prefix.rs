@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use redial_client::Output;
+use redial_fleet::{Idle, Receipt};
 
 /// A line that is longer is shown in pieces. Less than half of the smallest window: what waits for the
 /// rest of its line is not acknowledged.
@@ -10,7 +11,12 @@ const LINE_MAX_BYTES: usize = 16 * 1024;
 
 /// What of each host and output still waits for the end of its line.
 #[derive(Debug, Default)]
-pub(super) struct Prefix(HashMap<(usize, Output), Vec<u8>>);
+pub(super) struct Prefix {
+    begun: HashMap<(usize, Output), Vec<u8>>,
+    /// Receipts for all of it, and since when they wait.
+    held: HashMap<(usize, Output), Receipt>,
+    idle: Idle<(usize, Output)>,
+}
 
 impl Prefix {
     /// The lines that are whole with these bytes.
@@ -22,7 +28,7 @@ impl Prefix {
         bytes: &[u8],
     ) -> Vec<u8> {
         let mut lines = Vec::new();
-        let mut begun = self.0.remove(&(host, stream)).unwrap_or_default();
+        let mut begun = self.begun.remove(&(host, stream)).unwrap_or_default();
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
             let is_whole = line.ends_with(b"\n");
             if is_whole || begun.len() + line.len() >= LINE_MAX_BYTES {
@@ -33,20 +39,49 @@ impl Prefix {
             }
         }
         if !begun.is_empty() {
-            self.0.insert((host, stream), begun);
+            self.begun.insert((host, stream), begun);
         }
         lines
     }
 
     /// How many bytes wait for the end of their line.
-    pub(super) fn waiting(&self, host: usize, stream: Output) -> usize {
-        self.0.get(&(host, stream)).map_or(0, Vec::len)
+    fn waiting(&self, host: usize, stream: Output) -> usize {
+        self.begun.get(&(host, stream)).map_or(0, Vec::len)
+    }
+
+    /// The part of a receipt that is for lines that are whole; the rest is held back.
+    pub(super) fn hold(&mut self, host: usize, stream: Output, receipt: Receipt) -> Receipt {
+        match self.waiting(host, stream) {
+            0 => {
+                self.idle.forget(&(host, stream));
+                self.held.remove(&(host, stream));
+                receipt
+            }
+            bytes => {
+                self.idle.touch((host, stream));
+                self.held.insert((host, stream), receipt.clone());
+                receipt.but(bytes)
+            }
+        }
+    }
+
+    /// Gives receipts that were held back for a whole turn, from one call of this to the next: a part of
+    /// a line that stays unacknowledged holds a server's memory, and may be what keeps it from
+    /// sending the rest.
+    pub(super) fn turn(&mut self) {
+        for place in self.idle.turn() {
+            if let Some(receipt) = self.held.remove(&place) {
+                receipt.give();
+            }
+        }
     }
 
     /// What is left of a host's: its last lines, which have no end.
     pub(super) fn finish(&mut self, host: usize, name: &str) -> Vec<(Output, Vec<u8>)> {
         let rest = Output::BOTH.into_iter().filter_map(|stream| {
-            let begun = self.0.remove(&(host, stream))?;
+            self.idle.forget(&(host, stream));
+            self.held.remove(&(host, stream));
+            let begun = self.begun.remove(&(host, stream))?;
             let mut lines = Vec::new();
             add(&mut lines, name, &[&begun]);
             Some((stream, lines))

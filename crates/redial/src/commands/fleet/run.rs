@@ -98,6 +98,12 @@ impl Run<'_> {
         }
     }
 
+    /// To be called now and then.
+    pub(super) fn turn(&mut self) {
+        let turned = self.show.turn();
+        self.check(turned, "keep outputs");
+    }
+
     /// It runs there: files of an earlier run go, unless we go on with it.
     fn begin(&mut self, host: usize) {
         let is_new = !self.session.record.sent.contains_key(&host);

@@ -80,11 +80,8 @@ impl Show {
         match &mut self.form {
             Form::Prefix(prefix) => {
                 let lines = prefix.take(host, name, stream, bytes);
-                // What waits for the end of its line is not acknowledged.
-                if !lines.is_empty() {
-                    let receipt = receipt.but(prefix.waiting(host, stream));
-                    desk.push(Chunk::new(stream, lines).receipt(receipt));
-                }
+                let receipt = prefix.hold(host, stream, receipt);
+                desk.push(Chunk::new(stream, lines).receipt(receipt));
             }
             Form::Collected(collected) => {
                 collected
@@ -95,6 +92,16 @@ impl Show {
             Form::Quiet => receipt.give(),
         }
         filed
+    }
+
+    /// To be called now and then: what waits here does not wait for long.
+    pub(super) fn turn(&mut self) -> io::Result<()> {
+        match &mut self.form {
+            Form::Prefix(prefix) => prefix.turn(),
+            Form::Collected(collected) => return collected.turn(),
+            Form::Json(_) | Form::Quiet => {}
+        }
+        Ok(())
     }
 
     /// A host has ended, and that is written down.
