@@ -19,12 +19,13 @@ mod run;
 mod serve;
 mod shell;
 mod usage;
+mod words;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{exit_code, report};
 
@@ -69,7 +70,7 @@ pub(crate) struct Arguments {
 ///
 /// Help, version or a wrong use is printed here; what remains is the exit code.
 pub(crate) fn parse() -> Result<Arguments, u8> {
-    match Cli::try_parse() {
+    match read(std::env::args_os().collect()) {
         Ok(cli) => Ok(Arguments {
             config: cli.config,
             command: cli.command,
@@ -90,6 +91,15 @@ pub(crate) fn parse() -> Result<Arguments, u8> {
     }
 }
 
+fn read(argv: Vec<OsString>) -> Result<Cli, clap::Error> {
+    if !words::may_name_hosts(&argv) {
+        return Cli::try_parse_from(argv);
+    }
+    let mut command = Cli::command();
+    command.build();
+    Cli::try_parse_from(words::with_end_of_flags(&command, argv))
+}
+
 /// The command line of an earlier run, program and all: its `--config`, and its arguments.
 ///
 /// # Errors
@@ -97,7 +107,7 @@ pub(crate) fn parse() -> Result<Arguments, u8> {
 /// It is none, or this redial does not understand it.
 pub(crate) fn parse_run(argv: Vec<OsString>) -> Result<(Option<PathBuf>, RunArgs), String> {
     let wrong = |why: &str| format!("the command line of that run is not understood: {why}");
-    match Cli::try_parse_from(argv) {
+    match read(argv) {
         Ok(Cli {
             config,
             command: Command::Run(args),
@@ -186,7 +196,6 @@ mod tests {
 
     #[test]
     fn the_definition_of_the_command_line_is_sound() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 

@@ -7,6 +7,7 @@
 mod support;
 
 mod ends;
+mod habits;
 mod inventory;
 mod output;
 mod resume;
