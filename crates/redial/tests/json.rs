@@ -6,26 +6,13 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+
 use std::time::Instant;
 
 use serde_json::Value;
 use support::processes::{mark, marked, none_left};
 use support::server::{TestServer, kill_front, terminate};
 use support::{Ran, Redial, eventually, finish, noise};
-
-const SCHEMA: &str = include_str!("../../../docs/run.schema.json");
-
-/// Reads the schema, then lines, and says which lines do not fit.
-const VALIDATOR: &str = "
-import sys, json, jsonschema
-schema = json.loads(sys.stdin.readline())
-jsonschema.Draft202012Validator.check_schema(schema)
-validator = jsonschema.Draft202012Validator(schema)
-for line in sys.stdin:
-    for error in validator.iter_errors(json.loads(line)):
-        print(line, error.message, [one.message for one in error.context or []])
-";
 
 fn json(target: &str, args: &[&str]) -> Redial {
     Redial::run(target).args(["--json"]).args(args)
@@ -165,30 +152,11 @@ fn interrupted() -> Ran {
 
 #[test]
 fn every_line_of_every_kind_of_end_fits_the_schema() {
-    let has_validator = Command::new("python3")
-        .args(["-c", "import jsonschema"])
-        .output();
-    if !has_validator.is_ok_and(|output| output.status.success()) {
-        return support::skip(
-            "every_line_of_every_kind_of_end_fits_the_schema: no python3-jsonschema",
-        );
-    }
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
-    let mut input = format!("{schema}\n").into_bytes();
-    for ran in many_kinds() {
-        input.extend_from_slice(&ran.stdout);
-    }
-    let mut validator = Command::new("python3")
-        .args(["-c", VALIDATOR])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    validator.stdin.take().unwrap().write_all(&input).unwrap();
-    let ran = finish(validator, Instant::now());
-    let said = String::from_utf8(ran.stdout).unwrap();
-    assert_eq!((ran.code, &*said), (0, ""), "{}", ran.stderr);
+    let lines: Vec<u8> = many_kinds()
+        .into_iter()
+        .flat_map(|ran| ran.stdout)
+        .collect();
+    support::schema::all_fit(&lines, "every_line_of_every_kind_of_end_fits_the_schema");
 }
 
 #[test]

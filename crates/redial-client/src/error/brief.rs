@@ -3,6 +3,7 @@
 use std::io;
 
 use redial_net::TcpError;
+use redial_net::tls::TlsError;
 
 use super::{ConnectError, JobError, StartError, refusal};
 use crate::network::{HostKeyError, LoginError};
@@ -19,6 +20,10 @@ impl ConnectError {
             ConnectError::Text { .. } => "something printed text before the protocol".to_owned(),
             ConnectError::Route { .. } => "settings that cannot be used".to_owned(),
             ConnectError::Tcp { source, .. } => tcp(source),
+            ConnectError::Tls {
+                source: TlsError::Deadline { .. },
+                ..
+            } => "no answer in time".to_owned(),
             ConnectError::Tls { .. } => {
                 "no TLS there: another kind of server, or a penalty".to_owned()
             }

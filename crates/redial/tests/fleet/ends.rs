@@ -114,3 +114,41 @@ fn a_line_that_drops_is_dialled_again_on_each_host() {
     assert_eq!(sorted(&stdout(&ran)), lines);
     site.ends(1);
 }
+
+#[test]
+fn a_host_that_vanishes_is_unknown_and_the_others_go_on() {
+    let mut site = Site::of(&["a[1-2]", "b1"]);
+    let text = format!(
+        "echo $ON >>{0}/begun; until test -e {0}/go; do sleep 0.05; done; echo done",
+        site.dir().display()
+    );
+    let run = site
+        .run("a[1-2],b1")
+        .args(["--redial", "1s", "--", "sh", "-c", &text]);
+    let child = run.spawn();
+    let begun = || (site.text("begun").lines().count() == 3).then_some(());
+    crate::support::eventually(begun).unwrap();
+    // With its keeper and all.
+    site.take(1).vanishes();
+    std::fs::write(site.file("go"), "").unwrap();
+    let ran = crate::support::finish(child, std::time::Instant::now());
+    let rows = rows(&ran);
+    assert_eq!((ran.code, &*rows[0]), (125, "2 exited with 0 a[1-2]"));
+    assert!(rows[1].starts_with("1 unknown b1: "), "{rows:?}");
+}
+
+#[test]
+fn a_host_that_hangs_before_it_answers_is_given_up_in_time() {
+    let site = Site::of(&["a1"]);
+    // It accepts, and says nothing.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    site.know("deaf", deaf.local_addr().unwrap().port());
+    let ran = site.ran("a1,deaf", &["--connect-timeout", "1s"], "true");
+    assert_eq!(ran.code, 125);
+    assert_eq!(rows(&ran)[0], "1 exited with 0 a1");
+    assert!(
+        rows(&ran)[1].starts_with("1 unreached deaf: no answer"),
+        "{}",
+        ran.stderr
+    );
+}

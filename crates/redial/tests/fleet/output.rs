@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::site::{Site, rows, sorted, stdout};
-use crate::support::noise;
+use crate::support::{noise, schema};
 
 #[test]
 fn each_line_has_its_host_and_streams_stay_apart() {
@@ -136,6 +136,10 @@ fn json_has_the_host_in_each_line_and_the_run_at_the_end() {
     site.know("gone", 1);
     let ran = site.ran("a[1-2],gone", &["--json"], "echo out; exit 3");
     assert_eq!(ran.code, 125);
+    schema::all_fit(
+        &ran.stdout,
+        "json_has_the_host_in_each_line_and_the_run_at_the_end",
+    );
     let text = stdout(&ran);
     let lines: Vec<serde_json::Value> = text
         .lines()
@@ -212,4 +216,29 @@ fn jobs_that_are_left_running_are_named() {
         assert_eq!(waited.code, 0, "{}", waited.stderr);
         assert_eq!(site.redial(&["logs", line]).ran().stdout, b"later\n");
     }
+}
+
+#[test]
+fn a_server_that_is_short_of_memory_waits_for_nothing_that_waits_here() {
+    let site = Site::of(&["a[1-12]"]);
+    // Its jobs have 64 KiB each, and lines and pieces end where they like.
+    let text = "seq -f 'a line of forty letters or so, number %.0f' 20000";
+    for (mode, lines) in [
+        ("prefix", 12 * 20_000),
+        ("fold", 20_003),
+        ("group", 12 * 20_003),
+    ] {
+        let ran = site.ran("a[1-12]", &["--output", mode], text);
+        assert_eq!(
+            (ran.code, stdout(&ran).lines().count()),
+            (0, lines),
+            "{mode}"
+        );
+    }
+    let ran = site.ran(
+        "a[1-12]",
+        &[],
+        "printf 'no end yet'; head -c 300000 /dev/zero | tr '\\0' x; echo",
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
 }

@@ -8,6 +8,7 @@ pub(crate) mod cutting;
 pub(crate) mod memory;
 pub(crate) mod network;
 pub(crate) mod processes;
+pub(crate) mod schema;
 pub(crate) mod server;
 pub(crate) mod terminal;
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::processes::{Process, descendants};
@@ -99,6 +100,19 @@ impl NetworkServer {
     /// host key if that file was removed.
     pub(crate) fn again(self) -> Self {
         self.down().up()
+    }
+
+    /// Kills it with all its processes, as a machine that loses its power.
+    pub(crate) fn vanishes(mut self) {
+        let pid = |pid: u32| Pid::from_raw(pid.cast_signed()).expect("a process id");
+        // Stopped, it starts no other front.
+        kill_process(pid(self.pid()), Signal::STOP).unwrap();
+        for process in descendants(self.pid()) {
+            // It may have ended in this moment.
+            let _ = kill_process(pid(process.pid), Signal::KILL);
+        }
+        self.child.kill().unwrap();
+        wait(&mut self.child);
     }
 
     /// Ends it; its port stays its own if nobody takes it.

@@ -137,6 +137,8 @@ impl View<'_> {
             unreached,
             unknown,
         } = self.counts;
+        /// What goes first where there is no room for all.
+        const RANKS: [&str; 8] = ["conn", "wait", "ok", "run", "down", "lost", "gone", "fail"];
         const RED: &str = "\x1b[31m";
         const GREEN: &str = "\x1b[32m";
         let all = [
@@ -149,22 +151,35 @@ impl View<'_> {
             ("unreached", "gone", unreached, RED),
             ("unknown", "lost", unknown, RED),
         ];
-        let (mut line, mut used) = (String::new(), 0);
-        for (word, short, count, paint) in all.into_iter().filter(|(_, _, count, _)| *count > 0) {
-            let word = if width < WIDE { short } else { word };
-            let part = format!("{count} {word}");
-            let gap = if used == 0 { 0 } else { 2 };
-            if used + gap + part.width() > width {
-                break;
-            }
-            used += gap + part.width();
-            line.push_str(&" ".repeat(gap));
-            match colour && !paint.is_empty() {
-                true => line.push_str(&format!("{paint}{part}\x1b[0m")),
-                false => line.push_str(&part),
-            }
+        let parts = all.into_iter().filter(|(_, _, count, _)| *count > 0);
+        let mut parts: Vec<(usize, String, &str)> = parts
+            .map(|(word, short, count, paint)| {
+                let word = if width < WIDE { short } else { word };
+                (
+                    RANKS.iter().position(|it| *it == short).unwrap_or(0),
+                    format!("{count} {word}"),
+                    paint,
+                )
+            })
+            .collect();
+        let needs = |parts: &[(usize, String, &str)]| {
+            parts
+                .iter()
+                .map(|(_, part, _)| part.width() + 2)
+                .sum::<usize>()
+        };
+        while needs(&parts) > width + 2
+            && let Some(least) = parts.iter().map(|(rank, ..)| *rank).min()
+        {
+            parts.retain(|(rank, ..)| *rank != least);
         }
-        line
+        let painted = parts
+            .into_iter()
+            .map(|(_, part, paint)| match colour && !paint.is_empty() {
+                true => format!("{paint}{part}\x1b[0m"),
+                false => part,
+            });
+        painted.collect::<Vec<_>>().join("  ")
     }
 
     /// Those that have run the longest, as many as there is room for.
@@ -243,7 +258,8 @@ mod tests {
             }
         }
         let lines = view(&SLOW).lines(40, false);
-        assert_eq!(lines[1], "60 wait  4 conn  60 run  2 down  120 ok");
+        // What is wrong is said before what is not.
+        assert_eq!(lines[1], "60 run  2 down  120 ok  8 fail  4 gone");
         assert_eq!(lines[2], "slowest: web17 12 s, db1 2 min");
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use redial_client::{Bytes, Output};
-use redial_fleet::outputs::{Content, Digests, Outputs};
+use redial_fleet::outputs::{Content, Digests, Outputs, Stored};
 use redial_fleet::{HostSet, Receipt};
 
 use super::diff::diff;
@@ -96,7 +96,12 @@ impl Collected {
         match chunks.pop() {
             Some(last) => {
                 chunks.into_iter().for_each(|chunk| desk.push(chunk));
-                desk.push(last.then(then));
+                let stored: Vec<_> = contents.iter().map(|it| self.outputs.stored(it)).collect();
+                desk.push(last.then(move || {
+                    then();
+                    // That it is shown is written down: nobody asks for it any more.
+                    stored.iter().for_each(Stored::forget);
+                }));
             }
             None => then(),
         }

@@ -32,7 +32,7 @@ pub(super) struct Chunk {
 
 enum Body {
     Bytes(Vec<u8>),
-    /// Read when its turn comes, and not needed after that.
+    /// Read when its turn comes.
     Stored(Stored),
 }
 
@@ -219,7 +219,6 @@ fn write_run(stream: Output, run: &[Chunk]) -> io::Result<()> {
         if last != b'\n' {
             write_all(stream, &[b"\n"])?;
         }
-        stored.forget();
         return Ok(());
     }
     let bytes: Vec<&[u8]> = run.iter().filter_map(Chunk::bytes).collect();
