@@ -4,6 +4,7 @@ mod bulk;
 mod carried;
 mod cold;
 mod dropped;
+mod fleet;
 mod frame;
 mod handshake;
 mod idle;
@@ -38,11 +39,12 @@ pub(crate) enum Measure {
     Spawn,
     Dropped,
     Kept,
+    Fleet,
     Frame,
 }
 
 impl Measure {
-    pub(crate) const ALL: [Measure; 12] = [
+    pub(crate) const ALL: [Measure; 13] = [
         Measure::Latency,
         Measure::Cold,
         Measure::Rate,
@@ -54,6 +56,7 @@ impl Measure {
         Measure::Spawn,
         Measure::Dropped,
         Measure::Kept,
+        Measure::Fleet,
         Measure::Frame,
     ];
 
@@ -82,6 +85,7 @@ impl Measure {
             Measure::Spawn => "spawn",
             Measure::Dropped => "dropped",
             Measure::Kept => "kept",
+            Measure::Fleet => "fleet",
             Measure::Frame => "frame",
         }
     }
@@ -99,6 +103,7 @@ impl Measure {
             Measure::Spawn => spawn::measure(),
             Measure::Dropped => dropped::measure(quick),
             Measure::Kept => kept::measure(quick),
+            Measure::Fleet => fleet::measure(quick),
             Measure::Frame => frame::measure(quick),
         }
     }
@@ -120,7 +125,15 @@ pub(crate) fn all(settings: &BenchSettings) -> anyhow::Result<()> {
             ssh::version().unwrap_or_else(|| missing("ssh")),
             socat::version().unwrap_or_else(|| missing("socat")),
         ];
-        page("bench", &versions, &commands, settings)?;
+        let (fleet, commands): (Vec<Measure>, Vec<Measure>) = commands
+            .into_iter()
+            .partition(|measure| *measure == Measure::Fleet);
+        if !commands.is_empty() {
+            page("bench", &versions, &commands, settings)?;
+        }
+        if !fleet.is_empty() {
+            page("bench-fleet", &versions, &fleet, settings)?;
+        }
     }
     if !frame.is_empty() {
         let versions = [

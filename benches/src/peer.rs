@@ -5,6 +5,7 @@ pub(crate) mod cutter;
 pub(crate) mod direct;
 pub(crate) mod floor;
 pub(crate) mod home;
+pub(crate) mod many;
 pub(crate) mod network;
 pub(crate) mod redial;
 pub(crate) mod server;

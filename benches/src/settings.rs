@@ -11,8 +11,10 @@ redial-benches torture [--count N]                   many commands, then looks f
 
   --quick        fewer rounds: to see that it works, not to quote
   --write        puts the result into docs/performance.md, between its markers; all of it,
-                 or `--only frame`, which has markers of its own
-  --only NAME    some of: latency, cold, rate, handshake, bulk, tls, idle, stalled, spawn, frame
+                 or `--only fleet` or `--only frame`, which have markers of
+                 their own
+  --only NAME    some of: latency, cold, rate, handshake, bulk, tls, idle, stalled, spawn, dropped,
+                 kept, fleet, frame
   --count N      commands, 200000 if not said
 
 The program `redial` is the one beside this. `cargo xtask bench` and `cargo xtask

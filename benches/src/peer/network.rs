@@ -77,14 +77,26 @@ impl NetworkServer {
     /// knows the server.
     pub(crate) fn run(&self) -> Command {
         let Door { home, port } = &self.door;
-        let mut command = self.server.program();
+        let mut command = self.client();
         let target = format!("{}@127.0.0.1:{port}", home.login());
+        command.args(["run", &target, "--"]);
         command
-            .env("HOME", home.path())
+    }
+
+    /// The program, with this home and nothing of the caller's.
+    pub(crate) fn client(&self) -> Command {
+        let mut command = self.server.program();
+        command
+            .env("HOME", self.door.home.path())
             .env_remove("XDG_CONFIG_HOME")
-            .env_remove("SSH_AUTH_SOCK")
-            .args(["run", &target, "--"]);
+            .env_remove("XDG_STATE_HOME")
+            .env_remove("SSH_AUTH_SOCK");
         command
+    }
+
+    /// On 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.door.port
     }
 
     /// One more connection, logged in.

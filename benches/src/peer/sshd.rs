@@ -86,6 +86,11 @@ impl Sshd {
         self.dir.path()
     }
 
+    /// On 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The client with our keys and no configuration of the user's, without host and
     /// command. It learns the server's key at its first connection.
     pub(crate) fn client(&self) -> Command {
