@@ -89,9 +89,11 @@ fn bench(words: &[&str]) -> Result<BenchSettings, String> {
             other => return Err(format!("no option `{other}`")),
         }
     }
-    let own_table = [Measure::Frame];
-    if settings.write && settings.measures != Measure::ALL && settings.measures != own_table {
-        return Err("--write takes the whole table, without --only, or --only frame".to_owned());
+    let is_whole =
+        [&Measure::ALL[..], &[Measure::Frame], &[Measure::Fleet]].contains(&&settings.measures[..]);
+    if settings.write && !is_whole {
+        let text = "--write takes the whole table, without --only, or --only frame or fleet";
+        return Err(text.to_owned());
     }
     Ok(settings)
 }

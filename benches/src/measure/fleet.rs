@@ -113,16 +113,18 @@ fn how(hosts: usize, rounds: usize, most: usize, missing: &[&str]) -> String {
 
 type Once<'a> = Box<dyn Fn() -> anyhow::Result<Cost> + 'a>;
 
-fn against(
-    names: &Names,
-    through: Option<&Through>,
+/// Of each: its name, the program it needs, and a run of it.
+type Contestant<'a> = (&'static str, &'static str, Once<'a>);
+
+fn contestants<'a>(
+    names: &'a Names,
+    through: Option<&'a Through>,
     hosts: usize,
-    rounds: usize,
-) -> anyhow::Result<(Vec<Runner>, Vec<&'static str>)> {
-    let mut all: Vec<(&'static str, &'static str, Once<'_>)> = vec![(
+) -> Vec<Contestant<'a>> {
+    let mut all: Vec<Contestant<'a>> = vec![(
         "redial",
         "sh",
-        Box::new(|| cost(names.run(hosts, &QUIET, &["true"]))),
+        Box::new(move || cost(names.run(hosts, &QUIET, &["true"]))),
     )];
     if let Some(ssh) = through {
         all.push((
@@ -166,6 +168,16 @@ fn against(
             Box::new(move || cost(ssh.parallel_ssh(hosts, "warm")?)),
         ));
     }
+    all
+}
+
+fn against(
+    names: &Names,
+    through: Option<&Through>,
+    hosts: usize,
+    rounds: usize,
+) -> anyhow::Result<(Vec<Runner>, Vec<&'static str>)> {
+    let all = contestants(names, through, hosts);
     let (here, gone): (Vec<_>, Vec<_>) = all
         .into_iter()
         .partition(|(_, program, _)| is_there(program));

@@ -150,7 +150,15 @@ async fn execute(settings: &FleetSettings, session: &Session, command: Command) 
         began: Instant::now(),
         unwritten: false,
     };
-    let board = Board::new(settings, &run.roll);
+    go_through(&mut run, &mut fleet, &mut interrupts).await;
+    let code = run.conclude(&fleet).await;
+    fleet.close(CLOSING).await;
+    Ok(code)
+}
+
+/// Until all hosts have ended that will, or the user leaves.
+async fn go_through(run: &mut Run<'_>, fleet: &mut Fleet, interrupts: &mut Interrupts) {
+    let board = Board::new(run.settings, &run.roll);
     let [mut tick, mut turn] = [board::EVERY, TURN].map(|every| {
         let mut interval = tokio::time::interval(every);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -171,21 +179,17 @@ async fn execute(settings: &FleetSettings, session: &Session, command: Command) 
             _ = turn.tick() => run.turn(),
             _ = tick.tick(), if board.is_some() => {
                 if let Some(board) = &board {
-                    board.draw(&run.roll, names);
+                    board.draw(&run.roll, run.settings.hosts.names());
                 }
             }
             (step, signal) = interrupts.next() => {
-                run.interrupted(step, signal, &mut fleet);
+                run.interrupted(step, signal, fleet);
                 if step == Step::Leave {
                     break;
                 }
             }
         }
     }
-    drop(board);
-    let code = run.conclude(&fleet).await;
-    fleet.close(CLOSING).await;
-    Ok(code)
 }
 
 fn earlier(
