@@ -113,7 +113,7 @@ impl Through {
             through.dir.path().display()
         );
         fs::write(through.file("warm"), warm)?;
-        fs::write(through.file("asyncssh.py"), ASYNCSSH)?;
+        fs::write(through.file("many.py"), ASYNCSSH)?;
         Ok(through)
     }
 
@@ -176,7 +176,7 @@ impl Through {
     pub(crate) fn asyncssh(&self, count: usize) -> Command {
         let mut command = Command::new("/usr/bin/python3");
         command
-            .arg(self.file("asyncssh.py"))
+            .arg(self.file("many.py"))
             .arg(self.sshd.port().to_string())
             .arg(self.home.login())
             .arg(self.home.key())

@@ -21,6 +21,10 @@ use host::Visit;
 /// Events that wait to be taken. Their bytes count against the credit of their streams.
 const EVENTS: usize = 1_024;
 
+/// What is cancelled has so long to end, KILL and all; then it is left: a host that does not answer must
+/// not hold up the end for ever.
+const CANCELLED: Duration = Duration::from_secs(15);
+
 /// Says where hosts are. Asked when a host's turn comes, so that a million of them need no room.
 pub trait Directory: Send + Sync {
     /// How the host of this number is reached.
@@ -110,6 +114,10 @@ pub struct Fleet {
     schedule: Schedule,
     began: Instant,
     deadline: Option<Instant>,
+    /// When what was cancelled is left.
+    leave_at: Option<Instant>,
+    /// Why hosts wait to be tried again.
+    waiting: HashMap<usize, End>,
     common: Arc<Common>,
     events: mpsc::Receiver<Event>,
     /// Said here, not by a host.
@@ -136,6 +144,8 @@ impl Fleet {
             schedule: Schedule::new(plan, hosts),
             began: Instant::now(),
             deadline: None,
+            leave_at: None,
+            waiting: HashMap::new(),
             common: Arc::new(Common {
                 order,
                 directory,
@@ -186,6 +196,10 @@ impl Fleet {
                     let what = What::TotalDeadline;
                     return Some(Event { host: None, what });
                 }
+                () = until(self.leave_at) => {
+                    self.leave_at = None;
+                    self.halt(Halt::Leave);
+                }
                 Some(joined) = self.visits.join_next_with_id() => self.joined(joined),
             }
         }
@@ -193,6 +207,7 @@ impl Fleet {
 
     fn begin(&mut self, host: usize) {
         let visit = Visit::new(Arc::clone(&self.common), host);
+        self.waiting.remove(&host);
         let task = self.visits.spawn(visit.run());
         self.open.insert(task.id(), host);
         self.ids.insert(host, task.id());
@@ -206,16 +221,19 @@ impl Fleet {
         };
         let id = self.ids.remove(&host)?;
         self.open.remove(&id);
-        if end.did_not_start() {
-            let now = self.began.elapsed();
-            if self.schedule.did_not_start(host, end.may_pass(), now) {
-                let why = end.to_string();
-                return Some(Event::of(host, What::Again { why }));
-            }
-        } else {
+        if !end.did_not_start() {
             self.schedule.ended(!end.is_success());
+            return Some(event);
         }
-        Some(event)
+        let now = self.began.elapsed();
+        if !self.schedule.did_not_start(host, end.may_pass(), now) {
+            return Some(event);
+        }
+        let why = end.to_string();
+        if let What::Ended(end) = event.what {
+            self.waiting.insert(host, end);
+        }
+        Some(Event::of(host, What::Again { why }))
     }
 
     /// A visit is over. One that has not said so has failed in a way that nobody thought of.
@@ -235,6 +253,10 @@ impl Fleet {
         if how > Halt::No {
             self.schedule.stop();
         }
+        if how == Halt::Cancel {
+            self.leave_at
+                .get_or_insert_with(|| Instant::now() + CANCELLED);
+        }
         self.halt.send_if_modified(|now| {
             let is_more = how > *now;
             *now = how.max(*now);
@@ -247,9 +269,11 @@ impl Fleet {
         self.schedule.has_failed_too_often()
     }
 
-    /// Hosts that have not begun.
-    pub fn left(&self) -> Vec<usize> {
-        self.schedule.left()
+    /// Hosts that have not begun, or waited to be tried again when the run was ended: with the reason.
+    pub fn left(&mut self) -> Vec<(usize, Option<End>)> {
+        let left = self.schedule.left().into_iter();
+        left.map(|host| (host, self.waiting.remove(&host)))
+            .collect()
     }
 
     /// Waits until all connections are closed, or for so long.

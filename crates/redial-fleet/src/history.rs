@@ -57,7 +57,14 @@ pub struct History(PathBuf);
 #[derive(Debug)]
 pub struct Run {
     dir: PathBuf,
-    journal: Mutex<File>,
+    journal: Mutex<Lines>,
+}
+
+/// The journal, and up to where it is whole.
+#[derive(Debug)]
+struct Lines {
+    file: File,
+    whole: u64,
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> HistoryError + '_ {
@@ -129,9 +136,11 @@ impl History {
             Err(Errno::WOULDBLOCK) => return Err(HistoryError::Busy(id.to_owned())),
             Err(error) => return Err(at(&path)(error.into())),
         }
+        let whole = journal.metadata().map_err(at(&path))?.len();
+        let file = journal;
         Ok(Run {
             dir,
-            journal: Mutex::new(journal),
+            journal: Mutex::new(Lines { file, whole }),
         })
     }
 
@@ -255,7 +264,15 @@ impl Run {
     ///
     /// It cannot be written.
     pub fn note(&self, line: &Line) -> io::Result<()> {
-        self.file().write_all(line.to_text().as_bytes())
+        let mut lines = self.lines();
+        let text = line.to_text();
+        let written = lines.file.write_all(text.as_bytes());
+        match &written {
+            Ok(()) => lines.whole += text.len() as u64,
+            // A part of a line would spoil the next one. Where even that fails, whoever reads it is told.
+            Err(_) => drop(lines.file.set_len(lines.whole)),
+        }
+        written
     }
 
     /// Ends what a client was writing when it died, so that the next line is one of its own.
@@ -271,7 +288,11 @@ impl Run {
             .rposition(|&byte| byte == b'\n')
             .map_or(0, |at| at + 1);
         match whole < text.len() {
-            true => self.file().set_len(whole as u64),
+            true => {
+                let mut lines = self.lines();
+                lines.whole = whole as u64;
+                lines.file.set_len(lines.whole)
+            }
             false => Ok(()),
         }
     }
@@ -286,7 +307,7 @@ impl Run {
         let _ = fs::remove_file(self.outputs());
     }
 
-    fn file(&self) -> MutexGuard<'_, File> {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

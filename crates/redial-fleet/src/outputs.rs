@@ -55,6 +55,7 @@ pub struct Content {
 #[derive(Debug)]
 pub struct Outputs<R> {
     pieces: Pieces,
+    shared: bool,
     open: HashMap<Place, Open<R>>,
     waiting: usize,
     /// Those of which something waits.
@@ -83,9 +84,11 @@ impl<R> Default for Open<R> {
 }
 
 impl<R> Outputs<R> {
-    /// In this file, which need not be there; in one without a name, if there is none.
-    pub fn new(path: Option<PathBuf>) -> Self {
+    /// In this file, which need not be there; in one without a name, if there is none. Same ones are kept
+    /// once if they are `shared`.
+    pub fn new(path: Option<PathBuf>, shared: bool) -> Self {
         Outputs {
+            shared,
             pieces: Pieces::new(path),
             open: HashMap::new(),
             waiting: 0,
@@ -129,6 +132,14 @@ impl<R> Outputs<R> {
         }
     }
 
+    /// How much of a host's outputs there is, in the file or not.
+    pub fn received(&self, host: usize) -> [u64; 2] {
+        Output::BOTH.map(|stream| {
+            let open = self.open.get(&(host, stream));
+            open.map_or(0, |open| open.end + open.waiting.len() as u64)
+        })
+    }
+
     /// Takes bytes; gives back a receipt for all up to one of which the bytes are in the file.
     ///
     /// # Errors
@@ -142,6 +153,13 @@ impl<R> Outputs<R> {
         receipt: R,
     ) -> io::Result<Option<R>> {
         let open = self.open.entry(place).or_default();
+        // What is there already may come again, from whoever took the job up at an earlier place.
+        let there = open.end + open.waiting.len() as u64;
+        let again = there.saturating_sub(offset).min(bytes.len() as u64);
+        let (offset, bytes) = (
+            offset + again,
+            &bytes[usize::try_from(again).unwrap_or(0)..],
+        );
         if open.waiting.is_empty() {
             // Behind what is gone, if something is.
             open.end = open.end.max(offset);
@@ -193,7 +211,7 @@ impl<R> Outputs<R> {
             self.idle.forget(&place);
             let mut open = self.open.remove(&place).unwrap_or_default();
             self.waiting -= open.waiting.len();
-            let key = match digest {
+            let key = match digest.filter(|_| self.shared) {
                 Some((len, checksum)) => Key::Whole(stream, len, checksum),
                 None => Key::Of(place),
             };

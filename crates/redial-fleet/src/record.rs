@@ -65,6 +65,9 @@ pub struct Settled {
     pub drain: Option<u64>,
     /// `kill`, `keep` or `keep:` and milliseconds.
     pub on_drop: Option<String>,
+    /// Variables for the command, those that were copied from the environment too.
+    #[serde(default)]
+    pub env: Vec<(Word, Word)>,
 }
 
 /// What a host has come to.
@@ -97,11 +100,19 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether the command certainly did not run, as far as the client knows that says so.
+    fn is_open(self) -> bool {
+        matches!(self, Kind::NotBegun | Kind::Unreached)
+    }
+
     /// Whether the command has ended there, however: it is not run again.
     pub fn is_over(self) -> bool {
         matches!(self, Kind::Done | Kind::Failed)
     }
 }
+
+/// Length and checksum in hex of a host's stdout and stderr.
+pub type Written = [(u64, String); 2];
 
 /// A thing that happened, one a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +135,7 @@ pub enum Line {
         #[serde(flatten)]
         ending: Ending,
         /// Length and checksum in hex of stdout and stderr, where they are known to be complete.
-        outputs: Option<[(u64, String); 2]>,
+        outputs: Option<Written>,
     },
     /// What it wrote is shown.
     Shown {
@@ -190,14 +201,16 @@ pub struct Record {
     pub sent: BTreeMap<usize, Sent>,
     /// What hosts have come to, last.
     pub endings: BTreeMap<usize, Ending>,
-    /// What those have written, in the order in which they ended.
-    pub outputs: Vec<(usize, [(u64, String); 2])>,
+    /// In the order in which they ended, with what they have written where that is known.
+    pub ended: Vec<(usize, Option<Written>)>,
     /// Whose output is shown.
     pub shown: BTreeSet<usize>,
     /// The exit code of the last client, if that came to an end.
     pub code: Option<u8>,
     /// When the last line was written that says so, in milliseconds since 1970.
     pub last: u64,
+    /// Hosts that the present client was the first to send to.
+    own: BTreeSet<usize>,
 }
 
 impl Record {
@@ -224,25 +237,35 @@ impl Record {
             Line::Sent { host, to, at } => {
                 self.last = at;
                 // Of the first: the longest ago is the safest.
-                if let Some(to) = unhex(&to) {
-                    self.sent.entry(host as usize).or_insert(Sent { to, at });
+                let host = host as usize;
+                if let (Some(to), false) = (unhex(&to), self.sent.contains_key(&host)) {
+                    self.sent.insert(host, Sent { to, at });
+                    self.own.insert(host);
                 }
             }
             Line::Ended {
                 host,
-                ending,
+                mut ending,
                 outputs,
             } => {
                 let host = host as usize;
-                if ending.kind == Kind::Unreached || ending.kind == Kind::NotBegun {
-                    // It certainly did not run: it may be sent as if for the first time.
+                if ending.kind.is_open() && self.own.remove(&host) {
+                    // Who has sent it says that it certainly did not run: it may be sent as if for
+                    // the first time.
                     self.sent.remove(&host);
                 }
+                if ending.kind.is_open() && self.sent.contains_key(&host) {
+                    // That a later client did not get there says nothing of what an earlier one did.
+                    ending.kind = Kind::Unknown;
+                }
                 self.endings.insert(host, ending);
-                self.outputs.extend(outputs.map(|outputs| (host, outputs)));
+                self.ended.push((host, outputs));
             }
             Line::Shown { host } => drop(self.shown.insert(host as usize)),
-            Line::Client { at, .. } => (self.code, self.last) = (None, at),
+            Line::Client { at, .. } => {
+                (self.code, self.last) = (None, at);
+                self.own.clear();
+            }
             Line::Over { code, at } => (self.code, self.last) = (Some(code), at),
         }
     }

@@ -69,7 +69,7 @@ fn what_a_client_was_writing_when_it_died_does_not_spoil_what_follows() {
     let history = History::new(dir.path());
     let (run, id) = create(&history);
     run.sent(0, [1; 16]).unwrap();
-    run.file().write_all(b"{\"ended\":{\"ho").unwrap();
+    run.lines().file.write_all(b"{\"ended\":{\"ho").unwrap();
     drop(run);
     let run = history.open(&id).unwrap();
     run.mend().unwrap();

@@ -4,10 +4,13 @@
 //! Taken are `ansible_host` and `ansible_user` (`ansible_ssh_…` too); `ansible_port` is that of sshd. All
 //! other variables that a host has are tags.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Entry, InventoryError, Source};
 use crate::host_set::MAX_HOSTS;
+
+/// In one name.
+const RANGES: usize = 16;
 
 /// Reads it.
 ///
@@ -138,7 +141,7 @@ impl Reader {
             .cloned()
             .collect();
         for group in names {
-            let hosts = self.reach(&group, 0);
+            let hosts = self.reach(&group);
             for (key, value) in self.vars.get(&group).into_iter().flatten() {
                 for host in &hosts {
                     if let Some(entry) = self.source.hosts.get_mut(host) {
@@ -154,18 +157,19 @@ impl Reader {
         self.source
     }
 
-    /// The hosts of a group and of those in it; groups that contain each other end somewhere.
-    fn reach(&self, group: &str, depth: usize) -> Vec<String> {
-        const DEPTH: usize = 16;
-        let mut hosts = self.members.get(group).cloned().unwrap_or_default();
-        if depth < DEPTH {
+    /// The hosts of a group and of those in it, each group once: they may contain each other.
+    fn reach(&self, group: &str) -> Vec<String> {
+        let (mut hosts, mut seen) = (BTreeSet::new(), BTreeSet::from([group]));
+        let mut open = vec![group];
+        while let Some(group) = open.pop() {
+            hosts.extend(self.members.get(group).into_iter().flatten().cloned());
             for child in self.children.get(group).into_iter().flatten() {
-                hosts.extend(self.reach(child, depth + 1));
+                if seen.insert(child) {
+                    open.push(child);
+                }
             }
         }
-        hosts.sort();
-        hosts.dedup();
-        hosts
+        hosts.into_iter().collect()
     }
 }
 
@@ -204,6 +208,9 @@ fn words(line: &str) -> Result<Vec<String>, String> {
 
 /// `web[01:20:2].example.com`, `db-[a:f]`.
 fn expand(pattern: &str) -> Result<Vec<String>, String> {
+    if pattern.matches('[').count() > RANGES {
+        return Err(format!("a name with more than {RANGES} ranges"));
+    }
     let Some((before, rest)) = pattern.split_once('[') else {
         return Ok(vec![pattern.to_owned()]);
     };

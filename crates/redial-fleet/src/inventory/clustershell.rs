@@ -1,9 +1,22 @@
 //! ClusterShell's groups in YAML (clush's `groups.d/*.yaml`): sources, of each its groups, of each a
 //! node set or a list of them. Source: ClusterShell's manual, "YAML group files".
 
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::parser::{MarkedEventReceiver, Parser};
+use yaml_rust2::scanner::Marker;
+use yaml_rust2::{Event, Yaml, YamlLoader};
 
 use super::{InventoryError, Source};
+
+/// The first line with an alias: a few lines of them can mean more than there is memory.
+struct Aliases(Option<usize>);
+
+impl MarkedEventReceiver for Aliases {
+    fn on_event(&mut self, event: Event, mark: Marker) {
+        if let Event::Alias(_) = event {
+            self.0.get_or_insert(mark.line());
+        }
+    }
+}
 
 /// Reads it.
 ///
@@ -16,6 +29,15 @@ pub fn clustershell(place: &str, text: &str) -> Result<Vec<Source>, InventoryErr
         line,
         what,
     };
+    let mut aliases = Aliases(None);
+    // What is wrong with it otherwise, the loader says.
+    let _ = Parser::new_from_str(text).load(&mut aliases, true);
+    if let Some(line) = aliases.0 {
+        return Err(wrong(
+            Some(line),
+            "an alias (*NAME), which is not read".to_owned(),
+        ));
+    }
     let documents = YamlLoader::load_from_str(text)
         .map_err(|error| wrong(Some(error.marker().line()), error.info().to_owned()))?;
     let mut sources = Vec::new();

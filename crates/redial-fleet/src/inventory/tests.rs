@@ -179,6 +179,20 @@ fn what_is_wrong_in_other_files_is_said_with_its_place() {
         let error = ansible("inv", text).unwrap_err().to_string();
         assert!(error.starts_with("inv, line "), "{error}");
     }
+    let many = format!("a{}", "[1:1]".repeat(100_000));
+    assert!(
+        ansible("inv", &many)
+            .unwrap_err()
+            .to_string()
+            .contains("more than 16 ranges")
+    );
+    let bomb = "a: &a [x, y]\nb: {c: *a}\n";
+    assert!(
+        clustershell("g.yaml", bomb)
+            .unwrap_err()
+            .to_string()
+            .contains("g.yaml, line 2: an alias")
+    );
     for text in ["- a\n- b\n", "a: [", "a:\n  b: {c: d}\n", "x"] {
         let error = clustershell("g.yaml", text).unwrap_err().to_string();
         assert!(error.starts_with("g.yaml"), "{error}");
@@ -193,4 +207,17 @@ fn names_of_ssh_are_those_that_are_no_patterns() {
     assert_eq!(names.hosts, ["web1", "web2", "db"]);
     assert_eq!(names.includes, ["conf.d/*"]);
     assert_eq!(names.source("config").hosts.len(), 3);
+}
+
+#[test]
+fn groups_of_ansible_that_contain_each_other_have_an_end() {
+    let names: Vec<String> = (0..30).map(|number| format!("g{number}")).collect();
+    let children = names.join("\n");
+    let sections: String = names
+        .iter()
+        .map(|name| format!("[{name}]\nh-{name}\n[{name}:children]\n{children}\n"))
+        .collect();
+    let source = ansible("inv", &sections).unwrap();
+    assert_eq!(source.groups["g0"].split(',').count(), 1);
+    assert_eq!(source.groups["g0"], source.groups["all"]);
 }

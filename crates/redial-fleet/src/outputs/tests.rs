@@ -43,7 +43,7 @@ fn end(outputs: &mut Outputs<u64>, host: usize, out: &[u8], err: &[u8]) {
 
 #[test]
 fn same_outputs_are_kept_once_with_all_their_hosts() {
-    let mut outputs = Outputs::new(None);
+    let mut outputs = Outputs::new(None, true);
     for host in 0..5 {
         let out: &[u8] = if host == 3 { b"other" } else { b"same" };
         take(&mut outputs, (host, OUT), out, 2);
@@ -64,7 +64,7 @@ fn same_outputs_are_kept_once_with_all_their_hosts() {
 fn a_receipt_is_given_back_only_for_what_is_in_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("outputs");
-    let mut outputs = Outputs::new(Some(path.clone()));
+    let mut outputs = Outputs::new(Some(path.clone()), true);
     let long: Vec<u8> = (0..PIECE_BYTES * 3 + 100)
         .map(|at| (at % 251) as u8)
         .collect();
@@ -75,7 +75,7 @@ fn a_receipt_is_given_back_only_for_what_is_in_the_file() {
     );
     take(&mut outputs, (1, ERR), b"small", 5);
     // The client dies: what it has given a receipt for is there.
-    let mut again = Outputs::<u64>::new(Some(path));
+    let mut again = Outputs::<u64>::new(Some(path), true);
     again.take_up(&[], |_| false).unwrap();
     assert_eq!(again.reached(0), Some([given, 0]));
     assert_eq!(again.reached(1), None);
@@ -90,7 +90,7 @@ fn a_receipt_is_given_back_only_for_what_is_in_the_file() {
 fn ended_hosts_are_found_again_and_shown_ones_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("outputs");
-    let mut outputs = Outputs::new(Some(path.clone()));
+    let mut outputs = Outputs::new(Some(path.clone()), true);
     let texts: [&[u8]; 3] = [b"a", b"a", b"b"];
     for (host, text) in texts.iter().enumerate() {
         take(&mut outputs, (host, OUT), text, 1);
@@ -101,7 +101,7 @@ fn ended_hosts_are_found_again_and_shown_ones_are_not() {
         .enumerate()
         .map(|(host, text)| (host, [digest(text), digest(b"")]))
         .collect();
-    let mut again = Outputs::<u64>::new(Some(path));
+    let mut again = Outputs::<u64>::new(Some(path), true);
     again.take_up(&ended, |host| host == 2).unwrap();
     let contents = again.contents(OUT);
     assert_eq!(contents.len(), 1);
@@ -115,7 +115,7 @@ fn ended_hosts_are_found_again_and_shown_ones_are_not() {
 fn a_torn_piece_at_the_end_is_cut_off() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("outputs");
-    let mut outputs = Outputs::new(Some(path.clone()));
+    let mut outputs = Outputs::new(Some(path.clone()), true);
     take(&mut outputs, (0, OUT), b"first", 5);
     end(&mut outputs, 0, b"first", b"");
     take(&mut outputs, (1, OUT), b"second", 6);
@@ -123,7 +123,7 @@ fn a_torn_piece_at_the_end_is_cut_off() {
     let whole = std::fs::read(&path).unwrap();
     for cut in 0..whole.len() {
         std::fs::write(&path, &whole[..cut]).unwrap();
-        let mut again = Outputs::<u64>::new(Some(path.clone()));
+        let mut again = Outputs::<u64>::new(Some(path.clone()), true);
         again.take_up(&[], |_| false).unwrap();
         let reached = again.reached(0).map_or(0, |ends| ends[0]);
         assert_eq!(reached, if cut < 29 { 0 } else { 5 }, "{cut}");
@@ -132,7 +132,7 @@ fn a_torn_piece_at_the_end_is_cut_off() {
 
 #[test]
 fn memory_is_bounded_however_many_hosts_write() {
-    let mut outputs = Outputs::new(None);
+    let mut outputs = Outputs::new(None, true);
     let piece = vec![b'x'; PIECE_BYTES - 1];
     for host in 0..3 * WAITING_BYTES / PIECE_BYTES {
         outputs.take((host, OUT), 0, &piece, 0).unwrap();
@@ -142,7 +142,7 @@ fn memory_is_bounded_however_many_hosts_write() {
 
 #[test]
 fn what_one_host_has_alone_can_be_taken_out() {
-    let mut outputs = Outputs::new(None);
+    let mut outputs = Outputs::new(None, true);
     take(&mut outputs, (4, OUT), b"out", 1);
     take(&mut outputs, (4, ERR), b"err", 1);
     outputs.end(4, [None, None]).unwrap();
@@ -154,7 +154,7 @@ fn what_one_host_has_alone_can_be_taken_out() {
 
 #[test]
 fn what_waits_is_not_kept_from_its_server_for_long() {
-    let mut outputs = Outputs::new(None);
+    let mut outputs = Outputs::new(None, true);
     take(&mut outputs, (0, OUT), b"a little", 8);
     take(&mut outputs, (1, OUT), b"done", 4);
     end(&mut outputs, 1, b"done", b"");
@@ -164,4 +164,19 @@ fn what_waits_is_not_kept_from_its_server_for_long() {
     assert!(outputs.turn().unwrap().is_empty());
     end(&mut outputs, 0, b"a little", b"");
     assert_eq!(read(&outputs, outputs.contents(OUT)[0]), b"a little");
+}
+
+#[test]
+fn what_comes_again_is_kept_once_and_what_is_not_shared_by_each() {
+    let mut outputs = Outputs::new(None, false);
+    for host in 0..2 {
+        outputs.take((host, OUT), 0, b"abcdef", 6).unwrap();
+        outputs.take((host, OUT), 3, b"defgh", 8).unwrap();
+        outputs.take((host, OUT), 2, b"cd", 8).unwrap();
+        end(&mut outputs, host, b"abcdefgh", b"");
+    }
+    for host in 0..2 {
+        let own = outputs.remove(host);
+        assert_eq!(read(&outputs, &own[0]), b"abcdefgh");
+    }
 }

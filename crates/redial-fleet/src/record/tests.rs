@@ -41,7 +41,7 @@ fn what_is_written_is_read_again() {
     let record = Record::read(&text(&lines)).unwrap();
     assert_eq!(record.sent[&0], Sent { to: [7; 16], at: 5 });
     assert_eq!(record.endings[&1], ending(Kind::Failed, 3));
-    assert_eq!(record.outputs[0].1[0], (5, hex(&[1; 16])));
+    assert_eq!(record.ended[0].1.as_ref().unwrap()[0], (5, hex(&[1; 16])));
     assert!(record.shown.contains(&1));
     assert_eq!((record.code, record.last), (Some(3), 10));
     let kinds = [0, 1, 2].map(|host| record.kind(host));
@@ -84,4 +84,30 @@ fn hex_is_read_as_it_is_written() {
     assert_eq!(unhex(&hex(&[0xa5; 16])), Some([0xa5; 16]));
     assert_eq!(unhex("+0000000000000000000000000000001"), None);
     assert_eq!(unhex("00"), None);
+}
+
+#[test]
+fn a_later_client_that_does_not_get_there_takes_nothing_back() {
+    let client = || Line::Client { pid: 9, at: 1 };
+    for kind in [Kind::Unreached, Kind::NotBegun] {
+        let lines = [client(), sent(0, 5), client(), ended(0, kind)];
+        let record = Record::read(&text(&lines)).unwrap();
+        assert_eq!((record.sent[&0].at, record.kind(0)), (5, Kind::Unknown));
+        // Nor does one that sent it again.
+        let lines = [
+            client(),
+            sent(0, 5),
+            client(),
+            sent(0, 9),
+            ended(0, kind),
+            client(),
+            ended(0, kind),
+        ];
+        let record = Record::read(&text(&lines)).unwrap();
+        assert_eq!((record.sent[&0].at, record.kind(0)), (5, Kind::Unknown));
+        // Who was the first to send it knows.
+        let lines = [client(), sent(0, 5), ended(0, kind)];
+        let record = Record::read(&text(&lines)).unwrap();
+        assert_eq!((record.sent.len(), record.kind(0)), (0, kind));
+    }
 }

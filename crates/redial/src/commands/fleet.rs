@@ -150,8 +150,9 @@ async fn execute(settings: &FleetSettings, session: &Session, command: Command) 
         began: Instant::now(),
         unwritten: false,
     };
+    run.show_what_is_left();
     go_through(&mut run, &mut fleet, &mut interrupts).await;
-    let code = run.conclude(&fleet).await;
+    let code = run.conclude(&mut fleet).await;
     fleet.close(CLOSING).await;
     Ok(code)
 }

@@ -183,11 +183,9 @@ fn ending(record: &Record, host: usize) -> Ending {
 
 fn show_json(out: &mut impl Write, header: &Header, record: &Record) -> io::Result<()> {
     let first = header.first_job.parse().ok().map(JobIds);
-    let outputs: std::collections::HashMap<_, _> = record
-        .outputs
-        .iter()
-        .map(|(host, outputs)| (*host, outputs))
-        .collect();
+    let known = record.ended.iter();
+    let known = known.filter_map(|(host, outputs)| Some((*host, outputs.as_ref()?)));
+    let outputs: std::collections::HashMap<_, _> = known.collect();
     for (host, name) in header.hosts.iter().enumerate() {
         let ending = ending(record, host);
         let stream = |at: usize| {
@@ -210,8 +208,13 @@ fn show_json(out: &mut impl Write, header: &Header, record: &Record) -> io::Resu
 fn settings_of(header: &Header, names: Vec<String>) -> Result<FleetSettings, SettingsError> {
     let word = |word| OsString::from_vec(Vec::<u8>::from(word));
     let directory = word(header.directory.clone());
-    std::env::set_current_dir(&directory)
-        .map_err(|error| format!("{}: {error}", directory.display()))?;
+    std::env::set_current_dir(&directory).map_err(|error| {
+        format!(
+            "{}: {error}; the command line of run {} was for that directory, so it has to be there",
+            directory.display(),
+            header.id
+        )
+    })?;
     let argv = header.argv.iter().cloned().map(word);
     let (config, mut args) = args::parse_run(argv.collect())?;
     // The hosts are known; what stands in their place may belong to the command.
@@ -233,7 +236,12 @@ fn resume(history: &History, name: &str) -> Result<u8, SettingsError> {
 
 fn rerun(history: &History, args: &RerunArgs) -> Result<u8, SettingsError> {
     let id = history.find(&args.run)?;
-    let (header, record) = (history.header(&id)?, history.record(&id)?);
+    let header = history.header(&id)?;
+    // What happened counts only where it is asked for.
+    let record = match args.failed || args.not_done {
+        true => history.record(&id)?,
+        false => Record::default(),
+    };
     let wanted = |host: usize| match record.kind(host) {
         _ if !args.failed && !args.not_done => true,
         Kind::Done => false,

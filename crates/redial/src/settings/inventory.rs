@@ -1,11 +1,15 @@
 //! The files that say which hosts there are.
 
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use redial_fleet::inventory::{
     Inventory, InventoryError, Source, SshNames, ansible, clustershell, hosts_toml, ssh_config,
 };
+
+use rustix::fs::OFlags;
 
 use super::SettingsError;
 use super::file::config_dir;
@@ -63,11 +67,20 @@ pub(crate) fn inventory(says: bool) -> Result<Inventory, SettingsError> {
 
 /// None if there is no such file.
 fn read(path: &Path) -> io::Result<Option<String>> {
-    let file = match std::fs::File::open(path) {
+    // A pipe without a writer is no reason to wait.
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path);
+    let file = match opened {
         Ok(file) => file,
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("is no regular file"));
+    }
     let mut text = String::new();
     file.take(FILE_MAX_BYTES + 1).read_to_string(&mut text)?;
     match text.len() as u64 > FILE_MAX_BYTES {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redial_client::{Command, Keep, OnDrop, Place, Resources, Terminal};
 
-use redial_fleet::record::Settled;
+use redial_fleet::record::{Settled, Word};
 
 use super::file::{Limit, RunTable, Time};
 use super::jobs::JobName;
@@ -79,6 +79,11 @@ impl Work {
                 OnDrop::Keep => "keep".to_owned(),
                 OnDrop::KeepFor(time) => format!("keep:{}ms", millis(time)),
             }),
+            env: self
+                .env
+                .iter()
+                .map(|(name, value)| (written(name), written(value)))
+                .collect(),
         }
     }
 
@@ -87,6 +92,9 @@ impl Work {
         self.deadline = settled.deadline.map(Duration::from_millis);
         self.drain = settled.drain.map(Duration::from_millis);
         self.on_drop = settled.on_drop.as_deref().map(on_drop).transpose()?;
+        let read = |word: &Word| OsString::from_vec(Vec::<u8>::from(word.clone()));
+        let env = settled.env.iter();
+        self.env = env.map(|(name, value)| (read(name), read(value))).collect();
         Ok(())
     }
 
@@ -189,6 +197,10 @@ fn on_drop(text: &str) -> Result<OnDrop, String> {
             "{text:?} is no policy for a dropped line; it is kill, keep or keep:TIME"
         )),
     }
+}
+
+fn written(word: &OsStr) -> Word {
+    word.as_bytes().to_vec().into()
 }
 
 /// All of `--env`.

@@ -4,7 +4,7 @@ use std::process::Child;
 use std::time::Instant;
 
 use crate::site::{Site, rows, sorted, stdout};
-use crate::support::{eventually, finish, silent_address, wait};
+use crate::support::{eventually, finish, wait};
 
 /// A command that says on which host it ran, once for each time, and waits until it may end.
 fn counting(site: &Site) -> String {
@@ -14,12 +14,12 @@ fn counting(site: &Site) -> String {
     )
 }
 
-fn begun(site: &Site, count: usize) {
+pub(crate) fn begun(site: &Site, count: usize) {
     let begun = eventually(|| (site.text("ran").lines().count() >= count).then_some(()));
     assert!(begun.is_some(), "{}", site.text("ran"));
 }
 
-fn kill(mut child: Child) {
+pub(crate) fn kill(mut child: Child) {
     child.kill().unwrap();
     wait(&mut child);
 }
@@ -144,49 +144,6 @@ fn hosts_that_were_not_reached_are_reached_by_resume() {
 }
 
 #[test]
-fn a_run_is_run_again_on_all_hosts_or_on_those_that_failed_or_were_not_done() {
-    let site = Site::of(&["ok[1-2]", "bad"]);
-    let (_held, address) = silent_address();
-    site.know("gone", address.rsplit_once(':').unwrap().1.parse().unwrap());
-    let text = format!("echo $ON >>{}; test $ON = ok", site.file("ran").display());
-    assert_eq!(site.ran("ok[1-2],bad,gone", &[], &text).code, 125);
-    let first = stdout(&site.redial(&["history", "list", "--json"]).ran());
-    let first: serde_json::Value = serde_json::from_str(first.trim()).unwrap();
-    let id = first["run"].as_str().unwrap();
-    assert_eq!(
-        (
-            first["states"]["done"].as_u64(),
-            first["states"]["unreached"].as_u64()
-        ),
-        (Some(2), Some(1))
-    );
-    for (flags, expected) in [
-        (&["--failed"][..], &["1 exited with 1 bad"][..]),
-        (&["--not-done"], &["1 unreached gone: Connection refused"]),
-        (
-            &["--failed", "--not-done"],
-            &[
-                "1 exited with 1 bad",
-                "1 unreached gone: Connection refused",
-            ],
-        ),
-        (
-            &[],
-            &[
-                "2 exited with 0 ok[1-2]",
-                "1 exited with 1 bad",
-                "1 unreached gone: Connection refused",
-            ],
-        ),
-    ] {
-        let args = [&["history", "rerun"], flags, &[id]].concat();
-        assert_eq!(rows(&site.redial(&args).ran()), expected, "{flags:?}");
-    }
-    let runs = stdout(&site.redial(&["history", "list"]).ran());
-    assert_eq!(runs.lines().count(), 5);
-}
-
-#[test]
 fn a_run_that_goes_on_is_shown_and_not_taken_from_its_client() {
     let site = Site::of(&["a[1-2]"]);
     let text = counting(&site);
@@ -218,39 +175,130 @@ fn a_run_that_goes_on_is_shown_and_not_taken_from_its_client() {
 }
 
 #[test]
-fn stdin_and_settings_of_the_time_are_those_of_a_run_that_is_taken_up() {
-    let site = Site::of(&["a[1-2]"]);
-    let dir = site.dir().display().to_string();
-    let text = format!("cat >{dir}/$REDIAL_JOB.in; echo x >>{dir}/ran; exec sleep 1000");
-    let run = site
-        .run("a[1-2]")
-        .args(["-f", "1", "--stdin-all", "--", "sh", "-c", &text]);
-    let child = run.env("REDIAL_DEADLINE", "2s").input("for all\n").begun();
-    begun(&site, 1);
+fn a_resume_that_does_not_get_there_takes_nothing_back() {
+    let mut site = Site::of(&["a1", "b1"]);
+    let text = counting(&site);
+    let child = site.run("a1,b1").args(["--", "sh", "-c", &text]).spawn();
+    begun(&site, 2);
     kill(child);
+    std::fs::write(site.file("go"), "").unwrap();
+    let down = site.take(1).down();
     let ran = site.redial(&["history", "resume", "last"]).ran();
-    assert_eq!(
-        (ran.code, rows(&ran)),
-        (124, vec!["2 deadline a[1-2]".to_owned()])
+    let row = "1 unknown b1: not reached again: Connection refused";
+    assert_eq!((ran.code, &*rows(&ran)[1]), (125, row));
+    let shown = stdout(&site.redial(&["history", "show", "last"]).ran());
+    assert!(
+        shown.contains("unknown        b1: not reached again"),
+        "{shown}"
     );
-    let inputs = std::fs::read_dir(site.dir()).unwrap().flatten();
-    let inputs = inputs.filter(|entry| entry.path().extension().is_some_and(|it| it == "in"));
-    let inputs: Vec<String> = inputs
-        .map(|entry| std::fs::read_to_string(entry.path()).unwrap())
-        .collect();
-    assert_eq!(inputs, ["for all\n", "for all\n"]);
+    // It has forgotten all of it: whether it ran, nobody knows.
+    site.put(1, down.up());
+    for _ in 0..2 {
+        let ran = site.redial(&["history", "resume", "last"]).ran();
+        assert!(
+            rows(&ran)[1].starts_with("1 unknown b1: "),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert_eq!(site.text("ran").lines().count(), 2);
+}
+
+/// The last lines of the journal are not written, as if the client had died before.
+fn forget_lines(site: &Site, of: &[&str]) {
+    let runs = site.home().join(".local/state/redial/runs");
+    let run = std::fs::read_dir(runs)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let journal = run.join("journal");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let kept = text
+        .lines()
+        .filter(|line| !of.iter().any(|start| line.starts_with(start)));
+    let kept: Vec<&str> = kept.collect();
+    std::fs::write(&journal, kept.join("\n") + "\n").unwrap();
 }
 
 #[test]
-fn a_run_that_cannot_be_written_down_runs_all_the_same() {
-    let site = Site::of(&["a1"]);
-    std::fs::write(site.home().join(".local"), "in the way").unwrap();
-    let ran = site.ran("a[1-1]", &["-b"], "echo x");
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(
-        ran.stderr.contains("there will be no history of this run"),
-        "{}",
-        ran.stderr
+fn an_end_that_was_not_written_down_is_asked_for_again() {
+    for (mode, output) in [
+        ("prefix", "echo out"),
+        ("quiet", "true"),
+        ("group", "true"),
+        ("fold", "true"),
+    ] {
+        let site = Site::of(&["a[1-2]"]);
+        let text = format!("echo x >>{}; {output}; exit 3", site.file("ran").display());
+        assert_eq!(site.ran("a[1-2]", &["--output", mode], &text).code, 3);
+        forget_lines(&site, &["{\"ended\"", "{\"over\""]);
+        let ran = site.redial(&["history", "resume", "last"]).ran();
+        assert_eq!(
+            (ran.code, rows(&ran)),
+            (3, vec!["2 exited with 3 a[1-2]".to_owned()]),
+            "{mode}"
+        );
+        assert_eq!(site.text("ran").lines().count(), 2, "{mode}");
+        assert_eq!(site.redial(&["history", "resume", "last"]).ran().code, 125);
+    }
+}
+
+#[test]
+fn what_was_collected_and_not_shown_is_shown_by_who_takes_it_up() {
+    for mode in ["group", "fold"] {
+        let site = Site::of(&["a[1-4]"]);
+        let text = format!("echo x >>{}; seq 30000", site.file("ran").display());
+        // Nobody reads it: what has ended is not shown.
+        let child = site
+            .run("a[1-4]")
+            .args(["--output", mode, "--", "sh", "-c", &text])
+            .spawn();
+        begun(&site, 4);
+        let ended = || {
+            let shown = site.redial(&["history", "show", "--json", "last"]).ran();
+            (stdout(&shown).matches("exited with").count() == 4).then_some(())
+        };
+        eventually(ended).unwrap();
+        kill(child);
+        let ran = site.redial(&["history", "resume", "last"]).ran();
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let lines = if mode == "group" { 4 * 30_003 } else { 30_003 };
+        assert_eq!(stdout(&ran).lines().count(), lines, "{mode}");
+        assert_eq!(site.text("ran").lines().count(), 4);
+    }
+}
+
+#[test]
+fn files_of_another_run_are_gone_before_anything_is_sent() {
+    let site = Site::of(&["a[1-4]"]);
+    site.know("gone", 1);
+    let dir = site.file("out");
+    let dir = dir.to_str().unwrap();
+    let old = site.ran(
+        "a[1-4],gone",
+        &["--output-dir", dir],
+        "yes old | head -n 3000",
     );
-    assert!(stdout(&ran).ends_with("x\n"));
+    assert_eq!(old.code, 125);
+    std::fs::write(site.file("out/gone.out"), "old").unwrap();
+    // Its server answers nothing: the client dies before anything runs.
+    let stopped = site.server(0).stopped();
+    let new = "yes new | head -n 20";
+    let run = site
+        .run("a[1-4],gone")
+        .args(["--output-dir", dir, "--", "sh", "-c", new]);
+    let child = run.spawn();
+    eventually(|| {
+        (site.text("out/gone.out").is_empty() && site.text("out/a4.out").is_empty()).then_some(())
+    })
+    .unwrap();
+    kill(child);
+    drop(stopped);
+    let ran = site.redial(&["history", "resume", "last"]).ran();
+    assert_eq!(rows(&ran)[0], "4 exited with 0 a[1-4]");
+    for host in 1..=4 {
+        assert_eq!(site.text(&format!("out/a{host}.out")), "new\n".repeat(20));
+    }
 }

@@ -201,3 +201,38 @@ fn the_second_ends_their_trees_and_the_third_leaves() {
     );
     let _ = wait(&mut child);
 }
+
+#[test]
+fn a_host_that_does_not_answer_does_not_hold_up_the_end() {
+    let site = Site::of(&["a1", "b1"]);
+    let text = format!("echo x >>{}; exec sleep 1000", site.file("begun").display());
+    let run = site
+        .run("a1,b1")
+        .args(["--total-deadline", "2s", "--", "sh", "-c", &text]);
+    let child = run.spawn();
+    eventually(|| (site.text("begun").lines().count() == 2).then_some(())).unwrap();
+    let stopped = site.server(1).stopped();
+    let ran = finish(child, Instant::now());
+    drop(stopped);
+    assert_eq!(ran.code, 125, "{}", ran.stderr);
+    assert_eq!(
+        rows(&ran),
+        ["1 total deadline a1", "1 left b1: it may still run"]
+    );
+}
+
+#[test]
+fn a_host_that_waits_to_be_tried_again_at_the_end_keeps_its_reason() {
+    let site = Site::of(&["a1"]);
+    let (_held, address) = silent_address();
+    site.know("gone", address.rsplit_once(':').unwrap().1.parse().unwrap());
+    let ran = site.ran(
+        "a1,gone",
+        &["--retry", "9", "--total-deadline", "2s"],
+        "true",
+    );
+    assert_eq!(
+        rows(&ran),
+        ["1 exited with 0 a1", "1 unreached gone: Connection refused"]
+    );
+}

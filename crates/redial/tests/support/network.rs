@@ -102,6 +102,18 @@ impl NetworkServer {
         self.down().up()
     }
 
+    /// All its processes are stopped, until what this gives is dropped.
+    pub(crate) fn stopped(&self) -> Stopped {
+        let mut pids: Vec<u32> = descendants(self.pid())
+            .into_iter()
+            .map(|it| it.pid)
+            .collect();
+        pids.insert(0, self.pid());
+        let stopped = Stopped(pids);
+        stopped.send(Signal::STOP);
+        stopped
+    }
+
     /// Kills it with all its processes, as a machine that loses its power.
     pub(crate) fn vanishes(mut self) {
         let pid = |pid: u32| Pid::from_raw(pid.cast_signed()).expect("a process id");
@@ -191,6 +203,25 @@ impl NetworkServer {
             assert!(gone.is_some(), "the server has left {process:?}");
         }
         code
+    }
+}
+
+/// Processes that are stopped.
+pub(crate) struct Stopped(Vec<u32>);
+
+impl Stopped {
+    fn send(&self, signal: Signal) {
+        for pid in &self.0 {
+            let pid = Pid::from_raw(pid.cast_signed()).expect("a process id");
+            // It may have ended in this moment.
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.send(Signal::CONT);
     }
 }
 

@@ -39,7 +39,7 @@ impl Collected {
         ended: &[(usize, Digests)],
         shown: impl Fn(usize) -> bool,
     ) -> io::Result<Self> {
-        let mut outputs = Outputs::new(path);
+        let mut outputs = Outputs::new(path, folds.is_some());
         outputs.take_up(ended, shown)?;
         Ok(Collected { outputs, folds })
     }
@@ -73,6 +73,11 @@ impl Collected {
     /// A host has ended.
     pub(super) fn end(&mut self, host: usize, digests: Digests) -> io::Result<()> {
         self.outputs.end(host, digests)
+    }
+
+    /// Whether all of a host's outputs are here, when they are so long.
+    pub(super) fn is_whole(&self, host: usize, lengths: [u64; 2]) -> bool {
+        self.outputs.received(host) == lengths
     }
 
     /// What is shown of a host that has ended; `then` is done when that is written.

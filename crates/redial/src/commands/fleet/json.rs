@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use redial_client::{JobId, Output};
-use redial_fleet::record::Ending;
+use redial_fleet::record::{Ending, Kind};
 use redial_fleet::{End, JobIds, What};
 use serde::Serialize;
 
@@ -90,9 +90,15 @@ impl Json {
             code: ending.code,
             reason: Some(ending.why.clone()).filter(|why| !why.is_empty()),
         };
-        outcome(name, self.ids.of(host), end, &verdict)
-            .event()
-            .write(&mut lines);
+        let outcome = match (ending.kind, end.did_not_start()) {
+            // An earlier client has sent it there.
+            (Kind::Unknown, true) => {
+                let job = Some(self.ids.of(host));
+                OutcomeLine::failed(name.to_owned(), job, ErrorKind::Unknown, ending.why.clone())
+            }
+            _ => outcome(name, self.ids.of(host), end, &verdict),
+        };
+        outcome.event().write(&mut lines);
         Chunk::new(Output::Stdout, lines)
     }
 }

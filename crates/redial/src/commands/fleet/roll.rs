@@ -1,19 +1,25 @@
 //! Who is where: a state for each host, the table of them, and the exit code.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt::Write as _;
+mod table;
+
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use redial_client::{Cause, Outcome, Output, Status};
+use redial_fleet::End;
 use redial_fleet::record::{Ending, Kind};
-use redial_fleet::{End, HostSet};
 use serde::Serialize;
 
 use super::writer::Chunk;
 use crate::exit_code::{self, DEADLINE, FAILED};
 use crate::json::Event;
-use crate::report::Harmless;
 use crate::signal_name;
+
+pub(crate) use table::hosts;
+pub(super) use table::how_to_go_on;
+
+/// What hosts come to with `--detach`.
+pub(super) const LEFT_RUNNING: &str = "left running";
 
 /// See the module.
 #[derive(Debug)]
@@ -30,6 +36,17 @@ pub(crate) struct Roll {
     is_left: bool,
     /// Hosts whose line is down.
     down: HashSet<usize>,
+}
+
+/// What an earlier client has to do with a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Nothing.
+    None,
+    /// It has sent the command there.
+    Sent,
+    /// And it has shown what it wrote, or some of it.
+    Shown,
 }
 
 /// Hosts by their states.
@@ -167,9 +184,18 @@ impl Roll {
     }
 
     /// Notes how a host has ended, and says what that means for our exit code.
-    pub(super) fn ended(&mut self, host: usize, end: &End) -> Ending {
+    pub(super) fn ended(&mut self, host: usize, end: &End, before: Before) -> Ending {
         self.down.remove(&host);
-        let ending = self.ending(end);
+        let ending = match (before, end.outcome()) {
+            // That we did not get there says nothing of what became of it.
+            (Before::Sent | Before::Shown, _) if end.did_not_start() => {
+                let why = format!("not reached again: {}", end.brief());
+                ending(Kind::Unknown, "unknown", why, FAILED)
+            }
+            // What we have not seen of its output, an earlier client has shown.
+            (Before::Shown, Some(outcome)) => self.of_outcome(outcome),
+            _ => self.ending(end),
+        };
         self.is_left |= matches!(end, End::Left(_));
         self.come_to(host, ending.clone());
         ending
@@ -195,17 +221,18 @@ impl Roll {
         let why = || end.brief();
         match end {
             End::Outcome(outcome) => self.of_outcome(outcome),
-            End::Detached(_) => ending(Kind::Done, "left running", String::new(), 0),
+            End::Detached(_) => ending(Kind::Done, LEFT_RUNNING, String::new(), 0),
             End::Halted => ending(Kind::NotBegun, "not begun", String::new(), 0),
             End::Left(_) => ending(Kind::Unknown, "left", why(), 0),
             End::Start(_) if end.did_not_start() => {
                 ending(Kind::Unreached, "refused", why(), FAILED)
             }
-            End::Unreached(_) | End::Nowhere(_) | End::Journal(_) => {
+            End::Unreached(_) | End::Nowhere(_) => {
                 ending(Kind::Unreached, "unreached", why(), FAILED)
             }
+            End::Journal(_) => ending(Kind::Unreached, "not tried", why(), FAILED),
             End::Job(_) if end.outcome().is_some() => {
-                ending(Kind::Unknown, "incomplete", why(), FAILED)
+                ending(Kind::Failed, "incomplete", why(), FAILED)
             }
             End::Start(_) | End::Job(_) | End::Broken(_) => {
                 ending(Kind::Unknown, "unknown", why(), FAILED)
@@ -293,61 +320,6 @@ impl Roll {
         };
         Chunk::new(Output::Stdout, Event::line(&summary))
     }
-
-    /// For people: all of it.
-    pub(super) fn table(&self, names: &[String], took: Duration, too_many: bool) -> String {
-        format!(
-            "redial: {} in {:.1} s{}\n{}",
-            hosts(self.states.len() as u64),
-            took.as_secs_f64(),
-            if too_many {
-                ": too many failed (--max-fail)"
-            } else {
-                ""
-            },
-            self.rows(names)
-        )
-    }
-
-    /// A line for each ending, with the set of its hosts.
-    pub(crate) fn rows(&self, names: &[String]) -> String {
-        let mut rows: BTreeMap<&Ending, HostSet> = BTreeMap::new();
-        let open = ending(Kind::Unknown, "left", String::new(), 0);
-        for (state, name) in self.states.iter().zip(names) {
-            let ending = match state {
-                State::Ended(at) => self.endings.get(*at as usize),
-                _ => Some(&open),
-            };
-            if let Some(ending) = ending {
-                rows.entry(ending).or_default().insert(name);
-            }
-        }
-        let how = rows
-            .keys()
-            .map(|ending| ending.how.len())
-            .max()
-            .unwrap_or(0);
-        let count = rows
-            .values()
-            .map(|set| set.len().to_string().len())
-            .max()
-            .unwrap_or(0);
-        let mut text = String::new();
-        for (ending, set) in &rows {
-            let why = match ending.why.as_str() {
-                "" => String::new(),
-                why => format!(": {}", Harmless(why)),
-            };
-            // Into a string, nothing can fail.
-            let _ = writeln!(
-                text,
-                "  {:>count$}  {:how$}  {set}{why}",
-                set.len(),
-                ending.how
-            );
-        }
-        text
-    }
 }
 
 fn ending(kind: Kind, how: &str, why: String, code: u8) -> Ending {
@@ -363,18 +335,5 @@ fn in_words(ending: &Ending) -> String {
     match ending.why.as_str() {
         "" => ending.how.clone(),
         why => format!("{}: {why}", ending.how),
-    }
-}
-
-/// What to do about hosts where the command has not ended.
-pub(super) fn how_to_go_on(run: &str) -> String {
-    format!("  go on with those where it has not ended: redial history resume {run}\n")
-}
-
-/// As people count.
-pub(crate) fn hosts(count: u64) -> String {
-    match count {
-        1 => "1 host".to_owned(),
-        count => format!("{count} hosts"),
     }
 }

@@ -8,7 +8,7 @@ use redial_fleet::outputs::Digests;
 use redial_fleet::{End, Event, Fleet, Halt, What};
 
 use super::json;
-use super::roll::{self, Roll};
+use super::roll::{self, Before, Roll};
 use super::session::Session;
 use super::show::{Form, Show};
 use super::writer::Desk;
@@ -35,6 +35,18 @@ pub(super) struct Run<'s> {
 }
 
 impl Run<'_> {
+    /// Of hosts that had ended before, what an earlier client has not shown.
+    pub(super) fn show_what_is_left(&mut self) {
+        if let Form::Collected(collected) = &mut self.show.form {
+            for (host, _) in self.session.ended() {
+                if !self.session.record.shown.contains(&host) {
+                    let (name, shown) = (self.settings.hosts.name(host), self.session.shown(host));
+                    collected.show_one(host, name, &mut self.desk, shown);
+                }
+            }
+        }
+    }
+
     pub(super) fn event(&mut self, Event { host, what }: Event) {
         let Some(host) = host else {
             return self.total_deadline();
@@ -46,10 +58,12 @@ impl Run<'_> {
             self.desk.push(chunk);
         }
         match what {
-            What::Connecting => self.roll.connecting(host),
+            What::Connecting => {
+                self.roll.connecting(host);
+                self.begin(host);
+            }
             What::Running { pid, .. } => {
                 self.roll.running(host);
-                self.begin(host);
                 self.say(format_args!("{name}: runs as pid {pid}"));
             }
             What::Data {
@@ -104,7 +118,7 @@ impl Run<'_> {
         self.check(turned, "keep outputs");
     }
 
-    /// It runs there: files of an earlier run go, unless we go on with it.
+    /// Nothing is sent there yet: files of an earlier run go, unless this is one that goes on.
     fn begin(&mut self, host: usize) {
         let is_new = !self.session.record.sent.contains_key(&host);
         if let Some(files) = self.show.files.as_ref().filter(|_| is_new) {
@@ -115,7 +129,8 @@ impl Run<'_> {
 
     fn ended(&mut self, host: usize, end: &End) {
         let name = self.settings.hosts.name(host);
-        let ending = self.roll.ended(host, end);
+        let before = self.before(host, end);
+        let ending = self.roll.ended(host, end, before);
         // The file before the journal: what that says is there, is.
         let kept = match &mut self.show.form {
             Form::Collected(collected) => collected.end(host, digests(end)),
@@ -139,6 +154,23 @@ impl Run<'_> {
         {
             report::note(end);
         }
+    }
+
+    /// What an earlier client of this run has to do with it.
+    fn before(&self, host: usize, end: &End) -> Before {
+        if !self.session.record.sent.contains_key(&host) {
+            return Before::None;
+        }
+        let lengths = end.outcome().map(|it| [it.stdout.bytes, it.stderr.bytes]);
+        let has_all = match (&self.show.form, &self.show.files, lengths) {
+            (Form::Collected(collected), None, Some(lengths)) => collected.is_whole(host, lengths),
+            (_, Some(files), Some(lengths)) => {
+                files.reached(self.settings.hosts.name(host)) == lengths
+            }
+            // Nobody knows what was shown.
+            _ => true,
+        };
+        if has_all { Before::Shown } else { Before::Sent }
     }
 
     fn total_deadline(&mut self) {
@@ -185,8 +217,14 @@ impl Run<'_> {
     }
 
     /// The end of what is written, the table, and our exit code.
-    pub(super) async fn conclude(mut self, fleet: &Fleet) -> u8 {
-        let left = fleet.left();
+    pub(super) async fn conclude(mut self, fleet: &mut Fleet) -> u8 {
+        let mut left = Vec::new();
+        for (host, end) in fleet.left() {
+            match end {
+                Some(end) => self.ended(host, &end),
+                None => left.push(host),
+            }
+        }
         left.iter().for_each(|host| self.roll.not_begun(*host));
         if let Form::Collected(collected) = &self.show.form {
             let shown = collected.show_all(self.settings.hosts.names(), &mut self.desk);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redial_client::{JobId, SentBefore, new_job_id};
@@ -10,6 +11,8 @@ use redial_fleet::outputs::Digests;
 use redial_fleet::record::{Ending, Header, Line, Record, VERSION, Word, digest_of, unhex};
 use redial_fleet::{Earlier, End, JobIds, Journal};
 
+use super::roll::LEFT_RUNNING;
+use crate::report;
 use crate::settings::FleetSettings;
 
 /// Clocks may have been set since: so much longer ago a start is said to be than it was.
@@ -78,11 +81,10 @@ impl Session {
         let malformed = || HistoryError::Name(format!("run {}: its job has no name", header.id));
         let first: JobId = header.first_job.parse().map_err(|_| malformed())?;
         let record = history.record(&header.id)?;
-        if (0..header.hosts.len()).all(|host| record.kind(host).is_over()) {
-            let id = &header.id;
-            return Err(HistoryError::Name(format!(
-                "run {id}: the command has ended on every host; 'redial history rerun {id}' runs it again"
-            )));
+        let is_over = (0..header.hosts.len()).all(|host| record.kind(host).is_over());
+        // A client that did not come to its end may not have shown all of it.
+        if is_over && record.code.is_some() {
+            return Err(HistoryError::Name(over(&header.id, &record)));
         }
         let mended = run.mend();
         mended.map_err(|error| HistoryError::Name(format!("run {}: {error}", header.id)))?;
@@ -116,11 +118,17 @@ impl Session {
 
     /// Those that have, with their outputs, in the order in which they did.
     pub(super) fn ended(&self) -> Vec<(usize, Digests)> {
-        let over = self.record.outputs.iter();
+        let over = self.record.ended.iter();
         let over = over.filter(|(host, _)| self.record.kind(*host).is_over());
         let digest = |(len, sum): &(u64, String)| unhex(sum).map(|sum| (*len, sum));
-        over.map(|(host, outputs)| (*host, [digest(&outputs[0]), digest(&outputs[1])]))
-            .collect()
+        over.map(|(host, outputs)| {
+            let [out, err] = match outputs {
+                Some([out, err]) => [digest(out), digest(err)],
+                None => [None, None],
+            };
+            (*host, [out, err])
+        })
+        .collect()
     }
 
     /// What was sent to a host, if anything was; `from` is up to where there are outputs of it.
@@ -170,10 +178,29 @@ impl Session {
     }
 }
 
-/// What cannot be written is missed by whoever goes on with the run, and by nobody else.
+/// What cannot be written is missed by whoever goes on with the run: that is said once.
 fn note(run: Option<&Arc<Run>>, line: &Line) {
-    if let Some(Err(error)) = run.map(|run| run.note(line)) {
-        tracing::warn!(%error, "the journal of this run cannot be written");
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if let Some(Err(error)) = run.map(|run| run.note(line))
+        && !SAID.swap(true, Ordering::Relaxed)
+    {
+        report::note(format_args!(
+            "the journal of this run cannot be written ({error}): to resume it may call unknown what has ended"
+        ));
+    }
+}
+
+/// There is nothing to go on with.
+fn over(id: &str, record: &Record) -> String {
+    let is_left = |ending: &Ending| ending.how == LEFT_RUNNING;
+    match record.endings.values().any(is_left) {
+        true => format!(
+            "run {id} has left its jobs running (--detach); 'redial history show --json {id}' names them for \
+             'redial attach HOST/JOB' and 'redial wait'"
+        ),
+        false => format!(
+            "run {id}: the command has ended on every host; 'redial history rerun {id}' runs it again"
+        ),
     }
 }
 
