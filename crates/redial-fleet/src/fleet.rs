@@ -23,7 +23,7 @@ const EVENTS: usize = 1_024;
 
 /// What is cancelled has so long to end, KILL and all; then it is left: a host that does not answer must
 /// not hold up the end for ever.
-const CANCELLED: Duration = Duration::from_secs(15);
+const CANCELLED: Duration = Duration::from_secs(10);
 
 /// Says where hosts are. Asked when a host's turn comes, so that a million of them need no room.
 pub trait Directory: Send + Sync {

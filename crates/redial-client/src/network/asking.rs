@@ -37,6 +37,18 @@ pub(crate) async fn ask_passphrases(
     progress: &mut Progress,
     options: &NetworkOptions,
 ) {
+    let mut is_nobody_there = options.turn_to_ask().await;
+    // Another connection may have asked meanwhile.
+    if let Some((key, private)) = options.unlocked()
+        && let Some(&at) = keys.iter().find(|at| identities.keys[**at].key == key)
+    {
+        progress.unlocked = Some((at, private));
+        return;
+    }
+    if *is_nobody_there {
+        let text = "encrypted, and nobody to ask for its passphrase: ssh-add it";
+        return keys.iter().for_each(|&at| progress.give_up(at, text));
+    }
     for (turn, &at) in keys.iter().enumerate() {
         let Some(path) = identities.keys[at].file.clone() else {
             continue;
@@ -69,6 +81,7 @@ pub(crate) async fn ask_passphrases(
             Ok(Err((why, nobody))) => {
                 progress.give_up(at, why.clone());
                 if nobody {
+                    *is_nobody_there = true;
                     let rest = &keys[turn + 1..];
                     let text = "encrypted, and nobody to ask for its passphrase: ssh-add it";
                     rest.iter().for_each(|&at| progress.give_up(at, text));

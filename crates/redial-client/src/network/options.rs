@@ -75,6 +75,10 @@ pub struct NetworkOptions {
     pub overrides: HostOverrides,
     interaction: Arc<dyn Interaction + Send + Sync>,
     unlocked: Unlocked,
+    /// Connections of the same run: a key that was unlocked for one is for all of them.
+    is_together: bool,
+    /// Whose turn it is to ask, and whether there is nobody to ask.
+    asking: Arc<tokio::sync::Mutex<bool>>,
     known_files: Arc<KnownFiles>,
 }
 
@@ -100,6 +104,8 @@ impl Default for NetworkOptions {
             overrides: HostOverrides::default(),
             interaction: Arc::new(Nobody),
             unlocked: Unlocked::default(),
+            is_together: false,
+            asking: Arc::default(),
             known_files: Arc::default(),
         }
     }
@@ -190,10 +196,25 @@ impl NetworkOptions {
         self
     }
 
+    /// For many connections at once, each by a clone of these: a person is asked for a passphrase
+    /// once, and the key that it unlocks is for all of them.
+    pub fn together(mut self) -> Self {
+        self.is_together = true;
+        self
+    }
+
     /// With nothing unlocked yet, whatever others do with what they were cloned from.
     pub(crate) fn on_their_own(mut self) -> Self {
-        self.unlocked = Unlocked::default();
+        if !self.is_together {
+            self.unlocked = Unlocked::default();
+            self.asking = Arc::default();
+        }
         self
+    }
+
+    /// Waits until nobody else asks. True in it: there is nobody to ask.
+    pub(crate) async fn turn_to_ask(&self) -> tokio::sync::MutexGuard<'_, bool> {
+        self.asking.lock().await
     }
 
     /// Files of known hosts, read once for all that were cloned from each other.

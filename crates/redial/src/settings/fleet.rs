@@ -85,7 +85,7 @@ impl FleetSettings {
         let at_once = plan.fanout.min(hosts.len()).max(1) as u64;
         let hosts = Hosts {
             names: hosts,
-            network: Network::new(&args.way.network, file, inventory)?,
+            network: Network::new(&args.way.network, file, inventory)?.together(),
             connect_timeout: connect_timeout(args.way.connect_timeout, file)?,
             redial: redial(&args.way.redial, file)?,
             window: (WINDOWS_BYTES / 2 / at_once).clamp(*WINDOW_BYTES.start(), *WINDOW_BYTES.end()),

@@ -73,6 +73,15 @@ impl Network {
         })
     }
 
+    /// For many hosts at once: a person is asked for a passphrase once, and about no host.
+    pub(super) fn together(mut self) -> Self {
+        if self.base.new_host == NewHost::Ask {
+            self.base = self.base.new_host(NewHost::Refuse);
+        }
+        self.base = self.base.together();
+        self
+    }
+
     /// Options for this target. What the inventory says of it counts where the file says nothing.
     pub(crate) fn of(&self, target: &Target) -> Result<NetworkOptions, SettingsError> {
         let options = as_user(self.base.clone(), self.user.as_deref(), target)?;

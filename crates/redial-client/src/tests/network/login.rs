@@ -115,6 +115,32 @@ async fn a_passphrase_is_asked_for_only_when_the_key_is_taken() {
 }
 
 #[tokio::test]
+async fn connections_of_one_run_ask_once_for_all_of_them() {
+    let home = Home::new();
+    let locked = home.write_locked_key("id_ed25519", 1, "horse");
+    let server = Server::start(vec![locked]).await;
+    home.know(&server);
+    let person = Person::typing(&["horse"]);
+    let options = with(home.network().interaction(person.clone()).together());
+    let (one, two, three) = tokio::join!(
+        server.connect(options.clone()),
+        server.connect(options.clone()),
+        server.connect(options.clone())
+    );
+    one.and(two).and(three).unwrap();
+    assert_eq!(person.asked_keys.lock().unwrap().len(), 1);
+    // Where there is nobody, all are told so.
+    let nobody = with(home.network().together());
+    let (one, two) = tokio::join!(
+        server.connect(nobody.clone()),
+        server.connect(nobody.clone())
+    );
+    for refused in [one.unwrap_err(), two.unwrap_err()] {
+        assert!(refused.to_string().contains("nobody to ask"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn the_only_key_is_asked_about_first_if_it_is_locked() {
     let home = Home::new();
     let locked = home.write_locked_key("id_ed25519", 1, "horse");
