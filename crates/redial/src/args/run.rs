@@ -33,6 +33,12 @@ typed on, keys go to the command as they are, Ctrl-C too. A line that drops is d
 always; '~.' at the beginning of a line leaves (exit code 129) and names the job, which 'redial
 attach --take' takes up again. Without a terminal of ours stdin is typed, and so is its end (Ctrl-D).
 
+Many hosts: HOST may be a set, 'web[01-20],@db!web07', or -w SET and -g GROUP stand in its place. Each line
+has its host before it, or --output says otherwise; a table of ends is on stderr, which -q leaves out. stdin goes
+nowhere without --stdin-all. Exit code: 0 if all hosts did it; 125 if one was not reached or its outcome
+is not known; else the largest. The run is written down: 'redial history' shows it, takes it up again,
+runs it again. docs/fleet.md says more.
+
 A stdout or stderr that is closed when redial starts (>&-) counts as /dev/null.
 
 Environment: REDIAL_DEADLINE, REDIAL_DRAIN, REDIAL_ON_DROP, REDIAL_CONNECT_TIMEOUT,
@@ -58,6 +64,8 @@ Examples:
   redial run unix: --charset gbk -- cat notes-in-gbk.txt
   redial run ada@web1 -- df -h
   redial run -t web1 -- htop
+  redial run 'web[01-20],@db' -x web07 -b -- cat /etc/debian_version
+  redial run @web --rolling 10% --max-fail 2 -- systemctl restart nginx
   redial run --detach web1 -- make all        # prints web1/5k3f…; redial logs -f web1/5k3f…
   redial run 'exec:ssh web1 redial serve --stdio' --deadline 30s -- apt-get update
   tar c . | redial run unix:/run/redial/redial.sock --cwd /srv -- tar x";
