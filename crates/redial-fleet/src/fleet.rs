@@ -183,6 +183,7 @@ impl Fleet {
                 Step::Done => return None,
                 Step::Wait(until) => until.map(|until| self.began + until),
             };
+            let timer = self.timer();
             tokio::select! {
                 event = self.events.recv() => {
                     if let Some(event) = event.and_then(|event| self.take(event)) {
@@ -190,19 +191,39 @@ impl Fleet {
                     }
                 }
                 () = until(wait) => {}
-                () = until(self.deadline) => {
-                    self.deadline = None;
-                    self.halt(Halt::Cancel);
-                    let what = What::TotalDeadline;
-                    return Some(Event { host: None, what });
-                }
-                () = until(self.leave_at) => {
-                    self.leave_at = None;
-                    self.halt(Halt::Leave);
+                () = until(timer) => {
+                    if let Some(event) = self.time_has_come() {
+                        return Some(event);
+                    }
                 }
                 Some(joined) = self.visits.join_next_with_id() => self.joined(joined),
             }
         }
+    }
+
+    /// For who takes no events for now: the deadline and what follows it do not wait for that.
+    /// Cancel-safe.
+    pub async fn next_deadline(&mut self) -> Option<Event> {
+        until(self.timer()).await;
+        self.time_has_come()
+    }
+
+    /// When the next of the two comes.
+    fn timer(&self) -> Option<Instant> {
+        self.deadline.into_iter().chain(self.leave_at).min()
+    }
+
+    fn time_has_come(&mut self) -> Option<Event> {
+        let now = Instant::now();
+        if self.leave_at.is_some_and(|at| at <= now) {
+            self.leave_at = None;
+            self.halt(Halt::Leave);
+        }
+        self.deadline.filter(|at| *at <= now)?;
+        self.deadline = None;
+        self.halt(Halt::Cancel);
+        let what = What::TotalDeadline;
+        Some(Event { host: None, what })
     }
 
     fn begin(&mut self, host: usize) {

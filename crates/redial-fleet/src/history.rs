@@ -19,6 +19,9 @@ const STDIN: &str = "stdin";
 const OUTPUTS: &str = "outputs";
 /// A header of a million hosts has some 20 MiB, a journal ten times that.
 const FILE_MAX_BYTES: u64 = 1 << 30;
+/// Who looks whether a run is driven holds it for a moment.
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Runs that are kept; the oldest go.
 const RUNS_KEPT: usize = 500;
 
@@ -101,6 +104,20 @@ impl History {
                 Err(error) => return Err(at(&dir)(error)),
             }
         };
+        let begun = self.begin(dir.clone(), header, stdin);
+        if begun.is_err() {
+            // Without a header nobody would find it. What cannot be removed stays.
+            let _ = fs::remove_dir_all(dir);
+        }
+        begun
+    }
+
+    fn begin(
+        &self,
+        dir: PathBuf,
+        header: &Header,
+        stdin: Option<&[u8]>,
+    ) -> Result<Run, HistoryError> {
         let run = self.open_in(dir, &header.id)?;
         if let Some(stdin) = stdin {
             let path = run.dir.join(STDIN);
@@ -131,10 +148,16 @@ impl History {
             .mode(0o600)
             .open(&path);
         let journal = opened.map_err(at(&path))?;
-        match flock(&journal, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(HistoryError::Busy(id.to_owned())),
-            Err(error) => return Err(at(&path)(error.into())),
+        let mut tries = LOCK_TRIES;
+        loop {
+            match flock(&journal, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                // Somebody may only have looked whether it is driven.
+                Err(Errno::WOULDBLOCK) if tries > 0 => std::thread::sleep(LOCK_PAUSE),
+                Err(Errno::WOULDBLOCK) => return Err(HistoryError::Busy(id.to_owned())),
+                Err(error) => return Err(at(&path)(error.into())),
+            }
+            tries -= 1;
         }
         let whole = journal.metadata().map_err(at(&path))?.len();
         let file = journal;
@@ -343,9 +366,13 @@ pub fn now_ms() -> u64 {
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?
-        .take(FILE_MAX_BYTES)
+        .take(FILE_MAX_BYTES + 1)
         .read_to_end(&mut bytes)?;
-    Ok(bytes)
+    match bytes.len() as u64 > FILE_MAX_BYTES {
+        // Nothing is decided on a part of it.
+        true => Err(io::Error::other("has more than 1 GiB")),
+        false => Ok(bytes),
+    }
 }
 
 /// Under its name when it is whole.

@@ -9,7 +9,7 @@ mod clustershell;
 mod hosts_toml;
 mod ssh_config;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::host_set::{Groups, HostSet};
 
@@ -122,8 +122,8 @@ impl Inventory {
         entry
     }
 
-    /// Whether any source knows a host of this name one by one.
-    pub fn is_empty(&self) -> bool {
+    /// Whether there is no source.
+    fn is_empty(&self) -> bool {
         self.sources.is_empty()
     }
 
@@ -150,18 +150,6 @@ impl Inventory {
             }
         }
         found
-    }
-
-    /// Each tag there is.
-    pub fn tags(&self) -> BTreeSet<(String, String)> {
-        let sources = self.sources.iter();
-        let entries = sources.flat_map(|source| {
-            let sets = source.sets.iter().map(|(_, entry)| entry);
-            source.hosts.values().chain(sets)
-        });
-        let tags = entries.flat_map(|entry| entry.tags.iter());
-        tags.map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
     }
 }
 

@@ -1,7 +1,8 @@
-//! Many hosts at once: which ones there are.
+//! Many hosts at once: which ones there are, and runs on them.
 //!
-//! Here so far are host sets, in the notation of ClusterShell's NodeSet, with no file, clock or socket: text
-//! in, names out.
+//! Pure parts, text or time in and values out: [`HostSet`], [`inventory`], the schedule, the
+//! [`record`] of a run. Others: [`Fleet`] runs a command on many hosts, [`history`] and [`outputs`]
+//! keep on disk what happens. What is absent: arguments, settings, terminals, exit codes.
 //!
 //! ```
 //! use redial_fleet::{HostSet, NoGroups};
@@ -27,4 +28,4 @@ pub use fleet::{
 };
 pub use host_set::{Groups, HostSet, HostSetError, MAX_HOSTS, NoGroups};
 pub use idle::Idle;
-pub use schedule::{Plan, Schedule, Share, Step};
+pub use schedule::{Plan, Share};

@@ -136,7 +136,7 @@ impl<R> Outputs<R> {
     pub fn received(&self, host: usize) -> [u64; 2] {
         Output::BOTH.map(|stream| {
             let open = self.open.get(&(host, stream));
-            open.map_or(0, |open| open.end + open.waiting.len() as u64)
+            open.map_or(0, Open::end_of_all)
         })
     }
 
@@ -154,7 +154,7 @@ impl<R> Outputs<R> {
     ) -> io::Result<Option<R>> {
         let open = self.open.entry(place).or_default();
         // What is there already may come again, from whoever took the job up at an earlier place.
-        let there = open.end + open.waiting.len() as u64;
+        let there = open.end_of_all();
         let again = there.saturating_sub(offset).min(bytes.len() as u64);
         let (offset, bytes) = (
             offset + again,
@@ -194,8 +194,9 @@ impl<R> Outputs<R> {
         let Some(open) = self.open.get_mut(&place) else {
             return Ok(None);
         };
-        self.waiting -= open.waiting.len();
+        let bytes = open.waiting.len();
         open.flush(place, &mut self.pieces)?;
+        self.waiting -= bytes;
         Ok(open.receipt.take())
     }
 
@@ -211,8 +212,12 @@ impl<R> Outputs<R> {
             self.idle.forget(&place);
             let mut open = self.open.remove(&place).unwrap_or_default();
             self.waiting -= open.waiting.len();
-            let key = match digest.filter(|_| self.shared) {
-                Some((len, checksum)) => Key::Whole(stream, len, checksum),
+            let whole = digest.filter(|_| self.shared);
+            let whole = whole.map(|(len, checksum)| Key::Whole(stream, len, checksum));
+            // Where others have it, it need not be here; else all of it must.
+            let is_here = digest.is_some_and(|(len, _)| len == open.end_of_all());
+            let key = match whole.filter(|key| is_here || self.contents.contains_key(key)) {
+                Some(key) => key,
                 None => Key::Of(place),
             };
             if let Some(known) = self.contents.get_mut(&key) {
@@ -275,12 +280,16 @@ impl<R> Outputs<R> {
 }
 
 impl<R> Open<R> {
+    fn end_of_all(&self) -> u64 {
+        self.end + self.waiting.len() as u64
+    }
+
     fn flush(&mut self, place: Place, pieces: &mut Pieces) -> io::Result<()> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let waiting = std::mem::take(&mut self.waiting);
-        let extent = pieces.append(place, self.end, &waiting)?;
+        let extent = pieces.append(place, self.end, &self.waiting)?;
+        self.waiting.clear();
         self.end += extent.len;
         self.extents.push(extent);
         Ok(())

@@ -207,8 +207,6 @@ pub struct Record {
     pub shown: BTreeSet<usize>,
     /// The exit code of the last client, if that came to an end.
     pub code: Option<u8>,
-    /// When the last line was written that says so, in milliseconds since 1970.
-    pub last: u64,
     /// Hosts that the present client was the first to send to.
     own: BTreeSet<usize>,
 }
@@ -235,7 +233,6 @@ impl Record {
     pub fn add(&mut self, line: Line) {
         match line {
             Line::Sent { host, to, at } => {
-                self.last = at;
                 // Of the first: the longest ago is the safest.
                 let host = host as usize;
                 if let (Some(to), false) = (unhex(&to), self.sent.contains_key(&host)) {
@@ -262,11 +259,11 @@ impl Record {
                 self.ended.push((host, outputs));
             }
             Line::Shown { host } => drop(self.shown.insert(host as usize)),
-            Line::Client { at, .. } => {
-                (self.code, self.last) = (None, at);
+            Line::Client { .. } => {
+                self.code = None;
                 self.own.clear();
             }
-            Line::Over { code, at } => (self.code, self.last) = (Some(code), at),
+            Line::Over { code, .. } => self.code = Some(code),
         }
     }
 

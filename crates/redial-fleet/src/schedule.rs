@@ -59,7 +59,7 @@ impl Default for Plan {
 
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Begin with this host.
     Begin(usize),
     /// Nothing, until a host has ended, or until this time.
@@ -70,7 +70,7 @@ pub enum Step {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     plan: Plan,
     batch: usize,
     max_fail: usize,
@@ -90,7 +90,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// For these hosts, in this order.
-    pub fn new(plan: Plan, hosts: impl IntoIterator<Item = usize>) -> Self {
+    pub(crate) fn new(plan: Plan, hosts: impl IntoIterator<Item = usize>) -> Self {
         let fresh: VecDeque<usize> = hosts.into_iter().collect();
         let total = fresh.len();
         Schedule {
@@ -110,7 +110,7 @@ impl Schedule {
     }
 
     /// What to do at this time, which never goes back. To be asked until it says to wait.
-    pub fn step(&mut self, now: Duration) -> Step {
+    pub(crate) fn step(&mut self, now: Duration) -> Step {
         if self.is_stopped() {
             return match self.running {
                 0 => Step::Done,
@@ -152,7 +152,7 @@ impl Schedule {
     }
 
     /// A host has ended.
-    pub fn ended(&mut self, failed: bool) {
+    pub(crate) fn ended(&mut self, failed: bool) {
         self.running -= 1;
         self.ended += 1;
         self.failed += usize::from(failed);
@@ -160,7 +160,7 @@ impl Schedule {
 
     /// The command certainly did not start on this host. True if it is tried again; else it has
     /// ended, and failed.
-    pub fn did_not_start(&mut self, host: usize, may_pass: bool, now: Duration) -> bool {
+    pub(crate) fn did_not_start(&mut self, host: usize, may_pass: bool, now: Duration) -> bool {
         let tried = self.tried.get(&host).copied().unwrap_or(0);
         if !may_pass || tried >= self.plan.retries || self.stopped {
             self.ended(true);
@@ -175,22 +175,22 @@ impl Schedule {
     }
 
     /// No other is begun.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stopped = true;
     }
 
     /// Whether no other is begun, because of [`Schedule::stop`] or too many failures.
-    pub fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.stopped || self.has_failed_too_often()
     }
 
     /// Whether there were as many failures as there may be.
-    pub fn has_failed_too_often(&self) -> bool {
+    pub(crate) fn has_failed_too_often(&self) -> bool {
         self.failed >= self.max_fail
     }
 
     /// Those that have not begun, or wait to be tried again.
-    pub fn left(&self) -> Vec<usize> {
+    pub(crate) fn left(&self) -> Vec<usize> {
         let again = self.again.iter().map(|Reverse((_, host))| *host);
         self.fresh.iter().copied().chain(again).collect()
     }

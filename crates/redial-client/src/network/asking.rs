@@ -16,6 +16,8 @@ use crate::target::Target;
 /// Times that a passphrase may be typed, as with ssh.
 const PASSPHRASES: usize = 3;
 
+const WRONG: &str = "the passphrase was wrong three times";
+
 /// Asks whether a host is the one that is meant.
 pub(crate) async fn confirm(
     target: &Target,
@@ -37,7 +39,7 @@ pub(crate) async fn ask_passphrases(
     progress: &mut Progress,
     options: &NetworkOptions,
 ) {
-    let mut is_nobody_there = options.turn_to_ask().await;
+    let mut no_more = options.turn_to_ask().await;
     // Another connection may have asked meanwhile.
     if let Some((key, private)) = options.unlocked()
         && let Some(&at) = keys.iter().find(|at| identities.keys[**at].key == key)
@@ -45,9 +47,8 @@ pub(crate) async fn ask_passphrases(
         progress.unlocked = Some((at, private));
         return;
     }
-    if *is_nobody_there {
-        let text = "encrypted, and nobody to ask for its passphrase: ssh-add it";
-        return keys.iter().for_each(|&at| progress.give_up(at, text));
+    if let Some(why) = *no_more {
+        return keys.iter().for_each(|&at| progress.give_up(at, why));
     }
     for (turn, &at) in keys.iter().enumerate() {
         let Some(path) = identities.keys[at].file.clone() else {
@@ -69,7 +70,7 @@ pub(crate) async fn ask_passphrases(
                     Ok(private) => return Ok(private),
                 }
             }
-            Err(("the passphrase was wrong three times".to_owned(), false))
+            Err((WRONG.to_owned(), false))
         });
         match unlocked.await {
             Ok(Ok(private)) => {
@@ -79,11 +80,14 @@ pub(crate) async fn ask_passphrases(
                 return;
             }
             Ok(Err((why, nobody))) => {
+                if why == WRONG {
+                    *no_more = Some(WRONG);
+                }
                 progress.give_up(at, why.clone());
                 if nobody {
-                    *is_nobody_there = true;
                     let rest = &keys[turn + 1..];
                     let text = "encrypted, and nobody to ask for its passphrase: ssh-add it";
+                    *no_more = Some(text);
                     rest.iter().for_each(|&at| progress.give_up(at, text));
                     return;
                 }

@@ -77,8 +77,8 @@ pub struct NetworkOptions {
     unlocked: Unlocked,
     /// Connections of the same run: a key that was unlocked for one is for all of them.
     is_together: bool,
-    /// Whose turn it is to ask, and whether there is nobody to ask.
-    asking: Arc<tokio::sync::Mutex<bool>>,
+    /// Whose turn it is to ask, and why nobody is asked any more.
+    asking: Arc<tokio::sync::Mutex<Option<&'static str>>>,
     known_files: Arc<KnownFiles>,
 }
 
@@ -212,8 +212,8 @@ impl NetworkOptions {
         self
     }
 
-    /// Waits until nobody else asks. True in it: there is nobody to ask.
-    pub(crate) async fn turn_to_ask(&self) -> tokio::sync::MutexGuard<'_, bool> {
+    /// Waits until nobody else asks. In it: why nobody is to be asked any more.
+    pub(crate) async fn turn_to_ask(&self) -> tokio::sync::MutexGuard<'_, Option<&'static str>> {
         self.asking.lock().await
     }
 

@@ -110,13 +110,36 @@ impl Visit {
                 Some(Ok(JobEvent::Ended(outcome))) => return End::Outcome(outcome),
                 Some(Err(error)) => return End::Job(error),
                 None => return End::Broken("a job ended without an outcome".to_owned()),
-                Some(Ok(JobEvent::Attached { .. })) if self.common.order.detach => {
+                Some(Ok(event @ JobEvent::Attached { .. })) if self.common.order.detach => {
+                    if let Some(runs) = what(&handle, event) {
+                        self.say(runs).await;
+                    }
                     return End::Detached(handle.id());
                 }
                 Some(Ok(event)) => what(&handle, event),
             };
-            if let Some(what) = what {
-                self.say(what).await;
+            if let Some(what) = what
+                && self.tell(&handle, what).await
+            {
+                return End::Left(handle.id());
+            }
+        }
+    }
+
+    /// Says it, and obeys while nobody takes it; true if the job is left.
+    async fn tell(&mut self, job: &JobHandle, what: What) -> bool {
+        let events = self.common.events.clone();
+        let told = events.send(Event::of(self.host, what));
+        tokio::pin!(told);
+        loop {
+            tokio::select! {
+                // Nobody listens only when the run is dropped.
+                _ = &mut told => return false,
+                changed = self.halt.changed() => {
+                    if changed.is_err() || self.obey(job) {
+                        return true;
+                    }
+                }
             }
         }
     }

@@ -140,8 +140,16 @@ impl Reader {
             .chain(self.children.keys())
             .cloned()
             .collect();
+        // What a more special group says goes first, and `all` last: of groups within each other the
+        // inner one, of others by their names.
+        let mut groups: Vec<(bool, usize, String, Vec<String>)> = Vec::new();
         for group in names {
-            let hosts = self.reach(&group);
+            let (hosts, inner) = self.reach(&group);
+            groups.push((group == "all", inner, group, hosts));
+        }
+        groups.sort();
+        groups.dedup();
+        for (_, _, group, hosts) in groups {
             for (key, value) in self.vars.get(&group).into_iter().flatten() {
                 for host in &hosts {
                     if let Some(entry) = self.source.hosts.get_mut(host) {
@@ -158,7 +166,8 @@ impl Reader {
     }
 
     /// The hosts of a group and of those in it, each group once: they may contain each other.
-    fn reach(&self, group: &str) -> Vec<String> {
+    /// And how many groups those are.
+    fn reach(&self, group: &str) -> (Vec<String>, usize) {
         let (mut hosts, mut seen) = (BTreeSet::new(), BTreeSet::from([group]));
         let mut open = vec![group];
         while let Some(group) = open.pop() {
@@ -169,7 +178,7 @@ impl Reader {
                 }
             }
         }
-        hosts.into_iter().collect()
+        (hosts.into_iter().collect(), seen.len())
     }
 }
 

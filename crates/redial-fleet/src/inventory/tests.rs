@@ -131,6 +131,10 @@ db
 [prod:vars]
 ansible_user = deploy
 dc=fra
+[all:vars]
+ansible_user=anybody
+[db:vars]
+dc=ber
 "#;
     let source = ansible("hosts", text).unwrap();
     assert_eq!(source.groups["web"], "jump,special,web[01-03].example.com");
@@ -151,12 +155,14 @@ dc=fra
     let user = |name: &str| source.entry(name).unwrap().user;
     assert_eq!(user("web01.example.com").as_deref(), Some("www"));
     assert_eq!(user("db-a").as_deref(), Some("deploy"));
-    assert_eq!(user("lonely.example.com"), None);
+    assert_eq!(user("lonely.example.com").as_deref(), Some("anybody"));
+    // The inner group's goes before the outer one's.
+    assert_eq!(source.entry("db-a").unwrap().tags["dc"], "ber");
     let inventory = Inventory {
         sources: vec![source],
     };
     assert_eq!(
-        expand(&inventory, "@dc=fra&@rack=4").as_deref(),
+        expand(&inventory, "@dc=ber&@rack=4").as_deref(),
         Ok("db-a,db-b,db-c")
     );
     assert_eq!(

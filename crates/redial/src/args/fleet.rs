@@ -52,7 +52,7 @@ pub(crate) struct FleetArgs {
     #[arg(short = 'b', conflicts_with_all = ["output", "json"])]
     pub(crate) fold: bool,
     /// Folded, and of each output but the most frequent only how it differs from that
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["output", "json"])]
     pub(crate) diff: bool,
     /// Write outputs to DIR/HOST.out and DIR/HOST.err, byte for byte
     #[arg(long, value_name = "DIR")]

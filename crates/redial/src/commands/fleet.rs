@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use redial_client::{Bytes, Command};
 use redial_fleet::record::Word;
-use redial_fleet::{Earlier, Fleet, Order};
+use redial_fleet::{Earlier, Event, Fleet, Order};
 use tokio::time::MissedTickBehavior;
 
 use super::log;
@@ -95,7 +95,12 @@ pub(crate) fn follow(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let ended = runtime.and_then(|it| it.block_on(execute(&settings, &session, command)));
+    let ended = runtime.and_then(|runtime| {
+        let ended = runtime.block_on(execute(&settings, &session, command));
+        // A thread may still ask somebody, or a resolver: nobody wants to know.
+        runtime.shutdown_background();
+        ended
+    });
     Ok(ended.unwrap_or_else(|error| {
         report::error(format_args!("cannot start: {error}"));
         FAILED
@@ -151,14 +156,15 @@ async fn execute(settings: &FleetSettings, session: &Session, command: Command) 
         unwritten: false,
     };
     run.show_what_is_left();
-    go_through(&mut run, &mut fleet, &mut interrupts).await;
-    let code = run.conclude(&mut fleet).await;
+    let is_left = go_through(&mut run, &mut fleet, &mut interrupts).await;
+    let code = run.conclude(&mut fleet, &mut interrupts, is_left).await;
     fleet.close(CLOSING).await;
     Ok(code)
 }
 
 /// Until all hosts have ended that will, or the user leaves.
-async fn go_through(run: &mut Run<'_>, fleet: &mut Fleet, interrupts: &mut Interrupts) {
+/// True if the user has left.
+async fn go_through(run: &mut Run<'_>, fleet: &mut Fleet, interrupts: &mut Interrupts) -> bool {
     let board = Board::new(run.settings, &run.roll);
     let [mut tick, mut turn] = [board::EVERY, TURN].map(|every| {
         let mut interval = tokio::time::interval(every);
@@ -168,9 +174,10 @@ async fn go_through(run: &mut Run<'_>, fleet: &mut Fleet, interrupts: &mut Inter
     loop {
         let is_behind = run.desk.is_behind();
         tokio::select! {
-            event = fleet.next(), if !is_behind => match event {
-                Some(event) => run.event(event),
-                None => break,
+            next = next(fleet, is_behind) => match next {
+                Next::Event(event) => run.event(event),
+                Next::Nothing => {}
+                Next::Done => return false,
             },
             failure = run.desk.next() => {
                 if let Some(failure) = failure {
@@ -186,11 +193,31 @@ async fn go_through(run: &mut Run<'_>, fleet: &mut Fleet, interrupts: &mut Inter
             (step, signal) = interrupts.next() => {
                 run.interrupted(step, signal, fleet);
                 if step == Step::Leave {
-                    break;
+                    return true;
                 }
             }
         }
     }
+}
+
+enum Next {
+    Event(Event),
+    Nothing,
+    Done,
+}
+
+/// What happens next; while we are behind with writing, deadlines only.
+async fn next(fleet: &mut Fleet, is_behind: bool) -> Next {
+    let event = match is_behind {
+        true => {
+            return fleet
+                .next_deadline()
+                .await
+                .map_or(Next::Nothing, Next::Event);
+        }
+        false => fleet.next().await,
+    };
+    event.map_or(Next::Done, Next::Event)
 }
 
 fn earlier(

@@ -30,12 +30,7 @@ type Parse<'p> = dyn Fn(&str, &str) -> Result<Vec<Source>, InventoryError> + 'p;
 ///
 /// Redial's own cannot be used.
 pub(crate) fn inventory(says: bool) -> Result<Inventory, SettingsError> {
-    let mut sources = Vec::new();
-    if let Some(path) = config_dir().map(|dir| dir.join("hosts.toml")) {
-        let text = read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let source = text.map(|text| hosts_toml(&path.display().to_string(), &text));
-        sources.extend(source.transpose().map_err(|error| error.to_string())?);
-    }
+    let mut sources = own()?.sources;
     let note = |what: String| {
         if says {
             report::note(format_args!("{what}; passed over"));
@@ -65,6 +60,30 @@ pub(crate) fn inventory(says: bool) -> Result<Inventory, SettingsError> {
     Ok(Inventory { sources })
 }
 
+/// Redial's own alone: it counts for a single host, too.
+///
+/// # Errors
+///
+/// It cannot be used.
+pub(crate) fn own() -> Result<Inventory, SettingsError> {
+    let Some(path) = config_dir().map(|dir| dir.join("hosts.toml")) else {
+        return Ok(Inventory::default());
+    };
+    let shown = path.display();
+    let text = match read(&path) {
+        Ok(text) => text,
+        // As after su: what belongs to somebody else is not ours. A file that is ours and cannot be
+        // read is another matter.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !path.exists() => None,
+        Err(error) => return Err(format!("{shown}: {error}").into()),
+    };
+    let source = text.map(|text| hosts_toml(&shown.to_string(), &text));
+    let source = source.transpose().map_err(|error| error.to_string())?;
+    Ok(Inventory {
+        sources: source.into_iter().collect(),
+    })
+}
+
 /// None if there is no such file.
 fn read(path: &Path) -> io::Result<Option<String>> {
     // A pipe without a writer is no reason to wait.
@@ -90,12 +109,8 @@ fn read(path: &Path) -> io::Result<Option<String>> {
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
-    // As after su: what belongs to somebody else is not ours.
-    matches!(
-        error.kind(),
-        NotFound | NotADirectory | PermissionDenied | IsADirectory
-    )
+    use io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 fn from_env(name: &str) -> Option<PathBuf> {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::SettingsError;
 use super::file::File;
-use super::inventory::inventory;
+use super::inventory;
 use crate::args::NetworkArgs;
 use crate::asking::Terminal;
 
@@ -34,7 +34,7 @@ pub(super) fn network(
     file: &File,
 ) -> Result<NetworkOptions, SettingsError> {
     let inventory = match target {
-        Target::Network(_) => inventory(false)?,
+        Target::Network(_) => inventory::own()?,
         _ => Inventory::default(),
     };
     Network::new(args, file, inventory)?.of(target)

@@ -211,6 +211,7 @@ fn jobs_that_are_left_running_are_named() {
     let site = Site::of(&["a[1-2]"]);
     let ran = site.ran("a[1-2]", &["--detach"], "echo later");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(stdout(&ran).lines().count(), 2);
     for line in sorted(&stdout(&ran)) {
         let waited = site.redial(&["wait", line]).ran();
         assert_eq!(waited.code, 0, "{}", waited.stderr);
@@ -241,4 +242,19 @@ fn a_server_that_is_short_of_memory_waits_for_nothing_that_waits_here() {
         "printf 'no end yet'; head -c 300000 /dev/zero | tr '\\0' x; echo",
     );
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn jobs_that_are_left_running_are_named_in_every_form() {
+    let site = Site::of(&["a[1-2]"]);
+    for form in [&["-b"][..], &["--output", "quiet"]] {
+        let ran = site.ran("a[1-2]", &[form, &["--detach"]].concat(), "true");
+        assert_eq!(sorted(&stdout(&ran)).len(), 2, "{form:?}");
+    }
+    let ran = site.ran("a[1-2]", &["--json", "--detach"], "true");
+    assert_eq!(stdout(&ran).matches("\"event\":\"started\"").count(), 2);
+    schema::all_fit(
+        &ran.stdout,
+        "jobs_that_are_left_running_are_named_in_every_form",
+    );
 }

@@ -302,3 +302,26 @@ fn files_of_another_run_are_gone_before_anything_is_sent() {
         assert_eq!(site.text(&format!("out/a{host}.out")), "new\n".repeat(20));
     }
 }
+
+#[test]
+fn hosts_that_come_up_one_after_the_other_are_all_shown_once() {
+    for mode in ["fold", "group"] {
+        let mut site = Site::of(&["a1", "b1", "c1"]);
+        let downs = [site.take(1).down(), site.take(2).down()];
+        let ran = site.ran("a1,b1,c1", &["--output", mode], "echo from $ON");
+        assert_eq!(ran.code, 125);
+        let mut shown = stdout(&ran);
+        for (at, down) in [1, 2].into_iter().zip(downs) {
+            site.put(at, down.up());
+            let ran = site.redial(&["history", "resume", "last"]).ran();
+            shown = match mode {
+                "group" => shown + &stdout(&ran),
+                _ => stdout(&ran),
+            };
+        }
+        for host in ["a", "b", "c"] {
+            let whole = format!("---------------\n{host}1\n---------------\nfrom {host}\n");
+            assert_eq!(shown.matches(&whole).count(), 1, "{mode}: {shown}");
+        }
+    }
+}

@@ -236,3 +236,61 @@ fn a_host_that_waits_to_be_tried_again_at_the_end_keeps_its_reason() {
         ["1 exited with 0 a1", "1 unreached gone: Connection refused"]
     );
 }
+
+#[test]
+fn who_does_not_read_does_not_keep_the_run_from_its_end() {
+    let site = Site::of(&["a[1-2]"]);
+    // Its stdout is a pipe that nobody reads.
+    let run = site
+        .run("a[1-2]")
+        .args(["--total-deadline", "1s", "--", "yes"]);
+    let mut child = run.spawn();
+    let err = child.stderr.take().unwrap();
+    let said = std::io::BufReader::new(err);
+    let ending = std::io::BufRead::lines(said)
+        .find(|line| line.as_ref().unwrap().contains("ending what runs"));
+    assert!(ending.is_some());
+    let ended = eventually(|| {
+        signal(&child, Signal::TERM);
+        child.try_wait().unwrap()
+    });
+    assert!(ended.is_some());
+}
+
+#[test]
+fn json_has_an_outcome_for_each_host_that_was_left() {
+    let site = Site::of(&["a[1-2]"]);
+    let text = format!(
+        "trap '' INT TERM; echo x >>{}; while :; do sleep 0.05; done",
+        site.file("begun").display()
+    );
+    let run = site.run("a[1-2]").args([
+        "--json",
+        "-f",
+        "1",
+        "--on-drop",
+        "keep:1m",
+        "--",
+        "sh",
+        "-c",
+        &text,
+    ]);
+    let mut child = run.spawn();
+    eventually(|| (site.text("begun").lines().count() == 1).then_some(())).unwrap();
+    eventually(|| {
+        signal(&child, Signal::TERM);
+        child.try_wait().unwrap()
+    })
+    .unwrap();
+    let ran = finish(child, Instant::now());
+    let text = crate::site::stdout(&ran);
+    let outcomes: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("\"event\":\"outcome\""))
+        .collect();
+    assert_eq!(outcomes.len(), 2, "{text}");
+    assert!(
+        text.contains("\"kind\":\"left\"") && text.contains("\"kind\":\"not-begun\""),
+        "{text}"
+    );
+}

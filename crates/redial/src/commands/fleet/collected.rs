@@ -12,6 +12,8 @@ use super::writer::{Chunk, Desk};
 
 /// Longer outputs are not compared.
 const DIFF_MAX_BYTES: u64 = 1 << 20;
+/// Of a stream, so much is compared: it takes time, and the differences wait in memory.
+const DIFFS_MAX_BYTES: u64 = 64 << 20;
 const RULE: &str = "---------------\n";
 
 /// See the module.
@@ -124,6 +126,7 @@ impl Collected {
         for stream in Output::BOTH {
             let contents = self.outputs.contents(stream);
             let mut majority: Option<(&Content, String)> = None;
+            let mut left = DIFFS_MAX_BYTES;
             for content in &contents {
                 let hosts = content.hosts.iter().filter_map(|host| names.get(*host));
                 let hosts: HostSet = hosts.collect();
@@ -131,7 +134,13 @@ impl Collected {
                 desk.push(Chunk::new(stream, title));
                 match &majority {
                     Some((most, set)) if fold.diff => {
-                        let text = self.diff((most, set), (content, &hosts.to_string()))?;
+                        let both = most.len.saturating_add(content.len);
+                        let room = left.checked_sub(both);
+                        left = room.unwrap_or(0);
+                        let text = match room {
+                            Some(_) => self.diff((most, set), (content, &hosts.to_string()))?,
+                            None => differs(set, "there is too much to compare"),
+                        };
                         desk.push(Chunk::new(stream, text));
                     }
                     _ => {
@@ -150,8 +159,7 @@ impl Collected {
         (other, hosts): (&Content, &str),
     ) -> io::Result<Vec<u8>> {
         if most.len > DIFF_MAX_BYTES || other.len > DIFF_MAX_BYTES {
-            let text = format!("(differs from {their_hosts}, and is too long to be compared)\n");
-            return Ok(text.into_bytes());
+            return Ok(differs(their_hosts, "it is too long to be compared"));
         }
         let read = |content| {
             let mut bytes = Vec::new();
@@ -164,6 +172,10 @@ impl Collected {
         };
         Ok(diff((their_hosts, &read(most)?), (hosts, &read(other)?)).into_bytes())
     }
+}
+
+fn differs(from: &str, why: &str) -> Vec<u8> {
+    format!("(differs from {from}; {why})\n").into_bytes()
 }
 
 /// As clush and dshbak have it.

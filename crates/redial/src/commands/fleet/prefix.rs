@@ -13,7 +13,7 @@ const LINE_MAX_BYTES: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Prefix {
     begun: HashMap<(usize, Output), Vec<u8>>,
-    /// Receipts for all of it, and since when they wait.
+    /// Receipts for all of it.
     held: HashMap<(usize, Output), Receipt>,
     idle: Idle<(usize, Output)>,
 }
@@ -65,15 +65,13 @@ impl Prefix {
         }
     }
 
-    /// Gives receipts that were held back for a whole turn, from one call of this to the next: a part of
+    /// The receipts that were held back for a whole turn, from one call of this to the next: a part of
     /// a line that stays unacknowledged holds a server's memory, and may be what keeps it from
     /// sending the rest.
-    pub(super) fn turn(&mut self) {
-        for place in self.idle.turn() {
-            if let Some(receipt) = self.held.remove(&place) {
-                receipt.give();
-            }
-        }
+    pub(super) fn turn(&mut self) -> Vec<(Output, Receipt)> {
+        let idle = self.idle.turn().into_iter();
+        idle.filter_map(|place| Some((place.1, self.held.remove(&place)?)))
+            .collect()
     }
 
     /// What is left of a host's: its last lines, which have no end.

@@ -277,6 +277,16 @@ impl Roll {
         .unwrap_or_default()
     }
 
+    /// Hosts that have begun and not ended.
+    pub(super) fn open(&self) -> Vec<usize> {
+        let open = |state: &State| matches!(state, State::Connecting | State::Running(_));
+        let hosts = self.states.iter().enumerate();
+        hosts
+            .filter(|(_, state)| open(state))
+            .map(|(host, _)| host)
+            .collect()
+    }
+
     /// Whether we have left hosts where it may still run.
     pub(super) fn is_left(&self) -> bool {
         self.is_left

@@ -13,7 +13,7 @@ use super::session::Session;
 use super::show::{Form, Show};
 use super::writer::Desk;
 use crate::exit_code::FAILED;
-use crate::interrupt::Step;
+use crate::interrupt::{Interrupts, Step};
 use crate::report;
 use crate::settings::{FleetSettings, Verbosity};
 
@@ -72,10 +72,9 @@ impl Run<'_> {
                 bytes,
                 receipt,
             } => {
-                if self.stopped[stream.index()] {
-                    return receipt.refuse();
-                }
+                let is_read = !self.stopped[stream.index()];
                 let taken = self.show.data(
+                    is_read,
                     (host, name),
                     (stream, offset),
                     &bytes,
@@ -114,7 +113,7 @@ impl Run<'_> {
 
     /// To be called now and then.
     pub(super) fn turn(&mut self) {
-        let turned = self.show.turn();
+        let turned = self.show.turn(&mut self.desk);
         self.check(turned, "keep outputs");
     }
 
@@ -216,8 +215,12 @@ impl Run<'_> {
         }
     }
 
-    /// The end of what is written, the table, and our exit code.
-    pub(super) async fn conclude(mut self, fleet: &mut Fleet) -> u8 {
+    /// Hosts that are left where they are come to an end of their own; those that were not begun.
+    fn settle(&mut self, fleet: &mut Fleet) -> Vec<usize> {
+        for host in self.roll.open() {
+            let job = self.session.ids.of(host);
+            self.ended(host, &End::Left(job));
+        }
         let mut left = Vec::new();
         for (host, end) in fleet.left() {
             match end {
@@ -226,6 +229,17 @@ impl Run<'_> {
             }
         }
         left.iter().for_each(|host| self.roll.not_begun(*host));
+        left
+    }
+
+    /// The end of what is written, the table, and our exit code.
+    pub(super) async fn conclude(
+        mut self,
+        fleet: &mut Fleet,
+        interrupts: &mut Interrupts,
+        is_left: bool,
+    ) -> u8 {
+        let left = self.settle(fleet);
         if let Form::Collected(collected) = &self.show.form {
             let shown = collected.show_all(self.settings.hosts.names(), &mut self.desk);
             self.check(shown, "show outputs");
@@ -243,7 +257,8 @@ impl Run<'_> {
             self.desk
                 .push(self.roll.summary(self.session.id.as_deref(), code));
         }
-        let is_left = self.roll.is_left();
+        let is_left = is_left || self.roll.is_left();
+        let is_unwritten = self.unwritten;
         let Run {
             settings,
             session,
@@ -252,21 +267,8 @@ impl Run<'_> {
             began,
             ..
         } = self;
-        let written = desk.finish();
-        let failures = match is_left {
-            // In vain, if we leave because nobody reads.
-            true => tokio::time::timeout(LEAVING, written)
-                .await
-                .unwrap_or_default(),
-            false => written.await,
-        };
-        let failure = failures
-            .into_iter()
-            .find(|(_, error)| error.kind() != io::ErrorKind::BrokenPipe);
-        if let Some((stream, error)) = &failure {
-            report::error(format_args!("cannot write {stream}: {error}"));
-        }
-        let code = if failure.is_some() { FAILED } else { code };
+        let (is_written, is_failed) = written(desk, interrupts, is_left).await;
+        let code = if is_failed { FAILED } else { code };
         if settings.verbosity > Verbosity::Quiet {
             let too_many = fleet.has_failed_too_often();
             let mut table = roll.table(settings.hosts.names(), began.elapsed(), too_many);
@@ -275,7 +277,10 @@ impl Run<'_> {
             }
             report::table(&table);
         }
-        session.over(code, failure.is_none() && !roll.is_open());
+        // Where not all is shown, it can be taken up once more.
+        if is_written && !is_unwritten {
+            session.over(code, !roll.is_open());
+        }
         code
     }
 
@@ -284,6 +289,28 @@ impl Run<'_> {
             report::note(text);
         }
     }
+}
+
+/// Waits until all is written, unless nobody reads it and the user wants to go: whether it is, and
+/// whether that has failed.
+async fn written(desk: Desk, interrupts: &mut Interrupts, is_left: bool) -> (bool, bool) {
+    let written = desk.finish();
+    let failures = match is_left {
+        true => tokio::time::timeout(LEAVING, written).await.ok(),
+        false => tokio::select! {
+            failures = written => Some(failures),
+            _ = interrupts.next() => None,
+        },
+    };
+    let Some(failures) = failures else {
+        return (false, false);
+    };
+    let is_real = |error: &io::Error| error.kind() != io::ErrorKind::BrokenPipe;
+    let failure = failures.into_iter().find(|(_, error)| is_real(error));
+    if let Some((stream, error)) = &failure {
+        report::error(format_args!("cannot write {stream}: {error}"));
+    }
+    (failure.is_none(), failure.is_some())
 }
 
 /// Of the outputs that are known to be complete.

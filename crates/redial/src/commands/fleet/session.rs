@@ -1,5 +1,6 @@
 //! What a run has on disk, and how far it has come.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,17 +119,21 @@ impl Session {
 
     /// Those that have, with their outputs, in the order in which they did.
     pub(super) fn ended(&self) -> Vec<(usize, Digests)> {
-        let over = self.record.ended.iter();
-        let over = over.filter(|(host, _)| self.record.kind(*host).is_over());
+        // Of a host that has ended more than once, the last: that is when the command had.
+        let mut seen = HashSet::new();
+        let over = self.record.ended.iter().rev();
+        let over = over.filter(|(host, _)| self.record.kind(*host).is_over() && seen.insert(*host));
+        let mut over: Vec<_> = over.collect();
+        over.reverse();
         let digest = |(len, sum): &(u64, String)| unhex(sum).map(|sum| (*len, sum));
-        over.map(|(host, outputs)| {
+        let ended = over.into_iter().map(|(host, outputs)| {
             let [out, err] = match outputs {
                 Some([out, err]) => [digest(out), digest(err)],
                 None => [None, None],
             };
             (*host, [out, err])
-        })
-        .collect()
+        });
+        ended.collect()
     }
 
     /// What was sent to a host, if anything was; `from` is up to where there are outputs of it.

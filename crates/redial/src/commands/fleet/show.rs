@@ -64,9 +64,10 @@ impl Show {
         }
     }
 
-    /// A host wrote this. A failure is one of ours: the bytes are not kept.
+    /// A host wrote this, and somebody reads it. A failure is one of ours: the bytes are not kept.
     pub(super) fn data(
         &mut self,
+        is_read: bool,
         (host, name): (usize, &str),
         (stream, offset): (Output, u64),
         bytes: &Bytes,
@@ -77,6 +78,17 @@ impl Show {
             Some(files) => files.write(name, (stream, offset), bytes),
             None => Ok(()),
         };
+        if filed.is_err() {
+            receipt.refuse();
+            return filed;
+        }
+        if !is_read {
+            match &self.files {
+                Some(_) => receipt.give(),
+                None => receipt.refuse(),
+            }
+            return filed;
+        }
         match &mut self.form {
             Form::Prefix(prefix) => {
                 let lines = prefix.take(host, name, stream, bytes);
@@ -95,9 +107,12 @@ impl Show {
     }
 
     /// To be called now and then: what waits here does not wait for long.
-    pub(super) fn turn(&mut self) -> io::Result<()> {
+    pub(super) fn turn(&mut self, desk: &mut Desk) -> io::Result<()> {
         match &mut self.form {
-            Form::Prefix(prefix) => prefix.turn(),
+            // Behind the lines that are still to be written.
+            Form::Prefix(prefix) => prefix.turn().into_iter().for_each(|(stream, receipt)| {
+                desk.push(Chunk::new(stream, Vec::new()).receipt(receipt));
+            }),
             Form::Collected(collected) => return collected.turn(),
             Form::Json(_) | Form::Quiet => {}
         }
@@ -112,14 +127,14 @@ impl Show {
         session: &Session,
         desk: &mut Desk,
     ) {
+        if let (End::Detached(job), false) = (end, matches!(self.form, Form::Json(_))) {
+            let line = format!("{name}/{job}\n").into_bytes();
+            desk.push(Chunk::new(Output::Stdout, line));
+        }
         match &mut self.form {
             Form::Prefix(prefix) => {
                 for (stream, lines) in prefix.finish(host, name) {
                     desk.push(Chunk::new(stream, lines));
-                }
-                if let End::Detached(job) = end {
-                    let line = format!("{name}/{job}\n").into_bytes();
-                    desk.push(Chunk::new(Output::Stdout, line));
                 }
             }
             Form::Collected(collected) => {

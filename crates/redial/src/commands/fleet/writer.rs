@@ -7,6 +7,9 @@ use std::io;
 use redial_client::Output;
 use redial_fleet::Receipt;
 use redial_fleet::outputs::Stored;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::stdio::{stderr, stdout};
+use rustix::termios::isatty;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{
     Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
@@ -87,7 +90,7 @@ impl Chunk {
 /// Where chunks are handed over.
 pub(super) struct Desk {
     chunks: Option<Sender<Chunk>>,
-    /// Those that the thread has no room for. They are few: nothing is asked for while there are any.
+    /// Those that the thread has no room for. Nothing is asked of hosts while there are any.
     pending: VecDeque<Chunk>,
     failures: UnboundedReceiver<(Output, io::Error)>,
 }
@@ -172,6 +175,7 @@ impl Desk {
 fn write(mut chunks: Receiver<Chunk>, failures: &UnboundedSender<(Output, io::Error)>) {
     let mut batch = VecDeque::new();
     let mut failed = [false; 2];
+    let is_terminal = [isatty(stdout()), isatty(stderr())];
     while let Some(first) = chunks.blocking_recv() {
         batch.push_back(first);
         while batch.len() < BATCH
@@ -184,7 +188,13 @@ fn write(mut chunks: Receiver<Chunk>, failures: &UnboundedSender<(Output, io::Er
             let failed = &mut failed[stream.index()];
             if !*failed {
                 let mut written = Ok(());
-                report::aside(|| written = write_run(stream, &run));
+                if is_terminal[stream.index()] {
+                    // Not before there is room: while it is put aside, nothing else goes on.
+                    wait_for_room(stream);
+                    report::aside(|| written = write_run(stream, &run));
+                } else {
+                    written = write_run(stream, &run);
+                }
                 if let Err(error) = written {
                     *failed = true;
                     // Nobody listens only when we are leaving.
@@ -194,6 +204,16 @@ fn write(mut chunks: Receiver<Chunk>, failures: &UnboundedSender<(Output, io::Er
             run.into_iter().for_each(|chunk| chunk.done(*failed));
         }
     }
+}
+
+/// Waits until a write would be taken, or fail.
+fn wait_for_room(stream: Output) {
+    let fd = match stream {
+        Output::Stdout => stdout(),
+        Output::Stderr => stderr(),
+    };
+    // If it cannot be waited for, the write says why.
+    let _ = poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], None);
 }
 
 /// Those at the front that can be written with one call.
