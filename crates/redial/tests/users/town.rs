@@ -170,6 +170,8 @@ impl Town {
             .args([key])
             .args([target])
             .env("HOME", self.dir.path())
+            // The hosts it gets to know are its own: another test's server may have had that port.
+            .without("XDG_CONFIG_HOME")
             .without("SSH_AUTH_SOCK")
     }
 
