@@ -14,6 +14,7 @@ mod jobs;
 mod keys;
 mod line_status;
 mod log;
+mod printed;
 mod repl;
 mod run;
 mod serve;

@@ -1,7 +1,7 @@
 //! `redial history`: earlier runs on many hosts.
 
 use std::ffi::OsString;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 
 use redial_fleet::JobIds;
@@ -10,8 +10,8 @@ use redial_fleet::record::{Ending, Header, Kind, Record};
 use serde_json::json;
 
 use super::fleet::{Roll, Session, begin, follow, hosts};
+use super::printed::print;
 use crate::args::{self, HistoryCommand, RerunArgs};
-use crate::exit_code::FAILED;
 use crate::report::{self, Harmless};
 use crate::settings::{self, FleetSettings, SettingsError};
 
@@ -29,37 +29,22 @@ pub(crate) fn history(what: &HistoryCommand) -> Result<u8, SettingsError> {
         HistoryCommand::List(args) => {
             let mut ids = history.ids()?;
             let ids = ids.split_off(ids.len().saturating_sub(args.number));
-            print(|out| {
+            Ok(print(|out| {
                 ids.iter()
                     .try_for_each(|id| list(out, &history, id, args.json))
-            })
+            }))
         }
         HistoryCommand::Show(args) => {
             let id = history.find(&args.run)?;
             let (header, record) = (history.header(&id)?, history.record(&id)?);
             let goes_on = history.is_driven(&id);
-            print(|out| match args.json {
+            Ok(print(|out| match args.json {
                 true => show_json(out, &header, &record),
                 false => show(out, &header, &record, goes_on),
-            })
+            }))
         }
         HistoryCommand::Resume(args) => resume(&history, &args.run),
         HistoryCommand::Rerun(args) => rerun(&history, args),
-    }
-}
-
-fn print(
-    text: impl FnOnce(&mut BufWriter<io::StdoutLock<'_>>) -> io::Result<()>,
-) -> Result<u8, SettingsError> {
-    let mut stdout = BufWriter::new(io::stdout().lock());
-    match text(&mut stdout).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(0),
-        // Whoever reads us has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
-        Err(error) => {
-            report::error(format_args!("cannot write: {error}"));
-            Ok(FAILED)
-        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! `redial hosts`: sets of hosts, spelled out, folded and counted; and what inventories say.
 
-use std::io::{self, BufRead, BufWriter, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use redial_fleet::HostSet;
 use redial_fleet::inventory::{Entry, Inventory};
 use serde_json::json;
 
+use super::printed::print;
 use crate::args::{HostsArgs, HostsCommand, SetArgs};
-use crate::exit_code::FAILED;
-use crate::report::{self, Harmless};
+use crate::report::Harmless;
 use crate::settings::{self, SettingsError};
 
 /// Of stdin: a million names of 64 bytes.
@@ -21,41 +21,26 @@ const STDIN_MAX_BYTES: u64 = 64 << 20;
 /// A set is none, or an inventory cannot be used.
 pub(crate) fn hosts(args: &HostsArgs) -> Result<u8, SettingsError> {
     let inventory = settings::inventory(true)?;
-    let mut stdout = BufWriter::new(io::stdout().lock());
-    let printed = match &args.what {
-        HostsCommand::List(sets) => {
-            let set = match sets.sets.is_empty() {
-                true => read(&everything(sets), &inventory)?,
-                false => read(sets, &inventory)?,
-            };
-            list(&mut stdout, &set, &inventory, sets.json)
-        }
-        HostsCommand::Groups(args) => groups(&mut stdout, &inventory, args.json)?,
-        HostsCommand::Expand(sets) => {
-            let set = read(sets, &inventory)?;
-            match sets.json {
-                true => writeln!(stdout, "{}", json!(set.iter().collect::<Vec<_>>())),
-                false => set.iter().try_for_each(|name| writeln!(stdout, "{name}")),
-            }
-        }
-        HostsCommand::Fold(sets) => {
-            let text = read(sets, &inventory)?.to_string();
-            match sets.json {
-                true => writeln!(stdout, "{}", json!(text)),
-                false => writeln!(stdout, "{text}"),
-            }
-        }
-        HostsCommand::Count(sets) => writeln!(stdout, "{}", read(sets, &inventory)?.len()),
+    // Read before anything is printed: a set that is none has no output.
+    let set = match &args.what {
+        HostsCommand::Groups(_) => HostSet::default(),
+        HostsCommand::List(sets) if sets.sets.is_empty() => read(&everything(sets), &inventory)?,
+        HostsCommand::List(sets)
+        | HostsCommand::Expand(sets)
+        | HostsCommand::Fold(sets)
+        | HostsCommand::Count(sets) => read(sets, &inventory)?,
     };
-    match printed.and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(0),
-        // Whoever reads us has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
-        Err(error) => {
-            report::error(format_args!("cannot write: {error}"));
-            Ok(FAILED)
+    Ok(print(|out| match &args.what {
+        HostsCommand::List(sets) => list(out, &set, &inventory, sets.json),
+        HostsCommand::Groups(args) => groups(out, &inventory, args.json),
+        HostsCommand::Expand(sets) if sets.json => {
+            writeln!(out, "{}", json!(set.iter().collect::<Vec<_>>()))
         }
-    }
+        HostsCommand::Expand(_) => set.iter().try_for_each(|name| writeln!(out, "{name}")),
+        HostsCommand::Fold(sets) if sets.json => writeln!(out, "{}", json!(set.to_string())),
+        HostsCommand::Fold(_) => writeln!(out, "{set}"),
+        HostsCommand::Count(_) => writeln!(out, "{}", set.len()),
+    }))
 }
 
 fn everything(args: &SetArgs) -> SetArgs {
@@ -103,11 +88,7 @@ fn list(
     Ok(())
 }
 
-fn groups(
-    out: &mut impl Write,
-    inventory: &Inventory,
-    as_json: bool,
-) -> Result<io::Result<()>, SettingsError> {
+fn groups(out: &mut impl Write, inventory: &Inventory, as_json: bool) -> io::Result<()> {
     for source in &inventory.sources {
         for group in source.groups.keys() {
             let name = format!("@{}:{group}", source.name);
@@ -116,7 +97,7 @@ fn groups(
                 Ok(set) => (set.to_string(), set.len(), None),
                 Err(error) => (String::new(), 0, Some(error.to_string())),
             };
-            let written = match (as_json, &error) {
+            match (as_json, &error) {
                 (true, _) => {
                     let line = json!({
                         "source": source.name, "group": group, "hosts": set, "count": count,
@@ -126,13 +107,10 @@ fn groups(
                 }
                 (false, None) => writeln!(out, "{name}  {count}  {set}"),
                 (false, Some(error)) => writeln!(out, "{name}  {}", Harmless(error)),
-            };
-            if written.is_err() {
-                return Ok(written);
-            }
+            }?;
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// All of them together.
