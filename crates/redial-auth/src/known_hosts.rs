@@ -192,14 +192,11 @@ impl<'a> KnownHosts<'a> {
             .collect()
     }
 
-    /// The text with a line more: this key for this host, its name in the clear.
-    pub fn with(&self, host: &HostName, key: &PublicKey) -> Vec<u8> {
-        let mut text = self.text.to_vec();
-        if text.last().is_some_and(|byte| *byte != b'\n') {
-            text.push(b'\n');
-        }
-        text.extend_from_slice(entry(host, key).as_bytes());
-        text
+    /// What is appended to the text for a line more: this key for this host, its name in the clear.
+    pub fn addition(&self, host: &HostName, key: &PublicKey) -> String {
+        let is_whole = self.text.last().is_none_or(|byte| *byte == b'\n');
+        let before = if is_whole { "" } else { "\n" };
+        alloc::format!("{before}{}", entry(host, key))
     }
 }
 

@@ -30,7 +30,7 @@
 //! let host = HostName::new("web1.example", 7334)?;
 //! let known = KnownHosts::new(b"")?;
 //! assert_eq!(known.decide(&host, &shown), HostDecision::Unknown { authority: None });
-//! let text = known.with(&host, &shown);
+//! let text = known.addition(&host, &shown).into_bytes();
 //! let known = KnownHosts::new(&text)?;
 //! assert_eq!(known.decide(&host, &shown), HostDecision::Known { line: 1 });
 //!

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use redial_net::auth::known_hosts::{
-    FileTooLong, HostDecision, HostName, HostNameError, KnownHosts, Marker, entry as new_entry,
+    FileTooLong, HostDecision, HostName, HostNameError, KnownHosts, Marker,
 };
 use redial_net::auth::{PublicKey, limits};
 use rustix::fs::{FlockOperation, flock};
@@ -150,7 +150,9 @@ fn entry(number: usize, line: &[u8]) -> Option<Entry> {
 pub fn trust(path: &Path, name: &HostName, key: &PublicKey) -> Result<bool, KnownFileError> {
     change(path, |known| {
         let line = match known.decide(name, key) {
-            HostDecision::Unknown { .. } => return Ok((Edit::Append(new_entry(name, key)), true)),
+            HostDecision::Unknown { .. } => {
+                return Ok((Edit::Append(known.addition(name, key)), true));
+            }
             HostDecision::Known { .. } => return Ok((Edit::None, false)),
             HostDecision::Revoked { line } => line,
             HostDecision::Changed { lines } => lines.first().copied().unwrap_or_default(),
@@ -244,17 +246,12 @@ fn change<T>(
     match edit {
         Edit::None => {}
         Edit::Append(line) => {
-            let between = if text.last().is_none_or(|&it| it == b'\n') {
-                ""
-            } else {
-                "\n"
-            };
             // Longer than what is read, it would trust nobody any more.
             if text.len() + line.len() >= limits::KNOWN_HOSTS_BYTES {
                 let bytes = text.len() + line.len();
                 return Err(unreadable(&real, &FileTooLong { bytes }));
             }
-            append(&real, &format!("{between}{line}")).map_err(unwritable)?;
+            append(&real, &line).map_err(unwritable)?;
         }
         Edit::Replace(text) => replace(&real, dir, &text).map_err(unwritable)?,
     }
