@@ -27,6 +27,7 @@ mod error;
 mod host_keys;
 mod identity;
 mod interaction;
+mod kept;
 mod known_cache;
 mod known_file;
 mod login;

@@ -3,6 +3,7 @@
 use redial_net::auth::PublicKey;
 use redial_net::proto::Config;
 use redial_net::proto::message::ServerHello;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::asking::{ask_passphrases, confirm};
@@ -35,19 +36,20 @@ pub(crate) async fn prepare(
     host: &HostTarget,
     options: &NetworkOptions,
 ) -> Result<Prepared, ConnectError> {
-    let (named, host, options) = (target.clone(), host.clone(), options.clone());
-    let read = tokio::task::spawn_blocking(move || {
-        let route = Route::find(&host, &options).map_err(|source| ConnectError::Route {
+    let (named, host, asking) = (target.clone(), host.clone(), options.clone());
+    let ask = move |from| {
+        let route = Route::find_in(&host, &asking, from).map_err(|source| ConnectError::Route {
             target: named.clone(),
             source: Box::new(source),
         })?;
-        match Known::read(&route, &options) {
+        match Known::read(&route, &asking, from) {
             Ok(known) => Ok(Prepared { route, known }),
             Err(error) => Err(host_key(&named, error)),
         }
-    });
-    read.await
-        .unwrap_or_else(|error| Err(host_key(target, HostKeyError::File(error.to_string()))))
+    };
+    let died = |error: JoinError| host_key(target, HostKeyError::File(error.to_string()));
+    let kept = options.kept();
+    kept.or_read(ask, died).await
 }
 
 /// Connects and logs in. Dials again after somebody was asked.
@@ -57,7 +59,7 @@ pub(crate) async fn open(
     options: &ConnectOptions,
 ) -> Result<Line, ConnectError> {
     let Prepared { route, mut known } = prepare(target, host, &options.network).await?;
-    let identities = Identities::of(&route).await;
+    let identities = Identities::of(&route, &options.network).await;
     if identities.keys.is_empty() {
         let (user, skipped) = (route.user, identities.skipped);
         return Err(login_failed(target, LoginError::NoKeys { user, skipped }));
@@ -80,7 +82,8 @@ pub(crate) async fn open(
             }
             Came::Unknown(question) => {
                 confirm(target, &question, &options.network).await?;
-                known.confirm(question.key);
+                let confirmed = &options.network.kept().confirmed;
+                known.confirm(confirmed.put(known.name().clone(), question.key));
             }
             Came::Locked(keys) => {
                 ask_passphrases(&keys, &identities, &mut progress, &options.network).await;
@@ -186,6 +189,7 @@ impl Attempt<'_> {
             answers: &mut answers,
             bound: &bound,
             identities: self.identities,
+            network: &self.options.network,
             progress,
             patience: &mut patience,
             tries: 0,

@@ -9,6 +9,7 @@ use redial_net::auth::known_hosts::{HostDecision, HostName};
 
 use super::error::HostKeyError;
 use super::interaction::HostQuestion;
+use super::kept::Medium;
 use super::known_cache::KnownFile;
 use super::known_file::{self, KnownFileError};
 use super::options::{NetworkOptions, NewHost};
@@ -26,7 +27,7 @@ pub(crate) struct Known {
     /// The names that ssh would look for; the first is the one it would go by.
     ssh_names: Vec<HostName>,
     new_host: NewHost,
-    /// What a person has said yes to, in this very attempt.
+    /// What a person has said yes to, a moment ago.
     confirmed: Option<PublicKey>,
 }
 
@@ -58,8 +59,12 @@ pub enum Reason {
 
 impl Known {
     /// Reads all files that say something of hosts.
-    pub(crate) fn read(route: &Route, options: &NetworkOptions) -> Result<Self, KnownFileError> {
-        let file = |path: PathBuf| options.known_files().read(path);
+    pub(crate) fn read(
+        route: &Route,
+        options: &NetworkOptions,
+        from: Medium,
+    ) -> Result<Self, KnownFileError> {
+        let file = |path: PathBuf| options.kept().known(path, from);
         let own = file(known_file::known_hosts_path(options)?)?;
         let mut ssh = Vec::new();
         if let Some(home) = &options.home {
@@ -73,13 +78,14 @@ impl Known {
         if !ssh_names.contains(&typed) {
             ssh_names.push(typed);
         }
+        let name = known_file::name(&route.typed, route.port)?;
         Ok(Known {
-            name: known_file::name(&route.typed, route.port)?,
+            confirmed: options.kept().confirmed.get(&name),
+            name,
             own,
             ssh,
             ssh_names,
             new_host: options.new_host.clone(),
-            confirmed: None,
         })
     }
 

@@ -4,11 +4,14 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redial_net::auth::{PrivateKey, PrivateKeyError, PublicKey, limits};
 use zeroize::Zeroizing;
 
 use super::agent;
+use super::kept::Medium;
+use super::options::NetworkOptions;
 use super::route::{Named, Route};
 use super::user_file;
 
@@ -71,16 +74,25 @@ pub(crate) struct Identities {
 
 impl Identities {
     /// Looks at the files and asks the agent. Only public halves are looked at.
-    pub(crate) async fn of(route: &Route) -> Self {
+    pub(crate) async fn of(route: &Route, options: &NetworkOptions) -> Self {
         let mut all = Identities::default();
-        let files = route.identity_files.clone();
-        let read = tokio::task::spawn_blocking(move || read_files(files)).await;
+        let (files, kept) = (route.identity_files.clone(), Arc::clone(options.kept()));
+        let ask = move |from| match from {
+            Medium::Memory => kept.found.get(&files).ok_or(()),
+            Medium::Disk => {
+                let found = Arc::new(read_files(&files));
+                Ok(kept.found.put(files.clone(), found))
+            }
+        };
+        let read = options.kept().or_read(ask, drop);
         // It panicked or was cancelled: there is nothing from files then.
-        let (found, skipped) = read.unwrap_or_default();
-        all.skipped = skipped;
+        let read = read.await.unwrap_or_default();
+        let (found, skipped) = &*read;
+        all.skipped.clone_from(skipped);
         let agents = all.ask(route.agent.as_deref()).await;
         let (named, usual): (Vec<_>, Vec<_>) = found
-            .into_iter()
+            .iter()
+            .cloned()
             .partition(|found| found.named != Named::ByDefault);
         for found in named {
             all.add_file(found, &agents);
@@ -152,8 +164,8 @@ impl Identities {
 }
 
 /// A key that a file names.
-#[derive(Debug)]
-struct Found {
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
     key: PublicKey,
     named: Named,
     path: PathBuf,
@@ -161,9 +173,9 @@ struct Found {
     private: Option<PathBuf>,
 }
 
-fn read_files(files: Vec<(PathBuf, Named)>) -> (Vec<Found>, Vec<Skipped>) {
+fn read_files(files: &[(PathBuf, Named)]) -> (Vec<Found>, Vec<Skipped>) {
     let (mut found, mut skipped) = (Vec::new(), Vec::new());
-    for (path, named) in files {
+    for (path, named) in files.iter().cloned() {
         match look(&path) {
             Ok(Some((key, private))) => found.push(Found {
                 key,

@@ -42,9 +42,7 @@ impl KnownFiles {
         let now = stamp(&path);
         let known = lock(&self.0).get(&path).map(Arc::clone);
         if let Some(known) = known.filter(|known| now.is_some() && known.stamp == now) {
-            // Who asks now is not the last one.
-            known.is_asked_again.store(true, Ordering::Relaxed);
-            return Ok(known);
+            return Ok(known.again());
         }
         let text = known_file::read(&path)?;
         // What changes meanwhile is read again the next time.
@@ -62,6 +60,12 @@ impl KnownFiles {
 }
 
 impl KnownFile {
+    /// For one more who asks: it is not the last one.
+    pub(crate) fn again(self: Arc<Self>) -> Arc<Self> {
+        self.is_asked_again.store(true, Ordering::Relaxed);
+        self
+    }
+
     /// What it says.
     pub(crate) fn hosts(&self) -> Result<KnownHosts<'_>, KnownFileError> {
         let hosts = known_file::parse(&self.path, &self.text)?;

@@ -4,20 +4,23 @@
 //! or types a passphrase in vain. What needs a passphrase is left for the caller to ask for,
 //! when this connection is over.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use redial_net::auth::{
-    Offer, PrivateKey, PrivateKeyError, ProofError, PublicKey, Statement, assemble_proof, offer,
-    sign_proof,
+    Algorithm, Offer, PrivateKey, PrivateKeyError, ProofError, PublicKey, Statement,
+    assemble_proof, offer, sign_proof,
 };
 use redial_net::proto::limits::AUTHENTICATE_TRIES;
 use redial_net::proto::message::{Authenticate, Authenticated};
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use tokio::time::{Instant, timeout_at};
 
 use super::agent::{self, AgentError};
 use super::error::{LEFT_OUT, LoginError, NOT_TAKEN, Tried};
 use super::identity::{Identities, Identity, UnlockError, unlock};
+use super::kept::Medium;
 use super::options::NetworkOptions;
 use super::patience::{OutOfTime, Patience};
 use crate::client::Lease;
@@ -161,6 +164,7 @@ pub(crate) struct Login<'a> {
     pub(crate) answers: &'a mut mpsc::Receiver<Authenticated>,
     pub(crate) bound: &'a Bound,
     pub(crate) identities: &'a Identities,
+    pub(crate) network: &'a NetworkOptions,
     pub(crate) progress: &'a mut Progress,
     pub(crate) patience: &'a mut Patience,
     /// Answers that were not yes.
@@ -287,7 +291,8 @@ impl Login<'_> {
     /// but no more than the server has.
     async fn sign(&mut self, at: usize) -> Result<Result<Vec<u8>, Unsigned>, Broken> {
         let identity = &self.identities.keys[at];
-        let signed = timeout_at(self.bound.until, sign(identity, self.bound)).await;
+        let signed = sign(identity, self.bound, self.network);
+        let signed = timeout_at(self.bound.until, signed).await;
         Ok(signed.unwrap_or_else(|_| {
             let why = "nobody signed in time (a security key waits to be touched)";
             Err(Unsigned::Why(why.to_owned()))
@@ -302,7 +307,11 @@ enum Unsigned {
     Why(String),
 }
 
-async fn sign(identity: &Identity, bound: &Bound) -> Result<Vec<u8>, Unsigned> {
+async fn sign(
+    identity: &Identity,
+    bound: &Bound,
+    network: &NetworkOptions,
+) -> Result<Vec<u8>, Unsigned> {
     let mut why = "no private half".to_owned();
     if let Some(socket) = &identity.agent {
         let statement = bound.statement(&identity.key);
@@ -318,15 +327,25 @@ async fn sign(identity: &Identity, bound: &Bound) -> Result<Vec<u8>, Unsigned> {
     else {
         return Err(Unsigned::Why(why));
     };
-    let (key, bound) = (identity.key.clone(), bound.clone());
-    let signed = tokio::task::spawn_blocking(move || match unlock(&path, None) {
-        Ok(private) => sign_here(&private, &key, &bound).map_err(Unsigned::Why),
-        Err(UnlockError::Key(PrivateKeyError::Encrypted)) => Err(Unsigned::Locked),
-        Err(error) => Err(Unsigned::Why(error.to_string())),
-    });
-    signed
-        .await
-        .unwrap_or_else(|error| Err(Unsigned::Why(error.to_string())))
+    let private = private_key(path, network).await?;
+    let signed = sign_with(private, identity.key.clone(), bound.clone()).await;
+    signed.map_err(Unsigned::Why)
+}
+
+/// A key that needs no passphrase.
+async fn private_key(path: PathBuf, network: &NetworkOptions) -> Result<Arc<PrivateKey>, Unsigned> {
+    let kept = Arc::clone(network.kept());
+    let ask = move |from| match from {
+        Medium::Memory => kept.keys.get(&path).ok_or(Unsigned::Locked),
+        Medium::Disk => match unlock(&path, None) {
+            Ok(private) => Ok(kept.keys.put(path.clone(), Arc::new(private))),
+            Err(UnlockError::Key(PrivateKeyError::Encrypted)) => Err(Unsigned::Locked),
+            Err(error) => Err(Unsigned::Why(error.to_string())),
+        },
+    };
+    let died = |error: JoinError| Unsigned::Why(error.to_string());
+    let kept = network.kept();
+    kept.or_read(ask, died).await
 }
 
 async fn ask_agent(socket: &std::path::Path, statement: &Statement<'_>) -> Result<Vec<u8>, String> {
@@ -336,12 +355,16 @@ async fn ask_agent(socket: &std::path::Path, statement: &Statement<'_>) -> Resul
     assemble_proof(statement, &blob).map_err(|error| format!("the agent's signature: {error}"))
 }
 
-/// Off the runtime's threads: RSA takes its time.
+/// Off the runtime's threads, if it takes its time.
 async fn sign_with(
     private: Arc<PrivateKey>,
     key: PublicKey,
     bound: Bound,
 ) -> Result<Vec<u8>, String> {
+    // That is less than to wake another thread.
+    if key.algorithm() == Algorithm::Ed25519 {
+        return sign_here(&private, &key, &bound);
+    }
     let signed = tokio::task::spawn_blocking(move || sign_here(&private, &key, &bound)).await;
     signed.unwrap_or_else(|error| Err(error.to_string()))
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use redial_net::auth::{PrivateKey, PublicKey};
 
 use super::interaction::{Interaction, Nobody};
-use super::known_cache::KnownFiles;
+use super::kept::Kept;
 use crate::lock::lock;
 
 /// What to do about a server whose key nobody knows.
@@ -79,7 +79,7 @@ pub struct NetworkOptions {
     is_together: bool,
     /// Whose turn it is to ask, and why nobody is asked any more.
     asking: Arc<tokio::sync::Mutex<Option<&'static str>>>,
-    known_files: Arc<KnownFiles>,
+    kept: Arc<Kept>,
 }
 
 /// The key whose passphrase was typed for a connection: who dials it again asks nobody.
@@ -106,7 +106,7 @@ impl Default for NetworkOptions {
             unlocked: Unlocked::default(),
             is_together: false,
             asking: Arc::default(),
-            known_files: Arc::default(),
+            kept: Arc::default(),
         }
     }
 }
@@ -197,9 +197,11 @@ impl NetworkOptions {
     }
 
     /// For many connections at once, each by a clone of these: a person is asked for a passphrase
-    /// once, and the key that it unlocks is for all of them.
+    /// once, and the key that it unlocks is for all of them. Settings, keys and known hosts that
+    /// were read less than a second ago for one are not read again for another.
     pub fn together(mut self) -> Self {
         self.is_together = true;
+        self.kept = Arc::new(Kept::shared());
         self
     }
 
@@ -217,9 +219,9 @@ impl NetworkOptions {
         self.asking.lock().await
     }
 
-    /// Files of known hosts, read once for all that were cloned from each other.
-    pub(crate) fn known_files(&self) -> &KnownFiles {
-        &self.known_files
+    /// What was read for those that were cloned from each other.
+    pub(crate) fn kept(&self) -> &Arc<Kept> {
+        &self.kept
     }
 
     /// Keeps a key whose passphrase was typed, as long as the connection is dialled again.

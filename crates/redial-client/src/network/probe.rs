@@ -147,7 +147,7 @@ impl Probe {
 
     /// Our keys, and where they are from.
     pub async fn identities(&self) -> Keys {
-        let Identities { keys, skipped } = Identities::of(&self.route).await;
+        let Identities { keys, skipped } = Identities::of(&self.route, &self.options.network).await;
         Keys {
             tried: keys,
             skipped,

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redial_net::auth::limits;
 use redial_net::auth::ssh_config::{
@@ -11,6 +12,7 @@ use redial_net::auth::ssh_config::{
 };
 
 use super::error::RouteError;
+use super::kept::{Medium, not_kept};
 use super::options::NetworkOptions;
 use super::user_file;
 use crate::target::{DEFAULT_PORT, HostTarget, is_host, is_user};
@@ -51,7 +53,7 @@ pub enum Via {
 }
 
 /// Who says that a key file is to be tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Named {
     /// The caller (`--identity`) or redial's settings.
     Explicitly,
@@ -68,11 +70,19 @@ impl Route {
     ///
     /// [`RouteError`].
     pub fn find(target: &HostTarget, options: &NetworkOptions) -> Result<Self, RouteError> {
+        Route::find_in(target, options, Medium::Disk)
+    }
+
+    pub(crate) fn find_in(
+        target: &HostTarget,
+        options: &NetworkOptions,
+        from: Medium,
+    ) -> Result<Self, RouteError> {
         let own = &options.overrides;
         let local_user = options.local_user.clone().unwrap_or_default();
         let typed_user = target.user.clone().or_else(|| options.user.clone());
         let typed_user = typed_user.or_else(|| own.user.clone());
-        let ssh = read_config(target, typed_user.as_deref(), &local_user, options)?;
+        let ssh = read_config(target, typed_user.as_deref(), &local_user, options, from)?;
         let user = typed_user
             .or_else(|| ssh.user.clone())
             .or_else(|| options.local_user.clone())
@@ -242,12 +252,13 @@ fn read_config(
     user: Option<&str>,
     local_user: &str,
     options: &NetworkOptions,
+    from: Medium,
 ) -> Result<HostSettings, RouteError> {
     let Some(ssh) = options.home.as_ref().map(|home| home.join(".ssh")) else {
         return Ok(HostSettings::default());
     };
     let path = ssh.join("config");
-    let Some(text) = read_trusted(&path)? else {
+    let Some(text) = config(&path, options, from)? else {
         return Ok(HostSettings::default());
     };
     let Some(home) = options.home.as_deref().and_then(Path::to_str) else {
@@ -263,18 +274,13 @@ fn read_config(
                 return Vec::new();
             }
         };
-        let files = user_file::matching(&pattern, INCLUDED).into_iter();
-        let read = files.filter_map(|file| match read_trusted(&file) {
-            Ok(text) => Some(Included {
-                name: file.display().to_string(),
-                text: text?,
-            }),
+        match included(&pattern, options, from) {
+            Ok(files) => files.to_vec(),
             Err(error) => {
                 failed.get_or_insert(error);
-                None
+                Vec::new()
             }
-        });
-        read.collect()
+        }
     };
     let query = Query {
         host: &target.host,
@@ -293,6 +299,44 @@ fn read_config(
         tracing::warn!(file = %path.display(), %place, "this Match block is not decided here and passed over");
     }
     Ok(settings)
+}
+
+/// The text of the file, if there is one.
+fn config(
+    path: &Path,
+    options: &NetworkOptions,
+    from: Medium,
+) -> Result<Option<Arc<[u8]>>, RouteError> {
+    let configs = &options.kept().configs;
+    match from {
+        Medium::Memory => configs.get(path).ok_or_else(|| not_kept(path)),
+        Medium::Disk => {
+            let text = read_trusted(path)?.map(Arc::from);
+            Ok(configs.put(path.to_owned(), text))
+        }
+    }
+}
+
+/// The files that an `Include` means.
+fn included(
+    pattern: &Path,
+    options: &NetworkOptions,
+    from: Medium,
+) -> Result<Arc<[Included]>, RouteError> {
+    let kept = &options.kept().included;
+    if from == Medium::Memory {
+        return kept.get(pattern).ok_or_else(|| not_kept(pattern));
+    }
+    let mut files = Vec::new();
+    for file in user_file::matching(pattern, INCLUDED) {
+        if let Some(text) = read_trusted(&file)? {
+            files.push(Included {
+                name: file.display().to_string(),
+                text,
+            });
+        }
+    }
+    Ok(kept.put(pattern.to_owned(), files.into()))
 }
 
 /// A file that names commands to run: nobody else may have written it, as ssh demands.
