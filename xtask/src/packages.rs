@@ -6,14 +6,16 @@ use std::time::Duration;
 use crate::report::Verdict;
 use crate::watch::{self, Line};
 
-/// clustershell: what host sets are compared with. iproute2: hosts of tests are network namespaces. openssh: `exec:ssh`, and the peer in tests and
+/// clustershell: what host sets are compared with. iproute2: hosts of tests are network namespaces.
+/// nats-server: the broker that lines go through. openssh: `exec:ssh`, and the peer in tests and
 /// benchmarks. socat: the other peer.
 /// openssl: a TLS peer with certificates. passwd: useradd, for the ordinary user.
 /// python3: vectors against its struct module; its jsonschema: docs/run.schema.json.
 /// procps, util-linux: what tests run as commands (ps, setsid). valgrind: instructions in benchmarks.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "clustershell",
     "iproute2",
+    "nats-server",
     "openssh-client",
     "openssh-server",
     "openssl",

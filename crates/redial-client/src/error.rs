@@ -15,7 +15,7 @@ use redial_net::tls::TlsError;
 use redial_net::{DriveError, TcpError};
 
 use crate::job::Output;
-use crate::network::{HostKeyError, LoginError, RouteError};
+use crate::network::{HostKeyError, LoginError, NatsError, RouteError};
 use crate::outcome::Outcome;
 use crate::runtime_dir::RuntimeDirError;
 use crate::target::Target;
@@ -88,6 +88,14 @@ pub enum ConnectError {
         target: Target,
         /// What each address said.
         source: TcpError,
+    },
+    /// The host cannot be called through the NATS cluster.
+    #[error("{target:#} {source}")]
+    Nats {
+        /// Where to.
+        target: Target,
+        /// Why.
+        source: Box<NatsError>,
     },
     /// There is no TLS with what answers.
     #[error(

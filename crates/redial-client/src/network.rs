@@ -21,6 +21,7 @@
 
 mod agent;
 mod asking;
+mod cluster;
 mod connect;
 mod dial;
 mod error;
@@ -39,6 +40,7 @@ mod secure;
 mod user_file;
 
 pub use agent::AgentError;
+pub use cluster::NatsError;
 pub(crate) use connect::open;
 pub use error::{HostKeyError, LoginError, RouteError, Tried};
 pub use host_keys::{Reason, Verdict};
@@ -47,5 +49,6 @@ pub use interaction::{HostQuestion, Interaction, Nobody};
 pub use known_file::{Entry, KnownFileError, forget, known_hosts_path, known_name, list, trust};
 pub use options::{HostOverrides, NetworkOptions, NewHost};
 pub use redial_net::auth;
+pub use redial_net::nats::{BrokerOptions, Name as NatsName};
 pub use route::{Named, Route, Via};
 pub use user_file::matching as files_like;

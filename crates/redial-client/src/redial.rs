@@ -149,6 +149,7 @@ fn is_final(error: &ConnectError) -> bool {
         | ConnectError::Route { .. }
         | ConnectError::HostKey { .. }
         | ConnectError::Login { .. } => true,
+        ConnectError::Nats { source, .. } => !source.may_pass(),
         ConnectError::Unreachable { .. }
         | ConnectError::Ended { .. }
         | ConnectError::Text { .. }

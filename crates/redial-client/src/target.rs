@@ -9,7 +9,7 @@ use std::str::FromStr;
 mod host;
 
 pub use host::{DEFAULT_PORT, HostError, HostTarget};
-pub(crate) use host::{is_host, is_user};
+pub(crate) use host::{is_host, is_user, nats_name};
 
 /// A server, named.
 ///
@@ -30,7 +30,8 @@ pub enum Target {
     /// `exec:COMMAND`, any program that carries the protocol on its stdin and stdout.
     /// The text is given to `/bin/sh -c`.
     Exec(OsString),
-    /// `[user@]host[:port]`, a server on the network: TLS over TCP.
+    /// `[user@]host[:port]`, a server on the network: TLS over TCP; or `[user@]nats:NAME`: TLS by way
+    /// of a NATS cluster.
     Network(HostTarget),
 }
 
@@ -63,7 +64,6 @@ impl Target {
             return Err(TargetError::Meant { text, meant });
         }
         match text.split_once(':') {
-            Some(("nats", _)) => Err(TargetError::Nats(text)),
             Some(("local", _)) => Err(TargetError::AfterLocal(text)),
             _ => Ok(Target::Network(HostTarget::parse(&text)?)),
         }
@@ -113,7 +113,7 @@ impl fmt::Display for Target {
 pub enum TargetError {
     /// There is none.
     #[error(
-        "the host is empty; it may be [user@]host[:port], local:, unix:, unix:PATH or exec:COMMAND"
+        "the host is empty; it may be [user@]host[:port], nats:NAME, local:, unix:, unix:PATH or exec:COMMAND"
     )]
     Empty,
     /// Nearly one of the forms.
@@ -130,9 +130,6 @@ pub enum TargetError {
     /// Something behind `local:`.
     #[error("{0:?}: local: stands alone; a socket is unix:PATH")]
     AfterLocal(String),
-    /// A NATS name.
-    #[error("{0:?}: nats: is not supported yet; use unix:, local: or exec:COMMAND")]
-    Nats(String),
     /// No form of a host on the network.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -178,11 +175,18 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_later_is_named_as_such() {
-        assert!(matches!(
-            "nats:x".parse::<Target>(),
-            Err(TargetError::Nats(_))
-        ));
+    fn what_stands_behind_a_beginning_is_looked_at() {
+        let Ok(Target::Network(host)) = "ada@nats:web1.example".parse() else {
+            panic!("a host of a cluster is one on the network")
+        };
+        assert_eq!(host.nats(), "web1.example".parse().ok());
+        assert_eq!(host.to_string(), "ada@nats:web1.example");
+        for text in ["nats:", "nats:web1:7334", "nats:a/b"] {
+            assert!(matches!(
+                text.parse::<Target>(),
+                Err(TargetError::Host(HostError::Host(..)))
+            ));
+        }
         assert!(matches!(
             "local:x".parse::<Target>(),
             Err(TargetError::AfterLocal(_))

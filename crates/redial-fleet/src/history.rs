@@ -271,6 +271,11 @@ impl History {
 
     /// Forgets the oldest. One that cannot be removed stays: no reason not to begin another.
     fn prune(&self) {
+        // Most times there is nothing to look at closely.
+        let entries = fs::read_dir(&self.0).map_or(0, Iterator::count);
+        if entries < RUNS_KEPT {
+            return;
+        }
         let ids = self.ids().unwrap_or_default();
         for id in ids.iter().rev().skip(RUNS_KEPT - 1) {
             if !self.is_driven(id) {

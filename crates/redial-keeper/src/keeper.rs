@@ -20,6 +20,7 @@
 //!   `logins`, `grant`, `permit`: who gets in, by which key, and what that key lets it do.
 
 mod admission;
+mod agent;
 mod auditing;
 mod began;
 mod clerk;
@@ -72,7 +73,8 @@ mod users;
 mod workers;
 
 pub use config::{
-    FrontProgram, KeeperConfig, KeeperError, Limits, ManyUsers, NetworkConfig, UpgradeConfig,
+    DoorConfig, FrontProgram, KeeperConfig, KeeperError, Limits, ManyUsers, NetworkConfig,
+    UpgradeConfig,
 };
 pub use front::FrontHandle;
 pub use metrics::MetricsTo;

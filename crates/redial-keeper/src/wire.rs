@@ -25,7 +25,7 @@ pub use to_keeper::{
 };
 
 /// Changes whenever a message does.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Longest packet, in bytes: well under the kernel's default socket buffer, so
 /// that one packet always fits an empty one.

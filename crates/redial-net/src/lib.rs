@@ -8,6 +8,8 @@
 
 mod driver;
 mod inbox;
+#[cfg(feature = "nats")]
+pub mod nats;
 mod outbox;
 mod program;
 mod session;

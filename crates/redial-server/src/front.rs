@@ -235,7 +235,9 @@ impl Front {
         second: Option<OwnedFd>,
     ) {
         let transport = match (kind, first, second) {
-            (ConnectionKind::Unix(..), Some(socket), _) => Transport::from_socket(socket.into()),
+            (ConnectionKind::Unix(..) | ConnectionKind::Carried(_), Some(socket), _) => {
+                Transport::from_socket(socket.into())
+            }
             (ConnectionKind::Stdio, Some(input), Some(output)) => {
                 Transport::from_stdio(input, output)
             }
@@ -253,7 +255,7 @@ impl Front {
         };
         let (hub, pools) = (Rc::clone(&self.hub), self.pools.clone());
         match (kind, &self.tls) {
-            (ConnectionKind::Tcp(peer), Some(tls)) => {
+            (ConnectionKind::Tcp(peer) | ConnectionKind::Carried(peer), Some(tls)) => {
                 let caller = Caller {
                     capability,
                     peer,
@@ -264,7 +266,7 @@ impl Front {
                 let mut hub = self.hub.borrow_mut();
                 hub.add_caller(capability, task.abort_handle());
             }
-            (ConnectionKind::Tcp(_), None) => {
+            (ConnectionKind::Tcp(_) | ConnectionKind::Carried(_), None) => {
                 tracing::error!(
                     capability,
                     "a connection from the network without a host key"

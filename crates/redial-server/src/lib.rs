@@ -6,6 +6,7 @@
 //! holds nothing that cannot be lost: kill it, and the next one finds every job as it
 //! was. What is absent: processes, signals, files, users. The keeper knows those.
 
+mod agent;
 mod channel;
 mod confine;
 mod front;
@@ -21,5 +22,8 @@ pub mod simulation;
 mod source;
 mod translate;
 
+pub use agent::{AgentError, agent};
 pub use confine::confine;
 pub use front::{FrontError, front};
+
+pub use redial_net::nats::Serving;

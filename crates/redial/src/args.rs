@@ -12,6 +12,7 @@ mod hosts;
 mod jobs;
 mod keys;
 mod limits;
+mod nats;
 mod network;
 mod redial;
 mod repl;
@@ -49,6 +50,7 @@ pub(crate) use jobs::{
 };
 pub(crate) use keys::{KeysArgs, KeysCommand, NewArgs, TrustArgs};
 pub(crate) use limits::LimitArgs;
+pub(crate) use nats::NatsArgs;
 pub(crate) use network::NetworkArgs;
 pub(crate) use redial::RedialArgs;
 pub(crate) use repl::ReplArgs;

@@ -5,6 +5,7 @@ mod fleet;
 mod inventory;
 mod jobs;
 mod keys;
+mod nats;
 mod network;
 mod repl;
 mod run;
@@ -18,7 +19,9 @@ pub(crate) use jobs::{JobName, Way, blow, wanted};
 pub(crate) use keys::{host_settings, target_settings};
 pub(crate) use repl::ReplSettings;
 pub(crate) use run::{RunSettings, Verbosity};
-pub(crate) use serve::{HostKeyFile, Listen, Mode, ServeSettings, host_key_file};
+pub(crate) use serve::{
+    AgentSettings, HostKeyFile, Listen, Mode, NatsListen, ServeSettings, host_key_file,
+};
 pub(crate) use work::{Program, Work};
 
 use std::env::VarError;

@@ -1,6 +1,5 @@
 //! Where in a file of known hosts a host may stand.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -11,7 +10,9 @@ use crate::key_text;
 /// decides as ever: here are only those that may.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Index {
-    by_name: BTreeMap<Vec<u8>, Vec<Slot>>,
+    /// Each name's number ([`hash`]) and its line, in the order of those numbers. Two names that have
+    /// the same one cost a look at a line that is about another host.
+    by_name: Vec<(u64, Slot)>,
     /// Those with patterns, hashes or markers, which may be about any host.
     others: Vec<Slot>,
 }
@@ -43,23 +44,33 @@ impl Index {
                 continue;
             }
             for name in names.split(|byte| *byte == b',') {
-                let lines = index.by_name.entry(name.to_ascii_lowercase()).or_default();
-                if lines.last() != Some(&slot) {
-                    lines.push(slot.clone());
-                }
+                index.by_name.push((hash(name), slot.clone()));
             }
         }
+        index.by_name.sort_unstable_by_key(|(name, _)| *name);
         index
     }
 
     /// Those lines of the text that may be about a host, in their order.
     pub(super) fn lines<'t>(&self, host: &HostName, text: &'t [u8]) -> Vec<(usize, &'t [u8])> {
-        let named = self.by_name.get(host.as_str().as_bytes());
-        let mut slots: Vec<&Slot> = named.into_iter().flatten().chain(&self.others).collect();
+        let name = hash(host.as_str().as_bytes());
+        let from = self.by_name.partition_point(|(other, _)| *other < name);
+        let named = self.by_name[from..].iter();
+        let named = named.take_while(|(other, _)| *other == name);
+        let mut slots: Vec<&Slot> = named.map(|(_, slot)| slot).chain(&self.others).collect();
         slots.sort_by_key(|slot| slot.number);
+        slots.dedup_by_key(|slot| slot.number);
         let lines = slots.into_iter();
         lines
             .filter_map(|slot| Some((slot.number, text.get(slot.bytes.clone())?)))
             .collect()
     }
+}
+
+/// Of a name, whose small letters and capitals are the same (FNV-1a).
+fn hash(name: &[u8]) -> u64 {
+    let basis = 0xcbf2_9ce4_8422_2325_u64;
+    name.iter().fold(basis, |hash, byte| {
+        (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3)
+    })
 }

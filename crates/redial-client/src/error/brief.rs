@@ -3,10 +3,11 @@
 use std::io;
 
 use redial_net::TcpError;
+use redial_net::nats::CallError;
 use redial_net::tls::TlsError;
 
 use super::{ConnectError, JobError, StartError, refusal};
-use crate::network::{HostKeyError, LoginError};
+use crate::network::{HostKeyError, LoginError, NatsError};
 
 impl ConnectError {
     /// Why, in a few words that are the same for each host it happens to. The error itself says more.
@@ -20,6 +21,7 @@ impl ConnectError {
             ConnectError::Text { .. } => "something printed text before the protocol".to_owned(),
             ConnectError::Route { .. } => "settings that cannot be used".to_owned(),
             ConnectError::Tcp { source, .. } => tcp(source),
+            ConnectError::Nats { source, .. } => nats(source),
             ConnectError::Tls {
                 source: TlsError::Deadline { .. },
                 ..
@@ -49,6 +51,17 @@ impl ConnectError {
             }
             ConnectError::Handshake { reason, .. } => reason.to_string(),
         }
+    }
+}
+
+fn nats(error: &NatsError) -> String {
+    match error {
+        NatsError::Call(CallError::Broker(error)) => error.to_string(),
+        NatsError::Call(CallError::Nobody(_)) => "no host answers to that name".to_owned(),
+        NatsError::Call(CallError::Busy(_)) => "the host takes no more lines".to_owned(),
+        NatsError::Call(CallError::Strange(_)) => "something else than redial answers".to_owned(),
+        NatsError::Call(CallError::Socket(error)) => system(error),
+        NatsError::Two { .. } => "two hosts answer to that name".to_owned(),
     }
 }
 

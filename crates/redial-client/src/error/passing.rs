@@ -17,6 +17,7 @@ impl ConnectError {
             | ConnectError::Timeout { .. } => true,
             // Too many connections, a shutdown; another version is rare, and costs a few attempts.
             ConnectError::Handshake { .. } => true,
+            ConnectError::Nats { source, .. } => source.may_pass(),
             ConnectError::RuntimeDir(_)
             | ConnectError::Program { .. }
             | ConnectError::Text { .. }

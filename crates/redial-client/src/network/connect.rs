@@ -7,7 +7,8 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::asking::{ask_passphrases, confirm};
-use super::dial::dial;
+use super::cluster::Called;
+use super::dial::{Link, dial};
 use super::error::{HostKeyError, LoginError};
 use super::host_keys::{Known, Verdict};
 use super::identity::Identities;
@@ -133,8 +134,35 @@ impl Attempt<'_> {
     pub(crate) async fn run(&self, progress: &mut Progress) -> Result<Came, ConnectError> {
         let mut patience = Patience::new(self.options.connect_timeout);
         let network = &self.options.network;
-        let link = dial(self.target, self.route, network, &mut patience).await?;
+        let mut link = dial(self.target, self.route, network, &mut patience).await?;
+        let called = link.called.take();
+        let came = self
+            .come_in(link, called.as_ref(), progress, patience)
+            .await;
+        // Whatever came of it, that says more: and where somebody is in, they are put out again.
+        self.is_alone(called.as_ref())?;
+        came
+    }
+
+    /// No second host has answered to the name that was called.
+    fn is_alone(&self, called: Option<&Called>) -> Result<(), ConnectError> {
+        let alone = called.map_or(Ok(()), Called::is_alone);
+        alone.map_err(|source| ConnectError::Nats {
+            target: self.target.clone(),
+            source: Box::new(source),
+        })
+    }
+
+    async fn come_in(
+        &self,
+        link: Link,
+        called: Option<&Called>,
+        progress: &mut Progress,
+        mut patience: Patience,
+    ) -> Result<Came, ConnectError> {
         let secure = secure(self.target, link, self.known, &mut patience).await?;
+        // Nothing is proven to either of two.
+        self.is_alone(called)?;
         let secure = match secure {
             Ok(secure) => secure,
             Err(question) => return Ok(Came::Unknown(*question)),

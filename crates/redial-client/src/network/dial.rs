@@ -2,10 +2,12 @@
 
 use std::ffi::OsStr;
 
+use redial_net::nats::Name;
 use redial_net::{Bind, Over, Program, TcpOptions, TcpTarget, Transport};
 
+use super::cluster::Called;
 use super::options::NetworkOptions;
-use super::patience::Patience;
+use super::patience::{OutOfTime, Patience};
 use super::route::{Route, Via};
 use crate::connect::{shell, start};
 use crate::error::ConnectError;
@@ -19,13 +21,15 @@ const WITHOUT_SIGNALS: &str = "trap '' HUP INT QUIT; exec \"$@\"";
 pub(crate) struct Link {
     pub(crate) transport: Transport,
     pub(crate) program: Option<Program>,
+    /// By way of a NATS cluster.
+    pub(crate) called: Option<Called>,
 }
 
 /// Makes the line.
 ///
 /// # Errors
 ///
-/// [`ConnectError::Tcp`] or [`ConnectError::Program`].
+/// [`ConnectError::Tcp`], [`ConnectError::Nats`] or [`ConnectError::Program`].
 pub(crate) async fn dial(
     target: &Target,
     route: &Route,
@@ -34,6 +38,7 @@ pub(crate) async fn dial(
 ) -> Result<Link, ConnectError> {
     let command = match &route.via {
         Via::Tcp => return tcp(target, route, options, patience).await,
+        Via::Nats(name) => return nats(target, name, options, patience).await,
         Via::Command(text) => shell(OsStr::new(&format!("exec {text}"))),
         Via::Jump(arguments) => {
             let mut command = std::process::Command::new("/bin/sh");
@@ -43,7 +48,34 @@ pub(crate) async fn dial(
         }
     };
     let (transport, program) = start(target, command, Over::Pipes)?;
-    Ok(Link { transport, program })
+    Ok(Link {
+        transport,
+        program,
+        called: None,
+    })
+}
+
+async fn nats(
+    target: &Target,
+    name: &Name,
+    options: &NetworkOptions,
+    patience: &mut Patience,
+) -> Result<Link, ConnectError> {
+    let timeout = patience.left();
+    let called = patience.spend(options.cluster().call(name)).await;
+    let called = called.map_err(|OutOfTime| ConnectError::Timeout {
+        target: target.clone(),
+        timeout,
+    })?;
+    let (transport, called) = called.map_err(|source| ConnectError::Nats {
+        target: target.clone(),
+        source: Box::new(source),
+    })?;
+    Ok(Link {
+        transport,
+        program: None,
+        called: Some(called),
+    })
 }
 
 async fn tcp(
@@ -69,5 +101,6 @@ async fn tcp(
     Ok(Link {
         transport,
         program: None,
+        called: None,
     })
 }

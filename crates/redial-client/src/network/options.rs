@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use redial_net::auth::{PrivateKey, PublicKey};
+use redial_net::nats::BrokerOptions;
 
+use super::cluster::Cluster;
 use super::interaction::{Interaction, Nobody};
 use super::kept::Kept;
 use crate::lock::lock;
@@ -80,6 +82,7 @@ pub struct NetworkOptions {
     /// Whose turn it is to ask, and why nobody is asked any more.
     asking: Arc<tokio::sync::Mutex<Option<&'static str>>>,
     kept: Arc<Kept>,
+    cluster: Arc<Cluster>,
 }
 
 /// The key whose passphrase was typed for a connection: who dials it again asks nobody.
@@ -107,6 +110,7 @@ impl Default for NetworkOptions {
             is_together: false,
             asking: Arc::default(),
             kept: Arc::default(),
+            cluster: Arc::default(),
         }
     }
 }
@@ -194,6 +198,18 @@ impl NetworkOptions {
     pub fn interaction(mut self, interaction: Arc<dyn Interaction + Send + Sync>) -> Self {
         self.interaction = interaction;
         self
+    }
+
+    /// Where the NATS cluster is that hosts `nats:NAME` are called through. Clones share one
+    /// connection to it.
+    pub fn nats(mut self, broker: BrokerOptions) -> Self {
+        self.cluster = Arc::new(Cluster::new(broker));
+        self
+    }
+
+    /// The NATS cluster.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// For many connections at once, each by a clone of these: a person is asked for a passphrase

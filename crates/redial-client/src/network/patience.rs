@@ -19,6 +19,11 @@ impl Patience {
         Patience { left: limit }
     }
 
+    /// What is left.
+    pub(crate) fn left(&self) -> Duration {
+        self.left
+    }
+
     /// When it is over, if all of it is spent on what begins now.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.left

@@ -123,6 +123,7 @@ impl Probe {
         let dial::Link {
             transport,
             program: _program,
+            called: _called,
         } = link.0;
         // Nothing is said over it, so anybody will do.
         let anybody = TlsClient::new(|_| Decision::Accept);

@@ -10,12 +10,13 @@ use redial_net::auth::limits;
 use redial_net::auth::ssh_config::{
     self, HostSettings, IdentityAgent, Included, Proxy, Query, Tokens,
 };
+use redial_net::nats::Name;
 
 use super::error::RouteError;
 use super::kept::{Medium, not_kept};
 use super::options::NetworkOptions;
 use super::user_file;
-use crate::target::{DEFAULT_PORT, HostTarget, is_host, is_user};
+use crate::target::{DEFAULT_PORT, HostTarget, is_host, is_user, nats_name};
 
 /// Files that one `Include` may mean. Stops a pattern from reading a whole disk.
 const INCLUDED: usize = 64;
@@ -46,6 +47,8 @@ pub struct Route {
 pub enum Via {
     /// TCP.
     Tcp,
+    /// A host that has dialled out to a NATS cluster, called there by its name.
+    Nats(Name),
     /// This command line of /bin/sh; its stdio is the line.
     Command(String),
     /// ssh with these arguments; its stdio is the line.
@@ -106,9 +109,13 @@ impl Route {
             uid: Some(rustix::process::getuid().as_raw()),
             local_host: None,
         };
+        let via = match target.nats() {
+            Some(name) => Via::Nats(name),
+            None => via(&ssh, options, &tokens)?,
+        };
         Ok(Route {
             typed: target.host.clone(),
-            via: via(&ssh, options, &tokens)?,
+            via,
             identity_files: identity_files(&ssh, options, &tokens)?,
             agent: agent(&ssh, options, &tokens)?,
             identities_only: ssh.identities_only.unwrap_or(false),
@@ -126,6 +133,7 @@ impl Route {
 
 fn place(host: &str, port: u16) -> String {
     match host.contains(':') {
+        true if nats_name(host).is_some() => host.to_owned(),
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),
     }

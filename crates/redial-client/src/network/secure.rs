@@ -37,6 +37,7 @@ pub(crate) async fn secure(
     let Link {
         transport,
         mut program,
+        called: _,
     } = link;
     let decided = Arc::new(Mutex::new(None));
     let (known, place) = (known.clone(), Arc::clone(&decided));
@@ -53,7 +54,8 @@ pub(crate) async fn secure(
         };
         *lock(&place) = Some((key.ok(), verdict));
         decision
-    });
+    })
+    .speaks_first();
     let connected = client.connect(transport, patience.deadline());
     let connected = patience.measure(connected).await;
     let decided = lock(&decided).take();

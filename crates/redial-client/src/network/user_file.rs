@@ -45,7 +45,10 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 
 /// All of an open file.
 pub(crate) fn text(file: File, limit: usize) -> Result<Vec<u8>, FileError> {
-    let mut text = Vec::new();
+    // Reading ends where the file does, whatever its length is said to be.
+    let said = file.metadata().map_or(0, |about| about.len());
+    let said = usize::try_from(said).unwrap_or(usize::MAX);
+    let mut text = Vec::with_capacity(said.min(limit).saturating_add(1));
     let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     file.take(one_more).read_to_end(&mut text)?;
     match text.len() > limit {

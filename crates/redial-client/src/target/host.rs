@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use redial_net::nats::Name;
+
 /// The port of a redial server.
 pub const DEFAULT_PORT: u16 = 7334;
 
@@ -14,13 +16,17 @@ const USER_BYTES: usize = 256;
 /// Characters with a meaning to /bin/sh, which ProxyCommand gets (as ssh refuses them).
 const SHELL: &str = "'`\";&<>|(){}$";
 
+/// Before the name of a host that is called through NATS.
+pub(crate) const NATS: &str = "nats:";
+
 /// A server on the network, named.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostTarget {
     /// The user on the server, 1 to 256 bytes; if none is said, settings know.
     pub user: Option<String>,
     /// A name or an address, IPv6 without brackets; maybe a name that only
-    /// ~/.ssh/config knows. ASCII letters, digits and `.-_:%`, never `-` first.
+    /// ~/.ssh/config knows. ASCII letters, digits and `.-_:%`, never `-` first. Or `nats:NAME`, a
+    /// host that has dialled out to a NATS cluster and is called there by that name.
     pub host: String,
     /// The port, if one was said; else [`DEFAULT_PORT`], or what settings know.
     pub port: Option<u16>,
@@ -52,7 +58,12 @@ pub enum HostError {
 }
 
 impl HostTarget {
-    /// Reads `[user@]host[:port]`; an address of IPv6 is in brackets if a port follows, and
+    /// The name of a host that is called through NATS.
+    pub(crate) fn nats(&self) -> Option<Name> {
+        nats_name(&self.host)
+    }
+
+    /// Reads `[user@]host[:port]` or `[user@]nats:NAME`; an address of IPv6 is in brackets if a port follows, and
     /// any host may be, as known_hosts has it.
     ///
     /// # Errors
@@ -70,7 +81,11 @@ impl HostTarget {
         if let Some(user) = user.filter(|user| !is_user(user)) {
             return Err(HostError::User(text.to_owned(), user.to_owned()));
         }
-        let (host, port) = split(place);
+        // Without a port: nobody is dialled.
+        let (host, port) = match place.strip_prefix(NATS) {
+            Some(_) => (place, None),
+            None => split(place),
+        };
         if !is_host(host) {
             return Err(HostError::Host(text.to_owned(), host.to_owned()));
         }
@@ -125,8 +140,15 @@ fn is_ipv6(text: &str) -> bool {
     address.parse::<Ipv6Addr>().is_ok()
 }
 
-/// Whether a resolver may be asked for it, and a shell given it.
+pub(crate) fn nats_name(host: &str) -> Option<Name> {
+    host.strip_prefix(NATS)?.parse().ok()
+}
+
+/// Whether a resolver may be asked for it, and a shell given it; or it is a host of NATS.
 pub(crate) fn is_host(text: &str) -> bool {
+    if text.starts_with(NATS) {
+        return nats_name(text).is_some();
+    }
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     let of_address = |byte: u8| fits(byte) || b":%".contains(&byte);
     !text.is_empty()
@@ -158,7 +180,8 @@ impl fmt::Display for HostTarget {
         if let Some(user) = &self.user {
             write!(f, "{user}@")?;
         }
-        match (self.host.contains(':'), self.port) {
+        let is_address = self.host.contains(':') && !self.host.starts_with(NATS);
+        match (is_address, self.port) {
             (true, Some(port)) => write!(f, "[{}]:{port}", self.host),
             (true, None) => write!(f, "[{}]", self.host),
             (false, Some(port)) => write!(f, "{}:{port}", self.host),

@@ -63,6 +63,7 @@ pub fn hosts_toml(place: &str, text: &str) -> Result<Source, InventoryError> {
         groups: file.groups,
         ..Source::default()
     };
+    let mut hosts = Vec::with_capacity(file.hosts.len());
     for (name, table) in file.hosts {
         let wrong = |what: String| InventoryError {
             place: place.to_owned(),
@@ -78,12 +79,12 @@ pub fn hosts_toml(place: &str, text: &str) -> Result<Source, InventoryError> {
         // Most are one host, and that is seen faster than read.
         let is_one = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'.';
         if name.bytes().all(is_one) && !name.is_empty() {
-            source.hosts.insert(name, entry);
+            hosts.push((name, entry));
             continue;
         }
         let set = HostSet::parse(&name, &NoGroups).map_err(|error| wrong(error.to_string()))?;
         if set.len() == 1 && set.contains(&name) {
-            source.hosts.insert(name, entry);
+            hosts.push((name, entry));
             continue;
         }
         if entry.address.is_some() {
@@ -91,5 +92,7 @@ pub fn hosts_toml(place: &str, text: &str) -> Result<Source, InventoryError> {
         }
         source.sets.push((set, entry));
     }
+    // They are in their order already.
+    source.hosts = hosts.into_iter().collect();
     Ok(source)
 }

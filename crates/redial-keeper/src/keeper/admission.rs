@@ -1,5 +1,7 @@
 //! Who comes in from the network: strangers, logins, and keys that are revoked.
 
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::clients::{Broken, MAX_ACCEPTS};
@@ -40,15 +42,17 @@ impl Keeper<'_> {
                 // Its time comes when the front listens again (`listen_if_possible`).
                 return;
             }
-            let index = usize::try_from(number).unwrap_or(usize::MAX);
-            let Some(network) = &mut self.network else {
+            let Some(network) = &self.network else {
                 return;
             };
-            let Some(listener) = network.listeners.get(index) else {
-                return;
-            };
-            match listener.accept(&mut self.reserve) {
-                Caller::Connection(socket, address) => self.admit(socket, address),
+            match network.accept(number, &mut self.reserve) {
+                Caller::Connection(socket, address) => {
+                    self.admit(socket, address, ConnectionKind::Tcp);
+                }
+                Caller::Carried(socket) => {
+                    let unknown = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+                    self.admit(socket, unknown, ConnectionKind::Carried);
+                }
                 Caller::Dropped => {}
                 Caller::Nobody => return,
                 Caller::Exhausted => {
@@ -59,7 +63,7 @@ impl Keeper<'_> {
         }
     }
 
-    fn admit(&mut self, socket: std::os::fd::OwnedFd, address: std::net::SocketAddr) {
+    fn admit(&mut self, socket: OwnedFd, address: SocketAddr, kind: fn(TcpPeer) -> ConnectionKind) {
         let now = self.ground.now;
         let who = self.next_capability();
         let Some(network) = &mut self.network else {
@@ -75,10 +79,10 @@ impl Keeper<'_> {
             return;
         }
         let mapped = match address.ip() {
-            std::net::IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            std::net::IpAddr::V6(ip) => ip,
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
         };
-        let kind = ConnectionKind::Tcp(TcpPeer {
+        let kind = kind(TcpPeer {
             address: mapped.octets().into(),
             port: address.port(),
             nonce: nonce.into(),
@@ -96,7 +100,9 @@ impl Keeper<'_> {
 
     /// A stranger is gone and has not come in: if that is its own fault, its source pays.
     pub(super) fn lost(&mut self, stranger: &Stranger) {
-        let Some(network) = self.network.as_mut().filter(|_| stranger.has_failed) else {
+        // Where nobody knows who it was, others would pay.
+        let pays = stranger.has_failed && !stranger.address.ip().is_unspecified();
+        let Some(network) = self.network.as_mut().filter(|_| pays) else {
             return;
         };
         let begins = network.penalties.add(stranger.source(), self.ground.now);

@@ -8,6 +8,7 @@ use super::grant::Client;
 use super::job::{Job, Leaves};
 use super::listener::Accepted;
 use super::metrics::Authentication;
+use super::network::Network;
 use super::poll::{Interest, Serial, Token};
 use super::requests::PendingCommand;
 use super::turn::{Keeper, MAX_OUTBOX_BYTES};
@@ -79,8 +80,8 @@ impl Keeper<'_> {
                 tracing::error!(%error, "cannot watch a listening socket");
             }
         }
-        let callers = self.network.iter().flat_map(|network| &network.listeners);
-        for (number, listener) in (0..).zip(callers) {
+        let callers = self.network.iter().flat_map(Network::watched);
+        for (number, listener) in callers {
             let token = Token::Caller(number);
             if let Err(error) = self.ground.poll.change(listener, token, interest) {
                 tracing::error!(%error, "cannot watch a listening socket");
@@ -100,6 +101,9 @@ impl Keeper<'_> {
                 let host_key = network.host_key.public_key().fingerprint();
                 for listener in &network.listeners {
                     tracing::info!(address = %listener.address, host_key, "listening");
+                }
+                if network.door.is_some() {
+                    tracing::info!(host_key, "lines from elsewhere are taken");
                 }
             }
         }

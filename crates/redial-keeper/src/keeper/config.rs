@@ -143,6 +143,19 @@ pub struct NetworkConfig {
     pub listen: Vec<SocketAddr>,
     /// Who we are to those who dial.
     pub host_key: HostKey,
+    /// Where somebody brings lines from elsewhere.
+    pub door: Option<DoorConfig>,
+}
+
+/// A Unix socket for lines that are not dialled here: those who come in there are strangers, as on
+/// the network, whoever brings them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoorConfig {
+    /// The socket, in a directory that is ours alone.
+    pub path: PathBuf,
+    /// Who brings them: this very executable, with these arguments. It is kept running, and ends when
+    /// its stdin does.
+    pub agent: FrontProgram,
 }
 
 /// A server, running as root, with the jobs of many users: each has its own keys, and its jobs run

@@ -12,7 +12,7 @@ use rustix::process::Resource;
 
 use super::config::{KeeperError, NetworkConfig};
 use super::grant::Grant;
-use super::listener::{Reserve, Tolerant};
+use super::listener::{Accepted, Admits, Listener, Reserve, Tolerant};
 use super::penalties::Penalties;
 use super::strangers::Strangers;
 use super::time::Millis;
@@ -29,6 +29,7 @@ const OTHER_DESCRIPTORS: usize = 64;
 pub(super) struct Network {
     pub(super) host_key: Arc<HostKey>,
     pub(super) listeners: Vec<TcpListener>,
+    pub(super) door: Option<Listener>,
     pub(super) strangers: Strangers,
     pub(super) penalties: Penalties,
     /// When it is looked again whether keys still stand; none while that is done, or while no
@@ -53,6 +54,8 @@ pub(super) struct TcpListener {
 #[derive(Debug)]
 pub(super) enum Caller {
     Connection(OwnedFd, SocketAddr),
+    /// Somebody has brought it; where it is from, nobody knows.
+    Carried(OwnedFd),
     /// Gone, or there was no descriptor for it.
     Dropped,
     Nobody,
@@ -71,15 +74,45 @@ impl Network {
         let mut bind = |address| inherited(address).map_or_else(|| TcpListener::bind(address), Ok);
         let bind = |address| tolerant.or_log(bind(address)).transpose();
         let listeners: Result<Vec<_>, _> = config.listen.into_iter().filter_map(bind).collect();
+        let door = config
+            .door
+            .map(|door| Listener::bind(&door.path, Admits::Own));
         Ok(Self {
             host_key: Arc::new(config.host_key),
             listeners: listeners?,
+            door: door.transpose()?,
             strangers: Strangers::within(spare_descriptors(connections)),
             penalties: Penalties::default(),
             recheck_at: None,
             rechecking: None,
             suspects: Vec::new(),
         })
+    }
+
+    /// All that is listened on, with its number.
+    pub(super) fn watched(&self) -> impl Iterator<Item = (u64, BorrowedFd<'_>)> {
+        let sockets = self.listeners.iter().map(AsFd::as_fd);
+        (0..).zip(sockets.chain(self.door.iter().map(AsFd::as_fd)))
+    }
+
+    /// Takes the next who waits there.
+    pub(super) fn accept(&self, number: u64, reserve: &mut Reserve) -> Caller {
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        if let Some(listener) = self.listeners.get(index) {
+            return listener.accept(reserve);
+        }
+        match self.door.as_ref().map(|door| door.accept(reserve)) {
+            Some(Accepted::Connection(socket, _)) => Caller::Carried(socket),
+            Some(Accepted::Refused(_) | Accepted::Dropped) => Caller::Dropped,
+            Some(Accepted::Exhausted) => Caller::Exhausted,
+            Some(Accepted::Nobody) | None => Caller::Nobody,
+        }
+    }
+
+    /// Nobody comes in any more.
+    pub(super) fn close(&mut self) {
+        self.listeners.clear();
+        self.door = None;
     }
 }
 

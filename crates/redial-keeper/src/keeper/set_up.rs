@@ -115,8 +115,14 @@ fn open_network(
         TcpListener::restore(address, &callers, &mut resumed.fds)
     };
     let connections = ground.limits.connections;
+    let agent = config.as_ref().and_then(|config| config.door.clone());
     let network = config.map(|config| Network::new(config, connections, inherited, tolerant));
-    network.transpose()
+    let network = network.transpose()?;
+    if let Some(door) = agent {
+        let started = super::agent::keep_running(door.agent, &ground.workers);
+        started.map_err(KeeperError::setup("start threads"))?;
+    }
+    Ok(network)
 }
 
 /// Who may have jobs, and who finds out who somebody is.

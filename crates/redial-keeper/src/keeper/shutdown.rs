@@ -81,7 +81,7 @@ impl Keeper<'_> {
         };
         self.listeners.clear();
         if let Some(network) = &mut self.network {
-            network.listeners.clear();
+            network.close();
         }
         if self.front.is_ready {
             tell(&mut self.front.out, &ToFront::ShuttingDown);

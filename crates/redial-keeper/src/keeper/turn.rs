@@ -222,8 +222,8 @@ impl<'a> Keeper<'a> {
                 .poll
                 .add(listener, Token::Listener(number), Interest::Hangup)?;
         }
-        let callers = self.network.iter().flat_map(|network| &network.listeners);
-        for (number, listener) in (0..).zip(callers) {
+        let callers = self.network.iter().flat_map(Network::watched);
+        for (number, listener) in callers {
             ground
                 .poll
                 .add(listener, Token::Caller(number), Interest::Hangup)?;

@@ -15,18 +15,19 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::MAX_FILES;
 use super::reader::{Report, Whose};
+use super::standing::Standing;
 
 /// A home directory that takes longer hangs.
 const TIME: Duration = Duration::from_secs(2);
 /// For a child that has said all, or was killed, to be gone.
-const END: Duration = Duration::from_millis(200);
+pub(super) const END: Duration = Duration::from_millis(200);
 /// Children that hang, before no more are started. Stops a dead file system from taking all the
 /// processes there may be.
 const MAX_STUCK: usize = 32;
 /// Of them, for one user.
 const MAX_STUCK_OF_ONE: usize = 4;
 /// All files as they may be, and what is around them.
-const MAX_BYTES: u64 =
+pub(super) const MAX_BYTES: u64 =
     (MAX_FILES * (redial_auth::limits::FILE_BYTES + 8_192) + GROUPS_BYTES) as u64;
 /// Of a user with as many groups as the kernel allows, and its account.
 const GROUPS_BYTES: usize = 5 * 65_536 + 8_192;
@@ -47,6 +48,8 @@ pub enum FetchError {
 
 /// The first argument of the child; then whose files, and then the files.
 const READ_KEYS: &str = "--read-keys-for-keeper";
+/// Whose files are read by a child that stays: our own, again and again.
+const STAYS: &str = "own-again";
 
 /// Starts children that read a user's authorised keys.
 #[derive(Debug)]
@@ -55,19 +58,23 @@ pub struct KeyReader {
     /// Before all others.
     leading: Vec<OsString>,
     files: Vec<PathBuf>,
+    /// Children that read our own files stay for who asks next.
+    stays: bool,
+    standing: Mutex<Option<Standing>>,
     /// Children that could not even be killed, and for whom: they hang in the kernel.
     stuck: Mutex<Vec<(Whose, OwnedFd)>>,
 }
 
 impl KeyReader {
     /// Children will be this very executable, with arguments that [`asked_to_read`] understands;
-    /// it must call [`super::report_key_files`] on its stdout then. No files: the usual ones.
+    /// it must do as it says then. No files: the usual ones.
     ///
     /// # Errors
     /// As open(2) of it.
     pub fn new(files: Vec<PathBuf>) -> io::Result<Self> {
         Ok(Self {
             files,
+            stays: true,
             ..Self::of(Path::new("/proc/self/exe"), Vec::new())?
         })
     }
@@ -82,6 +89,8 @@ impl KeyReader {
             executable: File::open(program)?,
             leading,
             files: Vec::new(),
+            stays: false,
+            standing: Mutex::default(),
             stuck: Mutex::default(),
         })
     }
@@ -99,6 +108,9 @@ impl KeyReader {
         let deadline = Instant::now() + TIME;
         if self.too_many_are_stuck(whose) {
             return Err(FetchError::Time);
+        }
+        if self.stays && *whose == Whose::Own {
+            return decode(&self.ask_standing(start, deadline)?);
         }
         let mut child = start(&mut || self.command(whose).spawn()).map_err(FetchError::Start)?;
         crate::spawn::oom::give_back(child.id());
@@ -128,6 +140,44 @@ impl KeyReader {
         }
     }
 
+    /// By the child that stays, or by a new one. It reads when it is asked, not before.
+    fn ask_standing(
+        &self,
+        start: impl FnOnce(&mut dyn FnMut() -> io::Result<Child>) -> io::Result<Child>,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, FetchError> {
+        // Who comes while another asks has one of its own.
+        let standing = lock(&self.standing).take();
+        let asked = standing.and_then(|mut standing| match standing.ask(deadline) {
+            // It has gone home meanwhile.
+            Err(FetchError::Broken(_)) => {
+                lock(&self.stuck).extend(standing.end().map(|pidfd| (Whose::Own, pidfd)));
+                None
+            }
+            answer => Some((answer, standing)),
+        });
+        let (answer, standing) = match asked {
+            None => {
+                let child = start(&mut || self.standing_command().spawn());
+                let child = child.map_err(FetchError::Start)?;
+                crate::spawn::oom::give_back(child.id());
+                let mut standing = Standing::new(child).map_err(FetchError::Start)?;
+                (standing.ask(deadline), standing)
+            }
+            Some(asked) => asked,
+        };
+        match answer {
+            Ok(answer) => {
+                *lock(&self.standing) = Some(standing);
+                Ok(answer)
+            }
+            Err(error) => {
+                lock(&self.stuck).extend(standing.end().map(|pidfd| (Whose::Own, pidfd)));
+                Err(error)
+            }
+        }
+    }
+
     fn too_many_are_stuck(&self, whose: &Whose) -> bool {
         let mut stuck = lock(&self.stuck);
         stuck.retain(|(_, pidfd)| !is_ready(pidfd, Instant::now()));
@@ -142,13 +192,24 @@ impl KeyReader {
             Whose::Named(name) => format!("user:{name}"),
             Whose::Uid(uid) => format!("uid:{uid}"),
         };
+        let mut command = self.command_for(&whose);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn standing_command(&self) -> Command {
+        let mut command = self.command_for(STAYS);
+        command.stdin(Stdio::piped());
+        command
+    }
+
+    fn command_for(&self, whose: &str) -> Command {
         let mut command = Command::new(format!("/proc/self/fd/{}", self.executable.as_raw_fd()));
         command
             .arg0("redial")
             .args(&self.leading)
-            .args([READ_KEYS, &whose])
+            .args([READ_KEYS, whose])
             .args(&self.files)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .process_group(0);
@@ -161,19 +222,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whose files, and which, if arguments (the program's name left out) are those of the child.
-pub fn asked_to_read(mut args: impl Iterator<Item = OsString>) -> Option<(Whose, Vec<PathBuf>)> {
+/// What a child is to do, if these arguments (the program's name left out) are those of one:
+/// [`super::report_key_files`] on its stdout, or [`super::report_again`] on its stdin and stdout.
+pub fn asked_to_read(mut args: impl Iterator<Item = OsString>) -> Option<(Asked, Vec<PathBuf>)> {
     if args.next()? != READ_KEYS {
         return None;
     }
     let whose = args.next()?.into_string().ok()?;
-    let whose = match whose.split_once(':') {
-        None if whose == "own" => Whose::Own,
-        Some(("user", name)) => Whose::Named(name.to_owned()),
-        Some(("uid", uid)) => Whose::Uid(uid.parse().ok()?),
+    let asked = match whose.split_once(':') {
+        None if whose == "own" => Asked::Once(Whose::Own),
+        None if whose == STAYS => Asked::Again,
+        Some(("user", name)) => Asked::Once(Whose::Named(name.to_owned())),
+        Some(("uid", uid)) => Asked::Once(Whose::Uid(uid.parse().ok()?)),
         _ => return None,
     };
-    Some((whose, args.map(PathBuf::from).collect()))
+    Some((asked, args.map(PathBuf::from).collect()))
+}
+
+/// What a child is to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// This user's files.
+    Once(Whose),
+    /// Our own, as often as it is asked.
+    Again,
 }
 
 fn decode(bytes: &[u8]) -> Result<Report, FetchError> {
@@ -210,7 +282,7 @@ fn read_until(
 }
 
 /// Waits until there is something to read, or the end.
-fn is_ready(fd: &impl std::os::fd::AsFd, deadline: Instant) -> bool {
+pub(super) fn is_ready(fd: &impl std::os::fd::AsFd, deadline: Instant) -> bool {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec {

@@ -131,6 +131,10 @@ pub enum ConnectionKind {
     /// Accepted from the network: nobody, until it has logged in.
     #[n(2)]
     Tcp(#[n(0)] TcpPeer),
+    /// A Unix socket whose other end somebody carries elsewhere: nobody, as from the network. Its
+    /// address is unspecified.
+    #[n(3)]
+    Carried(#[n(0)] TcpPeer),
 }
 
 /// A connection from the network.

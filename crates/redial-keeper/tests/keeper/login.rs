@@ -123,6 +123,7 @@ pub(crate) fn network() -> NetworkConfig {
     NetworkConfig {
         listen: vec![([127, 0, 0, 1], 0).into()],
         host_key: host_key(),
+        door: None,
     }
 }
 

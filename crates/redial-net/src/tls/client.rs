@@ -41,6 +41,7 @@ pub enum Decision {
 /// whoever has to ask a person refuses, asks, and dials again.
 pub struct TlsClient {
     decide: Arc<dyn Fn(&HostKey) -> Decision + Send + Sync>,
+    speaks_first: bool,
 }
 
 impl TlsClient {
@@ -48,7 +49,15 @@ impl TlsClient {
     pub fn new(decide: impl Fn(&HostKey) -> Decision + Send + Sync + 'static) -> Self {
         TlsClient {
             decide: Arc::new(decide),
+            speaks_first: false,
         }
+    }
+
+    /// The last message of the handshake goes with the first bytes that are written, which is one
+    /// wake-up of the server instead of two. For who writes at once: until then the server waits.
+    pub fn speaks_first(mut self) -> Self {
+        self.speaks_first = true;
+        self
     }
 
     /// Makes TLS over a line to a server.
@@ -80,6 +89,7 @@ impl TlsClient {
             transport,
             records: Records::new(Core::Client(core)),
             side: Side::Client,
+            keeps_last: self.speaks_first,
             progress: progress.clone(),
         };
         let shaken = handshake.run(deadline).await?;

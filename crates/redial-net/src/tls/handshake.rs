@@ -21,6 +21,8 @@ pub(super) struct Handshake<T> {
     pub(super) transport: T,
     pub(super) records: Records,
     pub(super) side: Side,
+    /// What is said last goes out with what is written next.
+    pub(super) keeps_last: bool,
     pub(super) progress: Arc<Progress>,
 }
 
@@ -59,6 +61,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Handshake<T> {
         }
         loop {
             self.process()?;
+            if self.keeps_last && !self.records.state().is_handshaking() {
+                return Ok(());
+            }
             self.flush().await?;
             if !self.records.state().is_handshaking() {
                 return Ok(());

@@ -116,6 +116,7 @@ impl TlsServer {
             transport,
             records: Records::new(Core::Server(core)),
             side: Side::Server,
+            keeps_last: false,
             progress: progress.clone(),
         };
         established(

@@ -81,6 +81,9 @@ impl<T> TlsStream<T> {
     }
 }
 
+/// As little as this may wait for what is written next.
+const WITH_NEXT_BYTES: usize = 256;
+
 impl<T: AsyncWrite + Unpin> TlsStream<T> {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.records.outgoing.poll_flush(cx, &mut self.transport)
@@ -150,8 +153,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<T> {
         if this.closing == Closing::Said {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        // One batch at a time: the line's speed is the writer's.
-        ready!(this.poll_send(cx))?;
+        // One batch at a time: the line's speed is the writer's. The end of a handshake goes with it.
+        if this.records.outgoing.len() > WITH_NEXT_BYTES {
+            ready!(this.poll_send(cx))?;
+        }
         let taken = match this.records.encrypt(slices) {
             Ok(taken) => taken,
             Err(error) => return Poll::Ready(Err(this.broken(cx, error))),

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::NatsArgs;
+
 /// What HOST may be, for each command's help.
 pub(super) const HOSTS: &str = "\
 HOST is one of
   [user@]host[:port]  a server on the network, port 7334, with the SSH keys you have
+  [user@]nats:NAME    a host that has dialled out ('redial serve --nats') to the NATS cluster of --nats
   local:              a private server on this machine, which ends with the command
   unix:PATH           a server's socket; unix: alone is the default one, in /run/redial as
                       root, else in $XDG_RUNTIME_DIR/redial or /tmp/redial-UID
@@ -42,6 +45,8 @@ pub(crate) struct NetworkArgs {
     /// Dial from this address of ours
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) bind: Option<IpAddr>,
+    #[command(flatten)]
+    pub(crate) nats: NatsArgs,
 }
 
 /// `-it` is docker's, and would be a key named t.

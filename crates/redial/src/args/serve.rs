@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::NatsArgs;
 use crate::duration;
 use crate::size;
 
@@ -25,6 +26,10 @@ restrict, environment=; a line with an option that is not known lets nobody in).
 directories above it, may be writable by nobody else. Without a single key it does not start. A
 key that is removed loses its connections and its jobs within seconds.
 
+With --nats it dials out to a NATS cluster and is called there by its --name, so that it can be reached
+where nobody can dial it. The broker is not trusted: inside run the same TLS and the same keys. No port
+is opened; the default socket is, for this machine.
+
 With --audit nothing runs that is not written down before. A file may be renamed at any time, and
 the next line goes to a new one. What cannot be written of what has happened already is
 written later, and what is lost is counted there.
@@ -37,7 +42,7 @@ ends its job. docs/audit.md says more.
 Environment: REDIAL_STATE_DIR, REDIAL_LOG_FORMAT take the place of the flags; REDIAL_LOG
 sets the level (error, warn, info, debug, trace).
 
-Settings file: [serve] listen, host-key, authorized-keys, state-dir, log-format, audit, audit-argv,
+Settings file: [nats] urls, creds, nkey, ca; [serve] listen, host-key, authorized-keys, state-dir, log-format, audit, audit-argv,
 audit-best-effort, record, record-quota, and the limits by their flags' names.
 
 Examples:
@@ -141,6 +146,17 @@ pub(crate) struct ServeArgs {
     /// Let root in too, and run commands as root
     #[arg(long, help_heading = "Many users")]
     pub(crate) allow_root: bool,
+    #[command(flatten)]
+    pub(crate) nats: NatsArgs,
+    /// Answer to this name in the NATS cluster [default: the machine's]
+    #[arg(long, value_name = "NAME", requires = "nats", help_heading = "NATS")]
+    pub(crate) name: Option<String>,
+    /// The agent process, which the keeper starts: where its door is
+    #[arg(long, value_name = "SOCKET", hide = true, requires_all = ["nats_key", "name"])]
+    pub(crate) nats_agent: Option<PathBuf>,
+    /// The host key that the agent tells
+    #[arg(long, value_name = "KEY", hide = true)]
+    pub(crate) nats_key: Option<String>,
     /// The front process, which the keeper starts
     #[arg(long, hide = true)]
     pub(crate) front: bool,

@@ -1,5 +1,6 @@
 //! `redial serve`: the keeper, the front, or the bridge to a server.
 
+mod agent;
 mod bridge;
 
 use std::ffi::OsString;
@@ -14,8 +15,8 @@ use redial_keeper::keeper::{
     FrontProgram, KeeperConfig, Limits, NetworkConfig, UpgradeConfig, own_program,
 };
 use redial_keeper::login::{
-    HostKeyFileError, KeyReader, StrictError, asked_to_read, load_host_key, load_or_make_host_key,
-    report_key_files,
+    Asked, HostKeyFileError, KeyReader, StrictError, asked_to_read, load_host_key,
+    load_or_make_host_key, report_again, report_key_files,
 };
 use redial_keeper::service::{PassedSockets, ServiceManager};
 use redial_keeper::signals;
@@ -42,6 +43,7 @@ pub(crate) fn serve(settings: ServeSettings) -> u8 {
     log::start(settings.log_format, level);
     let served = match settings.mode {
         Mode::Front => front(),
+        Mode::Agent(settings) => agent::agent(*settings),
         Mode::Bridge(socket) => bridge::bridge(&socket),
         Mode::Private => private(settings.limits, front_program(settings.log_format, level)),
         Mode::Listen(listen) => serve_all(
@@ -102,7 +104,8 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
     sockets
         .iter()
         .try_for_each(|socket| make_runtime_dir(socket, listen.users.is_some()))?;
-    let network = (!listen.network.is_empty()).then(|| network(&listen));
+    let is_network = !listen.network.is_empty() || listen.nats.is_some();
+    let network = is_network.then(|| network(&listen, &front));
     let network = network.transpose()?;
     let reads = network.is_some() || listen.users.is_some();
     let key_reader = reads.then(|| KeyReader::new(listen.authorized_keys.clone()));
@@ -137,10 +140,13 @@ fn serve_all(limits: Limits, front: FrontProgram, listen: Listen) -> anyhow::Res
     })
 }
 
-fn network(listen: &Listen) -> anyhow::Result<NetworkConfig> {
+fn network(listen: &Listen, ours: &FrontProgram) -> anyhow::Result<NetworkConfig> {
+    let host_key = host_key(&listen.host_key)?;
+    let nats = listen.nats.as_ref();
     Ok(NetworkConfig {
         listen: listen.network.clone(),
-        host_key: host_key(&listen.host_key)?,
+        door: nats.map(|nats| agent::door(nats, &host_key, ours.clone())),
+        host_key,
     })
 }
 
@@ -184,11 +190,14 @@ fn is_missing<T>(loaded: &Result<T, HostKeyFileError>) -> bool {
 /// The child that reads as the user, and says what it found: if that is what our arguments ask for.
 /// They are the keeper's, not a person's, and are not looked at further.
 pub(crate) fn read_keys(args: impl Iterator<Item = OsString>) -> Option<u8> {
-    let (whose, files) = asked_to_read(args.skip(1))?;
-    let stdout = rustix::io::dup(rustix::stdio::stdout()).map(std::fs::File::from);
-    let done = stdout
-        .map_err(Into::into)
-        .and_then(|mut out| report_key_files(&whose, &files, &mut out));
+    let (asked, files) = asked_to_read(args.skip(1))?;
+    let file = |fd| Ok(std::fs::File::from(rustix::io::dup(fd)?));
+    let done = match asked {
+        Asked::Once(whose) => file(rustix::stdio::stdout())
+            .and_then(|mut out| report_key_files(&whose, &files, &mut out)),
+        Asked::Again => file(rustix::stdio::stdin())
+            .and_then(|input| report_again(&files, input, &mut file(rustix::stdio::stdout())?)),
+    };
     Some(if done.is_ok() { 0 } else { FAILED })
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 
 use super::SettingsError;
+use super::nats::NatsTable;
 use super::network::HostTable;
 use crate::args::{AuditForm, LogFormat};
 use crate::{duration, size};
@@ -19,6 +20,7 @@ pub(crate) struct File {
     pub(crate) run: RunTable,
     pub(crate) serve: ServeTable,
     pub(crate) host: BTreeMap<String, HostTable>,
+    pub(crate) nats: NatsTable,
 }
 
 /// `[run]`.

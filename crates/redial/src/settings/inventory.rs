@@ -97,10 +97,12 @@ fn read(path: &Path) -> io::Result<Option<String>> {
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    if !file.metadata()?.is_file() {
+    let about = file.metadata()?;
+    if !about.is_file() {
         return Err(io::Error::other("is no regular file"));
     }
-    let mut text = String::new();
+    let said = usize::try_from(about.len().min(FILE_MAX_BYTES)).unwrap_or_default();
+    let mut text = String::with_capacity(said + 1);
     file.take(FILE_MAX_BYTES + 1).read_to_string(&mut text)?;
     match text.len() as u64 > FILE_MAX_BYTES {
         true => Err(io::Error::other("more than 64 MiB")),

@@ -59,7 +59,8 @@ impl Network {
             .local_user(local_user())
             .bind(args.bind)
             .new_host(new_host(args))
-            .interaction(Arc::new(Terminal));
+            .interaction(Arc::new(Terminal))
+            .nats(super::nats::broker(&args.nats, &file.nats)?);
         for path in &args.identity {
             let path = std::path::absolute(path)
                 .map_err(|error| format!("--identity {}: {error}", path.display()))?;

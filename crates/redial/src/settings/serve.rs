@@ -1,6 +1,7 @@
 //! What `redial serve` is to do.
 
 mod address;
+mod nats;
 mod users;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use redial_keeper::keeper::{Limits, ManyUsers, MetricsTo};
 use redial_keeper::recording::RecordConfig;
 
 use address::{Address, address};
+pub(crate) use nats::{AgentSettings, NatsListen};
 
 use super::file::File;
 use super::{SettingsError, from_env};
@@ -47,6 +49,8 @@ pub(crate) enum Mode {
     Bridge(PathBuf),
     /// The keeper that has started us.
     Front,
+    /// Those who call by way of NATS, to the keeper that has started us.
+    Agent(Box<AgentSettings>),
 }
 
 /// Where to listen.
@@ -54,6 +58,7 @@ pub(crate) enum Mode {
 pub(crate) struct Listen {
     pub(crate) sockets: Vec<PathBuf>,
     pub(crate) network: Vec<SocketAddr>,
+    pub(crate) nats: Option<NatsListen>,
     pub(crate) host_key: HostKeyFile,
     /// Empty: the usual ones.
     pub(crate) authorized_keys: Vec<PathBuf>,
@@ -102,6 +107,9 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
     if args.private {
         return Ok(Mode::Private);
     }
+    if let Some(agent) = nats::agent(args, file)? {
+        return Ok(Mode::Agent(Box::new(agent)));
+    }
     let default = || default_socket().map_err(|error| error.to_string());
     if args.stdio {
         return Ok(Mode::Bridge(match &args.listen[..] {
@@ -140,6 +148,7 @@ fn mode(args: &ServeArgs, file: &File) -> Result<Mode, SettingsError> {
     let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|error| error.to_string());
     let authorized_keys = authorized_keys.iter().map(absolute);
     Ok(Mode::Listen(Box::new(Listen {
+        nats: nats::listen(args, file, &sockets)?,
         sockets,
         network,
         host_key: host_key(args.host_key.as_deref(), args.state_dir.as_deref(), file)?,

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use toml_parser::decoder::{Encoding, IntegerRadix, ScalarKind};
+use toml_parser::lexer::{Token, TokenKind};
 use toml_parser::parser::{EventReceiver, ValidateWhitespace, parse_document};
 use toml_parser::{ErrorSink, ParseError, Raw, Source, Span};
 
@@ -17,8 +18,6 @@ use super::{File, Table};
 
 /// Reads it, if it is plain.
 pub(super) fn read(text: &str) -> Option<File> {
-    let source = Source::new(text);
-    let tokens = source.lex().into_vec();
     let mut reader = Reader {
         text,
         file: File::default(),
@@ -29,12 +28,45 @@ pub(super) fn read(text: &str) -> Option<File> {
         has_groups: false,
         is_plain: true,
     };
-    let mut error: Option<ParseError> = None;
-    let mut checked = ValidateWhitespace::new(&mut reader, source);
-    parse_document(&tokens, &mut checked, &mut error);
+    // Some tables at a time: what a whole file is made of takes more memory than the file.
+    let mut tokens = Vec::with_capacity(2 * PART);
+    let end = Source::new("").lex().next();
+    let (mut depth, mut is_line_start) = (0_usize, true);
+    for token in Source::new(text).lex() {
+        let kind = token.kind();
+        if is_line_start
+            && depth == 0
+            && kind == TokenKind::LeftSquareBracket
+            && tokens.len() >= PART
+        {
+            tokens.extend(end);
+            reader.part(&tokens);
+            tokens.clear();
+        }
+        match kind {
+            TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => depth += 1,
+            TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket => {
+                depth = depth.saturating_sub(1);
+            }
+            _ => {}
+        }
+        is_line_start = match kind {
+            TokenKind::Newline => true,
+            TokenKind::Whitespace => is_line_start,
+            _ => false,
+        };
+        tokens.push(token);
+        if !reader.is_plain {
+            return None;
+        }
+    }
+    reader.part(&tokens);
     reader.close_table();
-    (reader.is_plain && error.is_none()).then_some(reader.file)
+    reader.is_plain.then_some(reader.file)
 }
+
+/// So many tokens are read at a time, or more: up to the next table.
+const PART: usize = 1_024;
 
 /// The table whose keys are read.
 enum Place {
@@ -60,6 +92,14 @@ impl<'t> Reader<'t> {
     fn raw(&self, span: Span, encoding: Option<Encoding>) -> Raw<'t> {
         let text = self.text.get(span.start()..span.end());
         Raw::new_unchecked(text.unwrap_or_default(), encoding, span)
+    }
+
+    fn part(&mut self, tokens: &[Token]) {
+        let mut error: Option<ParseError> = None;
+        let source = Source::new(self.text);
+        let mut checked = ValidateWhitespace::new(self, source);
+        parse_document(tokens, &mut checked, &mut error);
+        self.is_plain &= error.is_none();
     }
 
     fn open_table(&mut self, names: &[String]) {
@@ -253,8 +293,10 @@ mod tests {
             (state >> 33) as usize % below
         };
         let (mut plain, mut refused) = (0, 0);
-        for _ in 0..50_000 {
-            let mut text: String = (0..next(6)).map(|_| PARTS[next(PARTS.len())]).collect();
+        for round in 0..50_000 {
+            // Some are longer than what is read at a time.
+            let parts = if round % 500 == 0 { 400 } else { next(6) };
+            let mut text: String = (0..parts).map(|_| PARTS[next(PARTS.len())]).collect();
             if next(8) == 0 && !text.is_empty() {
                 let cut = next(text.len());
                 if text.is_char_boundary(cut) {

@@ -88,7 +88,11 @@ impl Patient<'_> {
     async fn resolve(&self, sheet: &mut Sheet) -> bool {
         let route = self.probe.route();
         if route.via != Via::Tcp {
-            sheet.say(&Finding::untried("resolve", "left to the proxy"));
+            let who = match route.via {
+                Via::Nats(_) => "left to the NATS cluster",
+                _ => "left to the proxy",
+            };
+            sheet.say(&Finding::untried("resolve", who));
             return true;
         }
         let began = Instant::now();
@@ -150,6 +154,7 @@ impl Patient<'_> {
 fn way(route: &Route) -> String {
     let via = match &route.via {
         Via::Tcp => "TCP".to_owned(),
+        Via::Nats(_) => "NATS".to_owned(),
         Via::Command(text) => format!("the program: {text}"),
         Via::Jump(arguments) => format!("ssh {}", arguments.join(" ")),
     };

@@ -1,0 +1,146 @@
+//! The connection to the cluster: one for all lines of this process.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use tokio::sync::watch;
+
+/// A broker that says nothing for so long is gone.
+const PING: Duration = Duration::from_secs(10);
+/// Time for TCP and the handshake with one broker.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Where the cluster is, and who we are there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BrokerOptions {
+    /// `nats://host:4222`, `tls://…`; any of them will do, and they name others.
+    pub urls: Vec<String>,
+    /// A file with a JWT and its key, as `nsc` makes them.
+    pub credentials: Option<PathBuf>,
+    /// A file with the seed of an NKEY.
+    pub nkey: Option<PathBuf>,
+    /// A file with certificates of authorities that vouch for brokers, besides the system's.
+    pub ca: Option<PathBuf>,
+}
+
+/// Why there is no connection to the cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// No URL at all.
+    #[error("where the NATS cluster is was not said: --nats URL, or nats.urls in the settings")]
+    NoUrl,
+    /// That is none.
+    #[error("{0:?} is no NATS URL, such as nats://broker.example.com:4222")]
+    Url(String),
+    /// A file with our identity cannot be read.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// No broker takes us.
+    #[error("no NATS broker takes us: {0}")]
+    Connect(String),
+    /// It is there, but does not take what was asked of it.
+    #[error("the NATS broker: {0}")]
+    Refused(String),
+}
+
+/// A connection to the cluster. It is made again by itself when it is lost; what was under way on it is
+/// lost then.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    pub(super) client: Client,
+    /// How often the connection was lost.
+    pub(super) losses: watch::Receiver<u64>,
+}
+
+impl Broker {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`].
+    pub async fn connect(options: &BrokerOptions) -> Result<Self, BrokerError> {
+        Self::connect_with(options, false).await
+    }
+
+    /// As [`Broker::connect`], but for who stays: goes on trying until a broker is there.
+    ///
+    /// # Errors
+    ///
+    /// As there, for what will not be better later.
+    pub async fn connect_patiently(options: &BrokerOptions) -> Result<Self, BrokerError> {
+        Self::connect_with(options, true).await
+    }
+
+    async fn connect_with(options: &BrokerOptions, patient: bool) -> Result<Self, BrokerError> {
+        if options.urls.is_empty() {
+            return Err(BrokerError::NoUrl);
+        }
+        let addresses = options.urls.iter().map(|url| {
+            let address: Result<ServerAddr, _> = url.parse();
+            address.map_err(|_| BrokerError::Url(url.clone()))
+        });
+        let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+        let (tell, losses) = watch::channel(0);
+        let count = Arc::new(AtomicU64::new(0));
+        let mut connecting = ConnectOptions::new()
+            .name("redial")
+            .connection_timeout(CONNECT)
+            .ping_interval(PING)
+            .event_callback(move |event| {
+                tracing::debug!(%event, "nats");
+                if let Event::Disconnected | Event::Closed | Event::SlowConsumer(_) = event {
+                    let lost = count.fetch_add(1, Ordering::Relaxed) + 1;
+                    let _ = tell.send(lost);
+                }
+                std::future::ready(())
+            });
+        if patient {
+            connecting = connecting.retry_on_initial_connect();
+        }
+        if let Some(ca) = &options.ca {
+            connecting = connecting.add_root_certificates(ca.clone());
+        }
+        connecting = identify(connecting, options)?;
+        let client = connecting.connect(addresses).await;
+        let client = client.map_err(|error| BrokerError::Connect(error.to_string()))?;
+        Ok(Broker { client, losses })
+    }
+
+    /// Bytes of a message at most.
+    pub(super) fn max_payload(&self) -> usize {
+        self.client.server_info().max_payload
+    }
+}
+
+fn identify(
+    connecting: ConnectOptions,
+    options: &BrokerOptions,
+) -> Result<ConnectOptions, BrokerError> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).map_err(|error| BrokerError::File {
+            path: path.clone(),
+            reason: error.to_string(),
+        })
+    };
+    if let Some(path) = &options.credentials {
+        let text = read(path)?;
+        return connecting
+            .credentials(&text)
+            .map_err(|error| BrokerError::File {
+                path: path.clone(),
+                reason: error.to_string(),
+            });
+    }
+    match &options.nkey {
+        Some(path) => Ok(connecting.nkey(read(path)?.trim().to_owned())),
+        None => Ok(connecting),
+    }
+}

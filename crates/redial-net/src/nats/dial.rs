@@ -1,0 +1,124 @@
+//! The client's side: calls a host by its name.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_nats::StatusCode;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::net::UnixStream;
+
+use super::broker::{Broker, BrokerError};
+use super::line::{Hear, Line};
+use super::message::{Answer, Call};
+use super::name::Name;
+use crate::Transport;
+
+/// Why there is no line to a host.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The cluster cannot be asked.
+    #[error("{0}")]
+    Broker(#[from] BrokerError),
+    /// It knows nobody of that name.
+    #[error("no host answers to {0}; 'redial serve --nats … --name {0}' has to run there")]
+    Nobody(Name),
+    /// The host is there, and has too many lines.
+    #[error("{0} takes no more lines now")]
+    Busy(Name),
+    /// Something else than a host answers.
+    #[error("what answers to {0} is no redial, or of another version")]
+    Strange(Name),
+    /// There is no socket for it.
+    #[error("a line cannot be set up here: {0}")]
+    Socket(#[from] std::io::Error),
+}
+
+/// Whether another host has answered to the same name since.
+#[derive(Debug, Clone, Default)]
+pub struct Rival(Arc<Mutex<Option<[Bytes; 2]>>>);
+
+impl Rival {
+    /// The keys of both, in ssh's encoding, if there was one.
+    pub fn seen(&self) -> Option<[Bytes; 2]> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Broker {
+    /// Calls a host. The line ends when a second one answers to its name; [`Rival`] tells.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`]. The caller bounds the time.
+    pub async fn dial(&self, name: &Name) -> Result<(Transport, Rival), CallError> {
+        let refused = |error: &dyn std::fmt::Display| BrokerError::Refused(error.to_string());
+        let mut random = [0; 16];
+        getrandom(&mut random)?;
+        let call = Call::new(random);
+        // Before the call: what is said on the line follows it at once.
+        let down = self.client.subscribe(name.down(&call.line)).await;
+        let down = down.map_err(|error| refused(&error))?;
+        let inbox = self.client.new_inbox();
+        let answers = self.client.subscribe(inbox.clone()).await;
+        let mut answers = answers.map_err(|error| refused(&error))?;
+        let called = self
+            .client
+            .publish_with_reply(name.call(), inbox, call.encode());
+        called.await.map_err(|error| refused(&error))?;
+        let first = answers.next().await;
+        let first = first.ok_or_else(|| BrokerError::Refused("it has hung up".to_owned()))?;
+        if first.status == Some(StatusCode::NO_RESPONDERS) {
+            return Err(CallError::Nobody(name.clone()));
+        }
+        let (instance, key) = match Answer::decode(&first.payload) {
+            Some(Answer::Here { instance, key }) => (instance, key),
+            Some(Answer::Busy) => return Err(CallError::Busy(name.clone())),
+            None => return Err(CallError::Strange(name.clone())),
+        };
+        let (ours, theirs) = UnixStream::pair()?;
+        let line = Line {
+            broker: self.clone(),
+            say: name.up(&call.line),
+            hear: Hear::Subject(down),
+            socket: theirs,
+        };
+        let rival = Rival::default();
+        let place = Arc::clone(&rival.0);
+        let watching = async move {
+            while let Some(answer) = answers.next().await {
+                match Answer::decode(&answer.payload) {
+                    Some(Answer::Here {
+                        instance: other,
+                        key: its,
+                    }) if other != instance => {
+                        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+                        *place = Some([key, its]);
+                        return;
+                    }
+                    _ => {}
+                }
+            }
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = line.carry() => {}
+                // Whoever it is, the line is not to be used.
+                () = watching => {}
+            }
+        });
+        Ok((Transport::from_socket(ours.into_std()?)?, rival))
+    }
+}
+
+/// Random bytes of the kernel's.
+pub(super) fn getrandom(bytes: &mut [u8]) -> std::io::Result<()> {
+    let flags = rustix::rand::GetRandomFlags::empty();
+    let got = rustix::io::retry_on_intr(|| rustix::rand::getrandom(&mut *bytes, flags))?;
+    match got == bytes.len() {
+        true => Ok(()),
+        false => Err(std::io::ErrorKind::UnexpectedEof.into()),
+    }
+}

@@ -1,0 +1,168 @@
+//! The host's side: answers to its name, and carries lines to its server's door.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use async_nats::Message;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::broker::{Broker, BrokerError};
+use super::dial::getrandom;
+use super::line::{Hear, Line, WINDOW_MESSAGES};
+use super::message::{Answer, Call, Instance, Piece};
+use super::name::Name;
+
+/// Lines at once. The server bounds strangers among them further.
+const LINES: usize = 1_024;
+/// Messages of one line that wait to be looked at; who says more has broken the rules.
+const QUEUE: usize = 2 * WINDOW_MESSAGES;
+
+/// What a host is in the cluster.
+#[derive(Debug, Clone)]
+pub struct Serving {
+    /// The name it answers to.
+    pub name: Name,
+    /// Its key, in ssh's encoding.
+    pub key: Bytes,
+    /// Its server's Unix socket for lines of strangers.
+    pub door: PathBuf,
+}
+
+/// Answers calls until the broker's client gives up, which is never while it can be reached again.
+///
+/// # Errors
+///
+/// [`BrokerError`] when the broker does not let us hear.
+pub async fn serve(broker: Broker, serving: Serving) -> Result<(), BrokerError> {
+    let refused = |error: &dyn std::fmt::Display| BrokerError::Refused(error.to_string());
+    let mut instance = Instance::default();
+    getrandom(&mut instance).map_err(|error| refused(&error))?;
+    let client = broker.client.clone();
+    let calls = client.subscribe(serving.name.call()).await;
+    let mut calls = calls.map_err(|error| refused(&error))?;
+    // For all lines: none of them costs the cluster a subscription.
+    let said = client.subscribe(serving.name.up("*")).await;
+    let mut said = said.map_err(|error| refused(&error))?;
+    let mut losses = broker.losses.clone();
+    let mut host = Host {
+        broker,
+        serving,
+        instance,
+        lines: HashMap::new(),
+        running: JoinSet::new(),
+    };
+    loop {
+        tokio::select! {
+            call = calls.next() => match call {
+                Some(call) => host.call(call).await,
+                None => return Ok(()),
+            },
+            message = said.next() => match message {
+                Some(message) => host.said(&message),
+                None => return Ok(()),
+            },
+            Some(ended) = host.running.join_next() => {
+                if let Ok(line) = ended {
+                    host.lines.remove(&line);
+                }
+            }
+            // Each line has heard of it, too.
+            Ok(()) = losses.changed() => tracing::info!("the connection to the NATS broker was lost"),
+        }
+    }
+}
+
+struct Host {
+    broker: Broker,
+    serving: Serving,
+    instance: Instance,
+    /// Where what is said on each goes.
+    lines: HashMap<String, mpsc::Sender<Bytes>>,
+    /// Those that are carried; each gives its name when it is over.
+    running: JoinSet<String>,
+}
+
+impl Host {
+    async fn call(&mut self, message: Message) {
+        let Some(reply) = message.reply else {
+            return;
+        };
+        // Who says it in another way is of another version, or nobody.
+        let Some(Call { line }) = Call::decode(&message.payload) else {
+            return;
+        };
+        // Said twice, by a broker that repeats itself.
+        if self.lines.contains_key(&line) {
+            return;
+        }
+        let answer = match self.open(line).await {
+            true => Answer::Here {
+                instance: self.instance,
+                key: self.serving.key.clone(),
+            },
+            false => Answer::Busy,
+        };
+        let answered = self.broker.client.publish(reply, answer.encode()).await;
+        if let Err(error) = answered {
+            tracing::debug!(%error, "a call is not answered");
+        }
+    }
+
+    /// False if there is no place for another line.
+    async fn open(&mut self, line: String) -> bool {
+        if self.lines.len() >= LINES {
+            return false;
+        }
+        let socket = match UnixStream::connect(&self.serving.door).await {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::warn!(%error, "the server takes no line");
+                return false;
+            }
+        };
+        let (queue, queued) = mpsc::channel(QUEUE);
+        let carried = Line {
+            broker: self.broker.clone(),
+            say: self.serving.name.down(&line),
+            hear: Hear::Queue(queued),
+            socket,
+        };
+        self.lines.insert(line.clone(), queue);
+        self.running.spawn(async move {
+            carried.carry().await;
+            line
+        });
+        true
+    }
+
+    fn said(&mut self, message: &Message) {
+        let mut tokens = message.subject.rsplit('.');
+        let Some(line) = tokens.nth(1) else {
+            return;
+        };
+        let Some(queue) = self.lines.get(line) else {
+            return self.unknown(message, line);
+        };
+        if queue.try_send(message.payload.clone()).is_err() {
+            // Its end is heard by who carries it.
+            self.lines.remove(line);
+        }
+    }
+
+    /// A line that is over here, and whose client may not know.
+    fn unknown(&self, message: &Message, line: &str) {
+        if !matches!(
+            Piece::decode(message.payload.clone()),
+            Some(Piece::Data(..))
+        ) {
+            return;
+        }
+        let (client, down) = (self.broker.client.clone(), self.serving.name.down(line));
+        // The client's own bound is what waits there.
+        tokio::spawn(async move { client.publish(down, Piece::Reset.encode()).await });
+    }
+}

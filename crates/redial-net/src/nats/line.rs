@@ -1,0 +1,225 @@
+//! One end of a line: carries bytes between a socket and the cluster.
+//!
+//! Nobody is sent more than it takes: at most a window of bytes and of messages is under way, so no
+//! broker counts a peer of ours among its slow consumers, and what waits here is bounded.
+
+use std::collections::VecDeque;
+use std::io;
+
+use async_nats::Subscriber;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, watch};
+
+use super::broker::Broker;
+use super::message::{HEADER_BYTES, Piece};
+
+/// Under way in one direction at most.
+const WINDOW_BYTES: u64 = 512 * 1024;
+/// And so many messages, however short.
+pub(super) const WINDOW_MESSAGES: usize = 64;
+/// Bytes of a message; a broker may allow fewer.
+const CHUNK_BYTES: usize = 32 * 1024;
+/// That is room for a message of any broker's.
+const CHUNK_MIN_BYTES: usize = 256;
+/// Who reads says what it has taken when it is so much of the window.
+const TELL_EACH: u64 = 4;
+
+/// Where messages of the line come from.
+pub(super) enum Hear {
+    Subject(Subscriber),
+    /// From who hears for many lines.
+    Queue(mpsc::Receiver<Bytes>),
+}
+
+impl Hear {
+    async fn next(&mut self) -> Option<Bytes> {
+        match self {
+            Hear::Subject(subscriber) => subscriber.next().await.map(|message| message.payload),
+            Hear::Queue(queue) => queue.recv().await,
+        }
+    }
+}
+
+/// See the module.
+pub(super) struct Line {
+    pub(super) broker: Broker,
+    /// The subject of what we say.
+    pub(super) say: String,
+    pub(super) hear: Hear,
+    pub(super) socket: UnixStream,
+}
+
+/// Why a line is over before both sides have said their last.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("the connection to the broker was lost")]
+    Broker,
+    #[error("the other side has ended it")]
+    Reset,
+    #[error("a message does not continue the last: some are missing, or came twice")]
+    Gap,
+    #[error("a message that nobody says, or more than was allowed")]
+    Rules,
+    #[error("{0}")]
+    Socket(#[from] io::Error),
+}
+
+impl Line {
+    /// Until both directions have ended, or the line breaks.
+    pub(super) async fn carry(self) {
+        let Line {
+            broker,
+            say,
+            hear,
+            socket,
+        } = self;
+        let mut losses = broker.losses.clone();
+        losses.mark_unchanged();
+        let (input, output) = socket.into_split();
+        let (tell_taken, taken) = watch::channel(0);
+        let (queue, queued) = mpsc::channel(WINDOW_MESSAGES + 1);
+        let mouth = Mouth { broker, say };
+        let carried = tokio::select! {
+            both = async { tokio::try_join!(send(input, &mouth, taken), deliver(output, &mouth, queued)) } => {
+                both.map(|_| ())
+            }
+            broken = listen(hear, queue, tell_taken) => Err(broken),
+            _ = losses.changed() => Err(Broken::Broker),
+        };
+        if let Err(error) = carried {
+            tracing::debug!(line = mouth.say, %error, "a line is over");
+            if !matches!(error, Broken::Reset) {
+                // Where it cannot be told, silence will.
+                let _ = mouth.say(&Piece::Reset).await;
+            }
+        }
+    }
+}
+
+/// Says things on the line.
+struct Mouth {
+    broker: Broker,
+    say: String,
+}
+
+impl Mouth {
+    async fn say(&self, piece: &Piece) -> Result<(), Broken> {
+        let said = self
+            .broker
+            .client
+            .publish(self.say.clone(), piece.encode())
+            .await;
+        said.map_err(|_| Broken::Broker)
+    }
+
+    fn chunk(&self) -> usize {
+        let most = self.broker.max_payload().saturating_sub(HEADER_BYTES);
+        most.clamp(CHUNK_MIN_BYTES, CHUNK_BYTES)
+    }
+}
+
+/// From the socket to the cluster, as far as the other side takes it.
+async fn send(
+    mut input: OwnedReadHalf,
+    mouth: &Mouth,
+    mut taken: watch::Receiver<u64>,
+) -> Result<(), Broken> {
+    let mut sent = 0_u64;
+    // Where each message ends that is under way.
+    let mut ends: VecDeque<u64> = VecDeque::with_capacity(WINDOW_MESSAGES);
+    let mut buffer = BytesMut::new();
+    loop {
+        let room = loop {
+            let known = *taken.borrow_and_update();
+            if known > sent {
+                return Err(Broken::Rules);
+            }
+            while ends.front().is_some_and(|end| *end <= known) {
+                ends.pop_front();
+            }
+            let room = WINDOW_BYTES.saturating_sub(sent - known);
+            if room > 0 && ends.len() < WINDOW_MESSAGES {
+                break room;
+            }
+            taken.changed().await.map_err(|_| Broken::Reset)?;
+        };
+        let most = mouth
+            .chunk()
+            .min(usize::try_from(room).unwrap_or(usize::MAX));
+        buffer.reserve(most);
+        let read = (&mut input).take(most as u64).read_buf(&mut buffer).await?;
+        if read == 0 {
+            return mouth.say(&Piece::End(sent)).await;
+        }
+        let piece = Piece::Data(sent, buffer.split().freeze());
+        mouth.say(&piece).await?;
+        sent += read as u64;
+        ends.push_back(sent);
+    }
+}
+
+/// What comes from the cluster, apart: numbers for who sends, bytes for who delivers. Ends only when the
+/// line does.
+async fn listen(
+    mut hear: Hear,
+    queue: mpsc::Sender<Option<Bytes>>,
+    taken: watch::Sender<u64>,
+) -> Broken {
+    let (mut heard, mut has_ended) = (0_u64, false);
+    loop {
+        let Some(message) = hear.next().await else {
+            return Broken::Broker;
+        };
+        match Piece::decode(message) {
+            Some(Piece::Data(before, bytes)) if before == heard && !has_ended => {
+                heard += bytes.len() as u64;
+                if queue.try_send(Some(bytes)).is_err() {
+                    return Broken::Rules;
+                }
+            }
+            Some(Piece::End(bytes)) if bytes == heard && !has_ended => {
+                has_ended = true;
+                if queue.try_send(None).is_err() {
+                    return Broken::Rules;
+                }
+            }
+            Some(Piece::Data(..) | Piece::End(_)) => return Broken::Gap,
+            // One that says less than another has come late.
+            Some(Piece::Taken(bytes)) => {
+                taken.send_if_modified(|known| {
+                    let is_more = bytes > *known;
+                    *known = (*known).max(bytes);
+                    is_more
+                });
+            }
+            Some(Piece::Reset) => return Broken::Reset,
+            None => return Broken::Rules,
+        }
+    }
+}
+
+/// From the cluster to the socket.
+async fn deliver(
+    mut output: OwnedWriteHalf,
+    mouth: &Mouth,
+    mut queued: mpsc::Receiver<Option<Bytes>>,
+) -> Result<(), Broken> {
+    let (mut taken, mut told, mut messages) = (0_u64, 0_u64, 0_usize);
+    while let Some(Some(bytes)) = queued.recv().await {
+        output.write_all(&bytes).await?;
+        taken += bytes.len() as u64;
+        messages += 1;
+        let is_much = taken - told >= WINDOW_BYTES / TELL_EACH;
+        if is_much || messages >= WINDOW_MESSAGES / 4 {
+            mouth.say(&Piece::Taken(taken)).await?;
+            (told, messages) = (taken, 0);
+        }
+    }
+    // It may be closed at the other end already.
+    let _ = output.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! Hosts that dial out: the real program, through a real nats-server.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod site;
+
+use std::fs;
+use std::io::Read;
+
+use rustix::process::{Pid, Signal, kill_process};
+use site::{Broker, Host, eavesdrop};
+use support::network::Home;
+use support::{PATIENCE, eventually};
+
+#[test]
+fn a_host_that_has_dialled_out_is_called_by_its_name() {
+    let (broker, home) = (Broker::start(), Home::with_key());
+    let host = Host::start(&broker, &home, "web1.example");
+    let ran = host
+        .run(&home)
+        .args(["--", "sh", "-c", "cat; echo err >&2; exit 7"]);
+    let ran = ran.input("said").ran();
+    assert_eq!(
+        (ran.code, &*ran.stdout),
+        (7, &b"said"[..]),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.ends_with("err\n"), "{}", ran.stderr);
+    // It is known by that name from now on, and by no other.
+    let known = fs::read_to_string(home.path().join(".config/redial/known_hosts")).unwrap();
+    assert!(
+        known.starts_with("[nats:web1.example]:7334 ssh-ed25519 "),
+        "{known}"
+    );
+    let again = broker
+        .redial(&home, ["run"])
+        .args(["nats:web1.example", "--", "true"]);
+    assert_eq!(again.ran().code, 0);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_to_do() {
+    let (broker, home) = (Broker::start(), Home::with_key());
+    let nobody = broker
+        .redial(&home, ["run"])
+        .args(["nats:web1", "--", "true"])
+        .ran();
+    assert_eq!(nobody.code, 125);
+    let words = "no host answers to web1; 'redial serve --nats … --name web1' has to run there";
+    assert!(nobody.stderr.contains(words), "{}", nobody.stderr);
+    let nowhere = home.redial(["run", "nats:web1", "--", "true"]).ran();
+    assert_eq!(nowhere.code, 125);
+    assert!(nowhere.stderr.contains("--nats URL"), "{}", nowhere.stderr);
+    let broken = home.redial(["run", "--nats", "what is this", "nats:web1", "--", "true"]);
+    let broken = broken.ran();
+    assert!(
+        broken.stderr.contains("is no NATS URL"),
+        "{}",
+        broken.stderr
+    );
+    let url = broker.url();
+    drop(broker);
+    let gone = home
+        .redial(["run", "--nats", &url, "nats:web1", "--", "true"])
+        .ran();
+    assert_eq!(gone.code, 125);
+    assert!(
+        gone.stderr.contains("no NATS broker takes us"),
+        "{}",
+        gone.stderr
+    );
+}
+
+#[test]
+fn who_has_no_key_of_the_hosts_gets_in_no_more_than_over_tcp() {
+    let (broker, home) = (Broker::start(), Home::with_key());
+    let host = Host::start(&broker, &home, "web1");
+    let stranger = Home::with_key();
+    let ran = host.run(&stranger).args(["--", "true"]).ran();
+    assert_eq!(ran.code, 125);
+    assert!(ran.stderr.contains("not taken"), "{}", ran.stderr);
+    // It pays for that itself: others are let in.
+    for _ in 0..5 {
+        assert_eq!(host.run(&stranger).args(["--", "true"]).ran().code, 125);
+    }
+    assert_eq!(host.run(&home).args(["--", "true"]).ran().code, 0);
+}
+
+#[test]
+fn a_broker_that_is_killed_under_load_loses_nothing_and_repeats_nothing() {
+    let (mut broker, home) = (Broker::start(), Home::with_key());
+    let host = Host::start(&broker, &home, "web1");
+    let ran_there = host.dir().join("ran");
+    // Once more each time that it runs; 12 MB with a pause in the middle until the broker is gone.
+    let script = format!(
+        "echo run >> {0}; seq 400000; until [ -e {0}.go ]; do sleep 0.05; done; seq 900000 -1 1",
+        ran_there.display()
+    );
+    let mut child = host
+        .run(&home)
+        .args(["--redial", "60s", "--", "sh", "-c", &script])
+        .begun();
+    let mut stdout = child.stdout.take().unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        stdout.read_to_end(&mut all).unwrap();
+        all
+    });
+    eventually(|| ran_there.exists().then_some(())).unwrap();
+    broker.dies_and_another_takes_its_place();
+    fs::write(ran_there.with_extension("go"), "").unwrap();
+    broker.dies_and_another_takes_its_place();
+    let ended = child.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(0), "{words}\n{}", host.log());
+    let numbers = (1..=400_000).chain((1..=900_000).rev());
+    let expected: Vec<u8> = numbers
+        .flat_map(|it: u32| format!("{it}\n").into_bytes())
+        .collect();
+    assert!(reading.join().unwrap() == expected, "{words}");
+    assert_eq!(fs::read_to_string(&ran_there).unwrap(), "run\n");
+}
+
+#[test]
+fn an_agent_that_is_killed_is_replaced_and_its_lines_go_on() {
+    let (broker, home) = (Broker::start(), Home::with_key());
+    let host = Host::start(&broker, &home, "web1");
+    let started = host.dir().join("started");
+    let script = format!(
+        "touch {0}; until [ -e {0}.go ]; do sleep 0.05; done; echo done",
+        started.display()
+    );
+    let child = host
+        .run(&home)
+        .args(["--redial", "60s", "--", "sh", "-c", &script])
+        .begun();
+    eventually(|| started.exists().then_some(())).unwrap();
+    let agent = host.agent();
+    kill_process(Pid::from_raw(agent.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    eventually(|| (host.agent() != agent).then_some(())).unwrap();
+    fs::write(started.with_extension("go"), "").unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(
+        ended.stdout,
+        b"done\n",
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+}
+
+#[test]
+fn of_two_hosts_with_one_name_neither_gets_a_command_and_both_keys_are_named() {
+    let (broker, home) = (Broker::start(), Home::with_key());
+    let (one, other) = (
+        Host::start(&broker, &home, "web1"),
+        Host::start(&broker, &home, "web1"),
+    );
+    let mark = one.dir().join("mark");
+    let ran = one
+        .run(&home)
+        .args(["--redial", "0s", "--", "touch"])
+        .args([&mark])
+        .ran();
+    assert_eq!(ran.code, 125, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("two hosts answer to web1"),
+        "{}",
+        ran.stderr
+    );
+    for host in [&one, &other] {
+        assert!(ran.stderr.contains(&host.fingerprint()), "{}", ran.stderr);
+    }
+    assert!(!mark.exists());
+}
+
+#[test]
+fn many_hosts_of_a_cluster_are_run_on_as_any_others() {
+    let (broker, home) = (Broker::start(), Home::with_key());
+    let hosts = ["web1", "web2", "web3"].map(|name| Host::start(&broker, &home, name));
+    let fleet = broker.redial(&home, ["run", "--accept-new", "-q"]);
+    let ran = fleet
+        .args(["-w", "nats:web[1-4]", "--", "echo", "hi"])
+        .ran();
+    assert_eq!(ran.code, 125, "{}", ran.stderr);
+    let mut lines: Vec<&str> = std::str::from_utf8(&ran.stdout).unwrap().lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["nats:web1: hi", "nats:web2: hi", "nats:web3: hi"]);
+    drop(hosts);
+}
+
+#[test]
+fn the_broker_sees_no_byte_of_what_is_said() {
+    let (broker, home) = (Broker::start(), Home::with_key());
+    let host = Host::start(&broker, &home, "web1");
+    let ear = eavesdrop(&broker);
+    let secret = "the-secret-that-nobody-else-may-see";
+    let ran = host
+        .run(&home)
+        .args(["--", "sh", "-c", "cat; echo $0", secret]);
+    let ran = ran.input(secret.repeat(1_000)).ran();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let heard = ear.stop();
+    // It has heard the line, and not the words.
+    assert!(heard.len() > 2 * secret.len() * 1_000, "{}", heard.len());
+    let contains = |text: &[u8]| heard.windows(text.len()).any(|part| part == text);
+    assert!(contains(b"redial.line.web1."));
+    assert!(!contains(secret.as_bytes()));
+    assert!(PATIENCE > ran.took);
+}
