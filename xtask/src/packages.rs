@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn what_is_removed_or_unknown_is_missing() {
-        let installed = "clustershell installed\niproute2 installed\nopenssh-client installed\nopenssh-server config-files\nopenssl installed\n\
+        let installed = "clustershell installed\niproute2 installed\nnats-server installed\n\
+                         openssh-client installed\nopenssh-server config-files\nopenssl installed\n\
                          passwd installed\nprocps installed\npython3 installed\n\
                          python3-jsonschema installed\nutil-linux installed\nvalgrind installed\n";
         assert_eq!(missing(installed), ["openssh-server", "socat"]);

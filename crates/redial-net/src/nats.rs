@@ -8,6 +8,7 @@
 
 mod broker;
 mod dial;
+mod find;
 mod host;
 mod line;
 mod message;
@@ -15,5 +16,6 @@ mod name;
 
 pub use broker::{Broker, BrokerError, BrokerOptions};
 pub use dial::{CallError, Rival};
+pub use find::Found;
 pub use host::{Serving, serve};
 pub use name::{Name, NameError};

@@ -50,7 +50,7 @@ fn dispatch(arguments: args::Arguments) -> Result<u8, SettingsError> {
         args::Command::Echo(args) => Ok(commands::echo(&args.what)),
         args::Command::Frame(args) => Ok(commands::frame(&args.what)),
         args::Command::History(args) => commands::history(&args.what),
-        args::Command::Hosts(args) => commands::hosts(&args),
+        args::Command::Hosts(args) => commands::hosts(&args, &file),
         args::Command::Keys(args) => commands::keys(args.what, &file),
         args::Command::Repl(args) => Ok(commands::repl(&ReplSettings::resolve(args, &file)?)),
         args::Command::Run(args) => run(*args, &file),

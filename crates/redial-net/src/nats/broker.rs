@@ -13,6 +13,10 @@ const PING: Duration = Duration::from_secs(10);
 /// Time for TCP and the handshake with one broker.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// Messages that wait to be heard, of one subscription. What exceeds them is lost, and then all lines
+/// are: honest peers never have so many under way.
+const WAITING: usize = 8_192;
+
 /// Where the cluster is, and who we are there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BrokerOptions {
@@ -22,7 +26,7 @@ pub struct BrokerOptions {
     pub credentials: Option<PathBuf>,
     /// A file with the seed of an NKEY.
     pub nkey: Option<PathBuf>,
-    /// A file with certificates of authorities that vouch for brokers, besides the system's.
+    /// A file with certificates of authorities that vouch for brokers, instead of the system's.
     pub ca: Option<PathBuf>,
 }
 
@@ -88,12 +92,16 @@ impl Broker {
             address.map_err(|_| BrokerError::Url(url.clone()))
         });
         let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+        // The library takes the process's own provider of ciphers; with two in the program it has to be
+        // said which. An error says that it has been.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let (tell, losses) = watch::channel(0);
         let count = Arc::new(AtomicU64::new(0));
         let mut connecting = ConnectOptions::new()
             .name("redial")
             .connection_timeout(CONNECT)
             .ping_interval(PING)
+            .subscription_capacity(WAITING)
             .event_callback(move |event| {
                 tracing::debug!(%event, "nats");
                 if let Event::Disconnected | Event::Closed | Event::SlowConsumer(_) = event {
@@ -112,6 +120,13 @@ impl Broker {
         let client = connecting.connect(addresses).await;
         let client = client.map_err(|error| BrokerError::Connect(error.to_string()))?;
         Ok(Broker { client, losses })
+    }
+
+    /// To hear of losses from now on.
+    pub(super) fn losses_from_now(&self) -> watch::Receiver<u64> {
+        let mut losses = self.losses.clone();
+        losses.mark_unchanged();
+        losses
     }
 
     /// Bytes of a message at most.

@@ -55,6 +55,7 @@ impl Broker {
     /// [`CallError`]. The caller bounds the time.
     pub async fn dial(&self, name: &Name) -> Result<(Transport, Rival), CallError> {
         let refused = |error: &dyn std::fmt::Display| BrokerError::Refused(error.to_string());
+        let losses = self.losses_from_now();
         let mut random = [0; 16];
         getrandom(&mut random)?;
         let call = Call::new(random);
@@ -84,6 +85,7 @@ impl Broker {
             say: name.up(&call.line),
             hear: Hear::Subject(down),
             socket: theirs,
+            losses,
         };
         let rival = Rival::default();
         let place = Arc::clone(&rival.0);

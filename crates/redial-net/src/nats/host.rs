@@ -1,7 +1,8 @@
 //! The host's side: answers to its name, and carries lines to its server's door.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use async_nats::Message;
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::broker::{Broker, BrokerError};
 use super::dial::getrandom;
+use super::find::{About, FIND};
 use super::line::{Hear, Line, WINDOW_MESSAGES};
 use super::message::{Answer, Call, Instance, Piece};
 use super::name::Name;
@@ -30,6 +32,10 @@ pub struct Serving {
     pub key: Bytes,
     /// Its server's Unix socket for lines of strangers.
     pub door: PathBuf,
+    /// The version of its program.
+    pub version: String,
+    /// What it is for.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Answers calls until the broker's client gives up, which is never while it can be reached again.
@@ -47,11 +53,14 @@ pub async fn serve(broker: Broker, serving: Serving) -> Result<(), BrokerError> 
     // For all lines: none of them costs the cluster a subscription.
     let said = client.subscribe(serving.name.up("*")).await;
     let mut said = said.map_err(|error| refused(&error))?;
-    let mut losses = broker.losses.clone();
+    let finds = client.subscribe(FIND).await;
+    let mut finds = finds.map_err(|error| refused(&error))?;
+    let mut losses = broker.losses_from_now();
     let mut host = Host {
         broker,
         serving,
         instance,
+        since: Instant::now(),
         lines: HashMap::new(),
         running: JoinSet::new(),
     };
@@ -63,6 +72,10 @@ pub async fn serve(broker: Broker, serving: Serving) -> Result<(), BrokerError> 
             },
             message = said.next() => match message {
                 Some(message) => host.said(&message),
+                None => return Ok(()),
+            },
+            find = finds.next() => match find {
+                Some(find) => host.tell(find).await,
                 None => return Ok(()),
             },
             Some(ended) = host.running.join_next() => {
@@ -80,6 +93,7 @@ struct Host {
     broker: Broker,
     serving: Serving,
     instance: Instance,
+    since: Instant,
     /// Where what is said on each goes.
     lines: HashMap<String, mpsc::Sender<Bytes>>,
     /// Those that are carried; each gives its name when it is over.
@@ -112,6 +126,25 @@ impl Host {
         }
     }
 
+    /// Somebody asks who is there.
+    async fn tell(&self, message: Message) {
+        let Some(reply) = message.reply else {
+            return;
+        };
+        let about = About {
+            name: self.serving.name.to_string(),
+            key: self.serving.key.to_vec().into(),
+            instance: self.instance.into(),
+            version: self.serving.version.clone(),
+            up_s: self.since.elapsed().as_secs(),
+            tags: self.serving.tags.clone(),
+        };
+        let told = self.broker.client.publish(reply, about.encode()).await;
+        if let Err(error) = told {
+            tracing::debug!(%error, "who asks for hosts is not answered");
+        }
+    }
+
     /// False if there is no place for another line.
     async fn open(&mut self, line: String) -> bool {
         if self.lines.len() >= LINES {
@@ -124,12 +157,14 @@ impl Host {
                 return false;
             }
         };
+        let losses = self.broker.losses_from_now();
         let (queue, queued) = mpsc::channel(QUEUE);
         let carried = Line {
             broker: self.broker.clone(),
             say: self.serving.name.down(&line),
             hear: Hear::Queue(queued),
             socket,
+            losses,
         };
         self.lines.insert(line.clone(), queue);
         self.running.spawn(async move {

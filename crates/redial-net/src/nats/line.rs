@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_nats::Subscriber;
 use bytes::{Bytes, BytesMut};
@@ -51,6 +52,8 @@ pub(super) struct Line {
     pub(super) say: String,
     pub(super) hear: Hear,
     pub(super) socket: UnixStream,
+    /// Of the connection to the broker, since before the line was called for.
+    pub(super) losses: watch::Receiver<u64>,
 }
 
 /// Why a line is over before both sides have said their last.
@@ -76,18 +79,18 @@ impl Line {
             say,
             hear,
             socket,
+            mut losses,
         } = self;
-        let mut losses = broker.losses.clone();
-        losses.mark_unchanged();
         let (input, output) = socket.into_split();
         let (tell_taken, taken) = watch::channel(0);
         let (queue, queued) = mpsc::channel(WINDOW_MESSAGES + 1);
         let mouth = Mouth { broker, say };
+        let delivered = AtomicU64::new(0);
         let carried = tokio::select! {
-            both = async { tokio::try_join!(send(input, &mouth, taken), deliver(output, &mouth, queued)) } => {
+            both = async { tokio::try_join!(send(input, &mouth, taken), deliver(output, &mouth, (queued, &delivered))) } => {
                 both.map(|_| ())
             }
-            broken = listen(hear, queue, tell_taken) => Err(broken),
+            broken = listen(hear, (queue, &delivered), tell_taken) => Err(broken),
             _ = losses.changed() => Err(Broken::Broker),
         };
         if let Err(error) = carried {
@@ -166,7 +169,7 @@ async fn send(
 /// line does.
 async fn listen(
     mut hear: Hear,
-    queue: mpsc::Sender<Option<Bytes>>,
+    (queue, delivered): (mpsc::Sender<Option<Bytes>>, &AtomicU64),
     taken: watch::Sender<u64>,
 ) -> Broken {
     let (mut heard, mut has_ended) = (0_u64, false);
@@ -177,6 +180,9 @@ async fn listen(
         match Piece::decode(message) {
             Some(Piece::Data(before, bytes)) if before == heard && !has_ended => {
                 heard += bytes.len() as u64;
+                if heard - delivered.load(Ordering::Relaxed) > WINDOW_BYTES {
+                    return Broken::Rules;
+                }
                 if queue.try_send(Some(bytes)).is_err() {
                     return Broken::Rules;
                 }
@@ -206,12 +212,13 @@ async fn listen(
 async fn deliver(
     mut output: OwnedWriteHalf,
     mouth: &Mouth,
-    mut queued: mpsc::Receiver<Option<Bytes>>,
+    (mut queued, delivered): (mpsc::Receiver<Option<Bytes>>, &AtomicU64),
 ) -> Result<(), Broken> {
     let (mut taken, mut told, mut messages) = (0_u64, 0_u64, 0_usize);
     while let Some(Some(bytes)) = queued.recv().await {
         output.write_all(&bytes).await?;
         taken += bytes.len() as u64;
+        delivered.store(taken, Ordering::Relaxed);
         messages += 1;
         let is_much = taken - told >= WINDOW_BYTES / TELL_EACH;
         if is_much || messages >= WINDOW_MESSAGES / 4 {

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::NatsArgs;
+
 const HOSTS_HELP: &str = "\
 A host set is names with ranges, web[01-20/2] or rack[1-4]-n[01-16], and from left to right between them
 ',' (and), '!' (without), '&' (in both), '^' (in one only). Spellings are kept: web1 and web01 are two. user@
@@ -22,7 +24,8 @@ Examples:
   redial hosts fold web1 web2 web3 db1         # db1,web[1-3]
   redial hosts count 'web[1-500]!web[100-199]'
   redial hosts fold < names.txt
-  redial hosts list '@role=web&@dc=fra'";
+  redial hosts list '@role=web&@dc=fra'
+  redial hosts list --nats nats://broker:4222";
 
 /// `redial hosts`.
 #[derive(Debug, Args)]
@@ -35,9 +38,10 @@ pub(crate) struct HostsArgs {
 /// What to do with a set.
 #[derive(Debug, Subcommand)]
 pub(crate) enum HostsCommand {
-    /// Show hosts with what is known of them: all, or those of sets
+    /// Show hosts with what is known of them: all, or those of sets. With --nats: those that answer in that
+    /// cluster
     #[command(after_help = HOSTS_HELP)]
-    List(SetArgs),
+    List(ListArgs),
     /// Show the groups there are, with their sources
     #[command(after_help = HOSTS_HELP)]
     Groups(GroupsArgs),
@@ -50,6 +54,15 @@ pub(crate) enum HostsCommand {
     /// Print how many hosts there are
     #[command(after_help = HOSTS_HELP)]
     Count(SetArgs),
+}
+
+/// `redial hosts list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) sets: SetArgs,
+    #[command(flatten)]
+    pub(crate) nats: NatsArgs,
 }
 
 /// Which hosts.

@@ -18,7 +18,7 @@ pub(crate) struct NatsArgs {
     /// Who we are there: a file with the seed of an NKEY
     #[arg(long, value_name = "FILE")]
     pub(crate) nats_nkey: Option<PathBuf>,
-    /// Certificates of authorities that vouch for brokers, besides the system's
+    /// Certificates of authorities that vouch for brokers, instead of the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) nats_ca: Option<PathBuf>,
 }

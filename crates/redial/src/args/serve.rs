@@ -151,6 +151,9 @@ pub(crate) struct ServeArgs {
     /// Answer to this name in the NATS cluster [default: the machine's]
     #[arg(long, value_name = "NAME", requires = "nats", help_heading = "NATS")]
     pub(crate) name: Option<String>,
+    /// Tell this of the host to who asks the cluster for hosts, as role=web; repeatable
+    #[arg(long, value_name = "KEY=VALUE", value_parser = tag, help_heading = "NATS")]
+    pub(crate) tag: Vec<(String, String)>,
     /// The agent process, which the keeper starts: where its door is
     #[arg(long, value_name = "SOCKET", hide = true, requires_all = ["nats_key", "name"])]
     pub(crate) nats_agent: Option<PathBuf>,
@@ -160,6 +163,16 @@ pub(crate) struct ServeArgs {
     /// The front process, which the keeper starts
     #[arg(long, hide = true)]
     pub(crate) front: bool,
+}
+
+/// `role=web`.
+fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() && text.len() <= 256 => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
+        _ => Err("a tag is KEY=VALUE, at most 256 bytes".to_owned()),
+    }
 }
 
 /// How the audit has commands.

@@ -1,5 +1,7 @@
 //! `redial hosts`: sets of hosts, spelled out, folded and counted; and what inventories say.
 
+mod cluster;
+
 use std::io::{self, BufRead, Read, Write};
 
 use redial_fleet::HostSet;
@@ -7,9 +9,9 @@ use redial_fleet::inventory::{Entry, Inventory};
 use serde_json::json;
 
 use super::printed::print;
-use crate::args::{HostsArgs, HostsCommand, SetArgs};
+use crate::args::{HostsArgs, HostsCommand, ListArgs, SetArgs};
 use crate::report::Harmless;
-use crate::settings::{self, SettingsError};
+use crate::settings::{self, File, SettingsError};
 
 /// Of stdin: a million names of 64 bytes.
 const STDIN_MAX_BYTES: u64 = 64 << 20;
@@ -19,19 +21,26 @@ const STDIN_MAX_BYTES: u64 = 64 << 20;
 /// # Errors
 ///
 /// A set is none, or an inventory cannot be used.
-pub(crate) fn hosts(args: &HostsArgs) -> Result<u8, SettingsError> {
+pub(crate) fn hosts(args: &HostsArgs, file: &File) -> Result<u8, SettingsError> {
+    if let HostsCommand::List(list) = &args.what
+        && !list.nats.nats.is_empty()
+    {
+        return cluster::list(list, file);
+    }
     let inventory = settings::inventory(true)?;
     // Read before anything is printed: a set that is none has no output.
     let set = match &args.what {
         HostsCommand::Groups(_) => HostSet::default(),
-        HostsCommand::List(sets) if sets.sets.is_empty() => read(&everything(sets), &inventory)?,
-        HostsCommand::List(sets)
+        HostsCommand::List(list) if list.sets.sets.is_empty() => {
+            read(&everything(&list.sets), &inventory)?
+        }
+        HostsCommand::List(ListArgs { sets, .. })
         | HostsCommand::Expand(sets)
         | HostsCommand::Fold(sets)
         | HostsCommand::Count(sets) => read(sets, &inventory)?,
     };
     Ok(print(|out| match &args.what {
-        HostsCommand::List(sets) => list(out, &set, &inventory, sets.json),
+        HostsCommand::List(args) => list(out, &set, &inventory, args.sets.json),
         HostsCommand::Groups(args) => groups(out, &inventory, args.json),
         HostsCommand::Expand(sets) if sets.json => {
             writeln!(out, "{}", json!(set.iter().collect::<Vec<_>>()))

@@ -6,6 +6,7 @@ use redial_client::network::BrokerOptions;
 use serde::Deserialize;
 
 use super::SettingsError;
+use super::file::File;
 use crate::args::NatsArgs;
 
 /// `[nats]`.
@@ -16,6 +17,15 @@ pub(crate) struct NatsTable {
     creds: Option<PathBuf>,
     nkey: Option<PathBuf>,
     ca: Option<PathBuf>,
+}
+
+/// Where the cluster is, for who asks it.
+///
+/// # Errors
+///
+/// A file's name cannot be made absolute.
+pub(crate) fn cluster(args: &NatsArgs, file: &File) -> Result<BrokerOptions, SettingsError> {
+    broker(args, &file.nats)
 }
 
 /// The flags go before the file; who we are comes from one of them, not from both.

@@ -211,3 +211,44 @@ fn the_broker_sees_no_byte_of_what_is_said() {
     assert!(!contains(secret.as_bytes()));
     assert!(PATIENCE > ran.took);
 }
+
+#[test]
+fn who_asks_the_cluster_is_told_which_hosts_there_are() {
+    let (broker, home) = (Broker::start(), Home::with_key());
+    let nobody = broker.redial(&home, ["hosts", "list"]).ran();
+    assert_eq!(
+        (nobody.code, &*nobody.stdout),
+        (0, &b""[..]),
+        "{}",
+        nobody.stderr
+    );
+    let tagged = Host::with(
+        &broker,
+        &home,
+        "web1",
+        &["--tag", "role=web", "--tag", "rack=4"],
+    );
+    let other = Host::start(&broker, &home, "db1.example");
+    let ran = broker.redial(&home, ["hosts", "list"]).ran();
+    let text = String::from_utf8(ran.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].starts_with(&format!("db1.example  {}  ", other.fingerprint())),
+        "{text}"
+    );
+    assert!(
+        lines[1].starts_with(&format!("web1         {}  ", tagged.fingerprint())),
+        "{text}"
+    );
+    assert!(lines[1].ends_with(" rack=4 role=web"), "{text}");
+    let ran = broker
+        .redial(&home, ["hosts", "list", "--json"])
+        .args(["web[1-9]"])
+        .ran();
+    let line: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(line["target"], "nats:web1");
+    assert_eq!(line["key"], tagged.fingerprint());
+    assert_eq!(line["tags"]["role"], "web");
+    assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
+    assert!(line["up_s"].as_u64().unwrap() < 60, "{line}");
+}

@@ -86,12 +86,18 @@ pub(crate) struct Host {
 impl Host {
     /// One that takes the key of this home directory, and has a host key of its own.
     pub(crate) fn start(broker: &Broker, home: &Home, name: &str) -> Self {
+        Host::with(broker, home, name, &[])
+    }
+
+    /// The same, with more flags.
+    pub(crate) fn with(broker: &Broker, home: &Home, name: &str, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = |file: &str| dir.path().join(file);
         write_private(&at("authorized_keys"), &home.public_key());
         let mut command = Command::new(binary());
         command.args(["serve", "--nats", &broker.url(), "--name", name, "--listen"]);
         command.arg(format!("unix:{}", at("sock").display()));
+        command.args(flags);
         command.arg("--host-key").arg(at("host_key"));
         command.arg("--authorized-keys").arg(at("authorized_keys"));
         command

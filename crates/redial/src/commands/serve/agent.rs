@@ -18,6 +18,9 @@ pub(super) fn door(nats: &NatsListen, key: &HostKey, mut base: FrontProgram) -> 
     let mut args: Vec<OsString> = vec!["--nats-agent".into(), nats.door.clone().into()];
     args.extend(["--nats-key".into(), key.public_key().to_text().into()]);
     args.extend(["--name".into(), nats.name.as_str().into()]);
+    for (key, value) in &nats.tags {
+        args.extend(["--tag".into(), format!("{key}={value}").into()]);
+    }
     let BrokerOptions {
         urls,
         credentials,
@@ -56,6 +59,8 @@ pub(super) fn agent(settings: AgentSettings) -> anyhow::Result<()> {
         name: settings.nats.name,
         key: key.blob().to_vec().into(),
         door,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        tags: settings.nats.tags,
     };
     redial_server::agent(&settings.nats.broker, serving, keeper)?;
     Ok(())

@@ -1,5 +1,6 @@
 //! How a server is reached by way of NATS.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use redial_client::network::{BrokerOptions, NatsName};
@@ -14,6 +15,7 @@ use crate::args::ServeArgs;
 pub(crate) struct NatsListen {
     pub(crate) broker: BrokerOptions,
     pub(crate) name: NatsName,
+    pub(crate) tags: BTreeMap<String, String>,
     /// The keeper's socket for them.
     pub(crate) door: PathBuf,
 }
@@ -77,6 +79,7 @@ fn nats_listen(args: &ServeArgs, file: &File, door: PathBuf) -> Result<NatsListe
     Ok(NatsListen {
         broker: super::nats::broker(&args.nats, &file.nats)?,
         name,
+        tags: args.tag.iter().cloned().collect(),
         door,
     })
 }

@@ -2,183 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod harness;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use redial_net::Transport;
-use redial_net::nats::{Broker, BrokerOptions, CallError, Name, Rival, Serving, serve};
+use harness::{EchoHost, Nats, PATIENCE, certificate, content, door, echo, is_said_back, line};
+use redial_net::nats::{Broker, BrokerOptions, CallError, Name, Serving, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
-
-/// What is waited for at most; a test waits for events, not for time.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A broker of our own; gone with this.
-struct Nats {
-    child: Child,
-    dir: tempfile::TempDir,
-    port: u16,
-}
-
-impl Nats {
-    fn start(config: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        Nats::start_on(-1, config, dir)
-    }
-
-    fn start_on(port: i32, config: &str, dir: tempfile::TempDir) -> Self {
-        let file = dir.path().join("nats.conf");
-        let text = format!(
-            "listen: \"127.0.0.1:{port}\"\nports_file_dir: {:?}\n{config}\n",
-            dir.path()
-        );
-        std::fs::write(&file, text).unwrap();
-        let mut command = Command::new("nats-server");
-        command.arg("-c").arg(&file);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let child = child.expect("nats-server (Debian's package of that name) can be started");
-        let ports = dir.path().join(format!("nats-server_{}.ports", child.id()));
-        let began = Instant::now();
-        let port = loop {
-            if let Some(port) = port_in(&ports) {
-                break port;
-            }
-            assert!(began.elapsed() < PATIENCE, "nats-server does not start");
-            std::thread::yield_now();
-        };
-        Nats { child, dir, port }
-    }
-
-    fn options(&self) -> BrokerOptions {
-        BrokerOptions {
-            urls: vec![format!("nats://127.0.0.1:{}", self.port)],
-            ..BrokerOptions::default()
-        }
-    }
-
-    async fn client(&self) -> Broker {
-        Broker::connect(&self.options()).await.unwrap()
-    }
-
-    /// A death without a word; gives what the next needs to take its place.
-    fn kill(mut self) -> (u16, tempfile::TempDir) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
-        (self.port, dir)
-    }
-}
-
-impl Drop for Nats {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// `{"nats":["nats://127.0.0.1:34567"]}`
-fn port_in(path: &Path) -> Option<u16> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let (_, rest) = text.split_once("nats://127.0.0.1:")?;
-    let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-    rest[..digits].parse().ok()
-}
-
-/// A host that says back what it hears, until it is told that there is no more.
-struct EchoHost {
-    _dir: tempfile::TempDir,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-impl EchoHost {
-    async fn start(nats: &Nats, name: &str, key: &'static [u8]) -> Self {
-        let (dir, door, listener) = door();
-        let broker = Broker::connect_patiently(&nats.options()).await.unwrap();
-        let serving = Serving {
-            name: name.parse().unwrap(),
-            key: Bytes::from_static(key),
-            door,
-        };
-        let echo = tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(echo(socket));
-            }
-        });
-        let host = tokio::spawn(async move { serve(broker, serving).await.unwrap() });
-        EchoHost {
-            _dir: dir,
-            tasks: vec![echo, host],
-        }
-    }
-}
-
-impl Drop for EchoHost {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
-
-fn door() -> (tempfile::TempDir, PathBuf, UnixListener) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("door");
-    let listener = UnixListener::bind(&path).unwrap();
-    (dir, path, listener)
-}
-
-async fn echo(mut socket: UnixStream) {
-    let (mut input, mut output) = socket.split();
-    let _ = tokio::io::copy(&mut input, &mut output).await;
-    let _ = output.shutdown().await;
-}
-
-/// A line to it, as soon as it answers.
-async fn line(broker: &Broker, name: &str) -> (Transport, Rival) {
-    let name: Name = name.parse().unwrap();
-    let began = Instant::now();
-    loop {
-        match timeout(PATIENCE, broker.dial(&name)).await.unwrap() {
-            Ok(line) => return line,
-            Err(CallError::Nobody(_)) if began.elapsed() < PATIENCE => {
-                tokio::task::yield_now().await
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
-/// Bytes of which no two places look alike.
-fn content(len: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        bytes.extend((state >> 11).to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
-
-/// Says all of it, hears all of it again.
-async fn is_said_back(transport: Transport, said: Vec<u8>) {
-    let (mut input, mut output) = tokio::io::split(transport);
-    let expected = said.clone();
-    let saying = tokio::spawn(async move {
-        output.write_all(&said).await.unwrap();
-        output.shutdown().await.unwrap();
-    });
-    let mut heard = Vec::new();
-    let read = timeout(PATIENCE, input.read_to_end(&mut heard)).await;
-    read.expect("in time").unwrap();
-    saying.await.unwrap();
-    assert!(heard == expected, "{} of {}", heard.len(), expected.len());
-}
 
 #[tokio::test]
 async fn a_line_carries_every_byte_both_ways_and_then_its_end() {
@@ -199,6 +33,27 @@ async fn a_broker_that_takes_short_messages_only_gets_short_ones() {
     let broker = nats.client().await;
     let (transport, _) = line(&broker, "web1").await;
     is_said_back(transport, content(300_000)).await;
+}
+
+#[tokio::test]
+async fn a_broker_with_tls_is_believed_by_its_certificate_and_by_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, key) = certificate(dir.path());
+    let nats = Nats::start(&format!("tls {{ cert_file: {cert:?}, key_file: {key:?} }}"));
+    let options = BrokerOptions {
+        urls: vec![format!("tls://127.0.0.1:{}", nats.port)],
+        ca: Some(cert),
+        ..BrokerOptions::default()
+    };
+    let broker = Broker::connect(&options).await.unwrap();
+    assert_eq!(broker.find().await.unwrap(), []);
+    let (other, _) = certificate(dir.path());
+    let options = BrokerOptions {
+        ca: Some(other),
+        ..options
+    };
+    let error = Broker::connect(&options).await.unwrap_err().to_string();
+    assert!(error.contains("no NATS broker takes us"), "{error}");
 }
 
 #[tokio::test]
@@ -320,6 +175,8 @@ async fn who_does_not_read_is_sent_a_window_and_no_more_and_others_go_on() {
         name: "web1".parse().unwrap(),
         key: Bytes::from_static(b"key"),
         door,
+        version: String::new(),
+        tags: BTreeMap::new(),
     };
     let host = tokio::spawn(async move { serve(at_host, serving).await.unwrap() });
     let (transport, _) = line(&broker, "web1").await;
@@ -345,4 +202,33 @@ async fn who_does_not_read_is_sent_a_window_and_no_more_and_others_go_on() {
     assert!(heard == expected);
     saying.await.unwrap();
     host.abort();
+}
+
+#[tokio::test]
+async fn all_hosts_that_are_there_tell_of_themselves_also_two_of_one_name() {
+    let nats = Nats::start("");
+    let broker = nats.client().await;
+    assert_eq!(broker.find().await.unwrap(), []);
+    let _hosts = [
+        EchoHost::start(&nats, "web1", b"one").await,
+        EchoHost::start(&nats, "web2", b"two").await,
+        EchoHost::start(&nats, "web2", b"too").await,
+    ];
+    let began = Instant::now();
+    let found = loop {
+        let found = broker.find().await.unwrap();
+        // One that starts may not be there yet.
+        if found.len() == 3 || began.elapsed() > PATIENCE {
+            break found;
+        }
+    };
+    let names: Vec<&str> = found.iter().map(|host| host.name.as_str()).collect();
+    assert_eq!(names, ["web1", "web2", "web2"]);
+    let mut keys: Vec<_> = found.iter().map(|host| host.key.clone()).collect();
+    keys.sort();
+    assert_eq!(keys, [&b"one"[..], b"too", b"two"]);
+    assert_eq!(
+        (&*found[0].version, &*found[0].tags["role"]),
+        ("1.2.3", "echo")
+    );
 }
