@@ -119,7 +119,7 @@ fn redials_own_failures_are_125_with_one_clear_line() {
             &["--", "true"],
             "a bracket that is not closed at character 4",
         ),
-        ("nats:x", &["--", "true"], "not supported yet"),
+        ("nats:a/b", &["--", "true"], "is no host's name"),
         (
             "local:",
             &["--on-drop", "keep", "--", "true"],

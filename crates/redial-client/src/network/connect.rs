@@ -83,8 +83,7 @@ pub(crate) async fn open(
             }
             Came::Unknown(question) => {
                 confirm(target, &question, &options.network).await?;
-                let confirmed = &options.network.kept().confirmed;
-                known.confirm(confirmed.put(known.name().clone(), question.key));
+                known.confirm(question.key);
             }
             Came::Locked(keys) => {
                 ask_passphrases(&keys, &identities, &mut progress, &options.network).await;
@@ -170,6 +169,8 @@ impl Attempt<'_> {
         if let (Verdict::Record(reason), Recording::Yes) = (&secure.verdict, self.recording) {
             let recorded = record(self.known, &secure.key, reason).await;
             recorded.map_err(|error| host_key(self.target, error))?;
+            let confirmed = &self.options.network.kept().confirmed;
+            confirmed.put(self.known.name().clone(), secure.key.clone());
         }
         self.log_in(secure, progress, patience).await
     }

@@ -27,7 +27,7 @@ pub(crate) struct Known {
     /// The names that ssh would look for; the first is the one it would go by.
     ssh_names: Vec<HostName>,
     new_host: NewHost,
-    /// What a person has said yes to, a moment ago.
+    /// The key that was accepted a moment ago, by a person or because any was.
     confirmed: Option<PublicKey>,
 }
 
@@ -162,12 +162,13 @@ impl Known {
             Ssh::KnowsAnother(doubt) => Some(doubt),
             Ssh::KnowsNothing => None,
         };
+        // Also where nobody new is accepted any more: this one was.
+        if self.confirmed.as_ref() == Some(key) {
+            return Verdict::Record(Reason::Confirmed);
+        }
         match &self.new_host {
             NewHost::Pinned(_) => Verdict::Record(Reason::Pinned),
             NewHost::Accept => Verdict::Record(Reason::Accepted),
-            NewHost::Ask if self.confirmed.as_ref() == Some(key) => {
-                Verdict::Record(Reason::Confirmed)
-            }
             NewHost::Ask => Verdict::Ask(HostQuestion {
                 name: known_file::spoken(&self.name),
                 key: key.clone(),

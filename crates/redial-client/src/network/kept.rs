@@ -23,6 +23,8 @@ use crate::lock::lock;
 const FRESH: Duration = Duration::from_secs(1);
 /// Of each kind: beyond them, what is not fresh is thrown away.
 const KEPT: usize = 64;
+/// Hosts that may be met for the first time in such a moment.
+const CONFIRMED: usize = 16_384;
 
 /// Where an answer may come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +51,7 @@ pub(crate) struct Kept {
     pub(crate) found: Recent<Vec<(PathBuf, Named)>, FoundFiles>,
     /// Keys that need no passphrase.
     pub(crate) keys: Recent<PathBuf, Arc<PrivateKey>>,
-    /// Keys of hosts that somebody has said yes to: nobody is asked twice because the file of
-    /// known hosts is older than the answer.
+    /// Keys of hosts that were accepted: what the file of known hosts said a moment ago may be older.
     pub(crate) confirmed: Recent<HostName, PublicKey>,
     known: Recent<PathBuf, Arc<KnownFile>>,
     known_files: KnownFiles,
@@ -67,7 +68,7 @@ impl Kept {
             included: Recent::new(),
             found: Recent::new(),
             keys: Recent::new(),
-            confirmed: Recent::new(),
+            confirmed: Recent::with_room(CONFIRMED),
             known: Recent::new(),
             ..Kept::default()
         }
@@ -151,8 +152,12 @@ impl<K, V> Default for Recent<K, V> {
 
 impl<K: Eq + Hash, V: Clone> Recent<K, V> {
     fn new() -> Self {
+        Recent::with_room(KEPT)
+    }
+
+    fn with_room(room: usize) -> Self {
         Recent {
-            room: KEPT,
+            room,
             ..Recent::default()
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-/// Kilobytes of these processes: PSS without shared memory, plus the blocks of every
+/// Kilobytes of these processes: what is theirs alone (not the program, which others run too), plus the blocks of every
 /// memfd they hold, each counted once.
 pub(crate) fn kib(pids: &[u32]) -> u64 {
     let own: u64 = pids.iter().map(|pid| own_kib(*pid)).sum();
@@ -21,7 +21,7 @@ fn own_kib(pid: u32) -> u64 {
         let line = rollup.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
-    field("Pss:") - field("Pss_Shmem:")
+    field("Pss_Anon:")
 }
 
 /// By inode.
