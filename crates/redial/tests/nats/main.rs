@@ -91,6 +91,15 @@ fn who_has_no_key_of_the_hosts_gets_in_no_more_than_over_tcp() {
 }
 
 #[test]
+fn a_key_for_certain_addresses_does_not_get_in_where_no_address_is_known() {
+    let (broker, home) = (Broker::start(), Home::with_key());
+    let host = Host::start(&broker, &home, "web1");
+    assert_eq!(host.run(&home).args(["--", "true"]).ran().code, 0);
+    host.allows(&home, "from=\"127.0.0.1,10.0.0.0/8\"");
+    assert_eq!(host.run(&home).args(["--", "true"]).ran().code, 125);
+}
+
+#[test]
 fn a_broker_that_is_killed_under_load_loses_nothing_and_repeats_nothing() {
     let (mut broker, home) = (Broker::start(), Home::with_key());
     let host = Host::start(&broker, &home, "web1");

@@ -89,6 +89,12 @@ impl Host {
         Host::with(broker, home, name, &[])
     }
 
+    /// One whose line of authorized_keys begins with these options from now on.
+    pub(crate) fn allows(&self, home: &Home, options: &str) {
+        let line = format!("{options} {}", home.public_key());
+        write_private(&self.dir.path().join("authorized_keys"), &line);
+    }
+
     /// The same, with more flags.
     pub(crate) fn with(broker: &Broker, home: &Home, name: &str, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
