@@ -40,6 +40,22 @@ struct Table {
     tags: BTreeMap<String, String>,
 }
 
+/// The same in the order of their names. Most files are in it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Hosts {
+    hosts: Vec<(String, Table)>,
+    groups: BTreeMap<String, String>,
+}
+
+impl From<File> for Hosts {
+    fn from(file: File) -> Self {
+        Hosts {
+            hosts: file.hosts.into_iter().collect(),
+            groups: file.groups,
+        }
+    }
+}
+
 /// Reads it.
 ///
 /// # Errors
@@ -48,14 +64,16 @@ struct Table {
 pub fn hosts_toml(place: &str, text: &str) -> Result<Source, InventoryError> {
     let file = match plain::read(text) {
         Some(file) => file,
-        None => toml::from_str(text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start));
-            InventoryError {
-                place: place.to_owned(),
-                line: before.map(|before| before.matches('\n').count() + 1),
-                what: error.message().replace('\n', " "),
-            }
-        })?,
+        None => toml::from_str::<File>(text)
+            .map(Hosts::from)
+            .map_err(|error| {
+                let before = error.span().and_then(|span| text.get(..span.start));
+                InventoryError {
+                    place: place.to_owned(),
+                    line: before.map(|before| before.matches('\n').count() + 1),
+                    what: error.message().replace('\n', " "),
+                }
+            })?,
     };
     let mut source = Source {
         name: "redial".to_owned(),

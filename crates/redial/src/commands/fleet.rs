@@ -15,6 +15,7 @@ mod writer;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, Read};
+use std::mem::ManuallyDrop;
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
@@ -88,6 +89,8 @@ pub(crate) fn follow(
     if std::env::var_os(log::VARIABLE).is_some() {
         log::start(LogFormat::Human, "warn");
     }
+    // The process ends with this: nobody waits until ten thousand hosts are freed one by one.
+    let settings = ManuallyDrop::new(settings);
     let mut command = settings.command()?.manual_acknowledge(true);
     if let Some(stdin) = stdin {
         command = command.input(stdin);

@@ -8,24 +8,77 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::thread;
 
 use toml_parser::decoder::{Encoding, IntegerRadix, ScalarKind};
 use toml_parser::lexer::{Token, TokenKind};
 use toml_parser::parser::{EventReceiver, ValidateWhitespace, parse_document};
 use toml_parser::{ErrorSink, ParseError, Raw, Source, Span};
 
-use super::{File, Table};
+use super::{Hosts, Table};
+
+/// Below so many bytes a second thread costs more than it saves.
+const SPLIT_BYTES: usize = 64 << 10;
 
 /// Reads it, if it is plain.
-pub(super) fn read(text: &str) -> Option<File> {
+pub(super) fn read(text: &str) -> Option<Hosts> {
+    read_split(text, SPLIT_BYTES)
+}
+
+fn read_split(text: &str, least: usize) -> Option<Hosts> {
+    let Some((first, second)) = halves(text, least) else {
+        return once(of_part(text)?);
+    };
+    // The first is plain only if it is whole, and then a table begins where the second does, and not
+    // within a string, say, that looks like one.
+    let (first, second) = thread::scope(|scope| {
+        let second = scope.spawn(|| of_part(second));
+        (of_part(first), second.join().ok().flatten())
+    });
+    let (mut first, mut second) = (first?, second?);
+    first.hosts.append(&mut second.hosts);
+    first.groups.append(&mut second.groups);
+    first.group_tables += second.group_tables;
+    once(first)
+}
+
+/// The text, cut where what looks like a table begins.
+fn halves(text: &str, least: usize) -> Option<(&str, &str)> {
+    if text.len() < least {
+        return None;
+    }
+    let middle = (text.len() / 2..text.len()).find(|at| text.is_char_boundary(*at))?;
+    let begin = text[middle..].find("\n[")? + 1;
+    text.split_at_checked(middle + begin)
+}
+
+/// What has been read: each table as often as it stands there.
+#[derive(Default)]
+struct Found {
+    hosts: Vec<(String, Table)>,
+    groups: BTreeMap<String, String>,
+    group_tables: usize,
+}
+
+/// Nothing, if a table is there twice.
+fn once(mut found: Found) -> Option<Hosts> {
+    found.hosts.sort_by(|a, b| a.0.cmp(&b.0));
+    let is_twice = found.hosts.windows(2).any(|pair| pair[0].0 == pair[1].0);
+    (!is_twice && found.group_tables <= 1).then_some(Hosts {
+        hosts: found.hosts,
+        groups: found.groups,
+    })
+}
+
+fn of_part(text: &str) -> Option<Found> {
     let mut reader = Reader {
         text,
-        file: File::default(),
+        found: Found::default(),
         header: None,
+        spare: Vec::new(),
         table: Place::Top,
         key: None,
         tags: None,
-        has_groups: false,
         is_plain: true,
     };
     // Some tables at a time: what a whole file is made of takes more memory than the file.
@@ -62,7 +115,7 @@ pub(super) fn read(text: &str) -> Option<File> {
     }
     reader.part(&tokens);
     reader.close_table();
-    reader.is_plain.then_some(reader.file)
+    reader.is_plain.then_some(reader.found)
 }
 
 /// So many tokens are read at a time, or more: up to the next table.
@@ -77,14 +130,15 @@ enum Place {
 
 struct Reader<'t> {
     text: &'t str,
-    file: File,
+    found: Found,
     /// Between `[` and `]`: the names so far.
-    header: Option<Vec<String>>,
+    header: Option<Vec<Cow<'t, str>>>,
+    /// One that is used no more, for the next.
+    spare: Vec<Cow<'t, str>>,
     table: Place,
-    key: Option<String>,
+    key: Option<Cow<'t, str>>,
     /// Between `{` and `}`.
     tags: Option<BTreeMap<String, String>>,
-    has_groups: bool,
     is_plain: bool,
 }
 
@@ -102,12 +156,14 @@ impl<'t> Reader<'t> {
         self.is_plain &= error.is_none();
     }
 
-    fn open_table(&mut self, names: &[String]) {
+    fn open_table(&mut self, names: &[Cow<str>]) {
         self.close_table();
         self.table = match names {
-            [hosts, name] if hosts == "hosts" => Place::Host(name.clone(), Table::default()),
+            [hosts, name] if hosts == "hosts" => {
+                Place::Host(name.clone().into_owned(), Table::default())
+            }
             [groups] if groups == "groups" => {
-                self.is_plain &= !std::mem::replace(&mut self.has_groups, true);
+                self.found.group_tables += 1;
                 Place::Groups
             }
             _ => {
@@ -119,23 +175,24 @@ impl<'t> Reader<'t> {
 
     fn close_table(&mut self) {
         if let Place::Host(name, table) = std::mem::replace(&mut self.table, Place::Top) {
-            self.is_plain &= put(&mut self.file.hosts, name, table);
+            self.found.hosts.push((name, table));
         }
     }
 
     /// `key = value`, whose value is a string or a number.
-    fn pair(&mut self, key: String, value: String, kind: ScalarKind) {
+    fn pair(&mut self, key: Cow<str>, value: Cow<str>, kind: ScalarKind) {
         let is_text = matches!(kind, ScalarKind::String);
         let place = match (&mut self.table, &mut self.tags) {
             (Place::Host(..), Some(tags)) => {
-                self.is_plain &= is_text && put(tags, key, value);
+                self.is_plain &= is_text && put(tags, key.into_owned(), value.into_owned());
                 return;
             }
             (Place::Groups, None) => {
-                self.is_plain &= is_text && put(&mut self.file.groups, key, value);
+                let groups = &mut self.found.groups;
+                self.is_plain &= is_text && put(groups, key.into_owned(), value.into_owned());
                 return;
             }
-            (Place::Host(_, table), None) => match (key.as_str(), kind) {
+            (Place::Host(_, table), None) => match (&*key, kind) {
                 ("address", ScalarKind::String) => &mut table.address,
                 ("user", ScalarKind::String) => &mut table.user,
                 ("port", ScalarKind::Integer(IntegerRadix::Dec)) => {
@@ -155,7 +212,7 @@ impl<'t> Reader<'t> {
             }
         };
         self.is_plain &= place.is_none();
-        *place = Some(value);
+        *place = Some(value.into_owned());
     }
 }
 
@@ -172,12 +229,14 @@ fn put<V>(map: &mut BTreeMap<String, V>, key: String, value: V) -> bool {
 
 impl EventReceiver for Reader<'_> {
     fn std_table_open(&mut self, _: Span, _: &mut dyn ErrorSink) {
-        self.header = Some(Vec::with_capacity(2));
+        self.header = Some(std::mem::take(&mut self.spare));
     }
 
     fn std_table_close(&mut self, _: Span, _: &mut dyn ErrorSink) {
-        let names = self.header.take().unwrap_or_default();
+        let mut names = self.header.take().unwrap_or_default();
         self.open_table(&names);
+        names.clear();
+        self.spare = names;
     }
 
     fn array_table_open(&mut self, _: Span, _: &mut dyn ErrorSink) {
@@ -212,8 +271,8 @@ impl EventReceiver for Reader<'_> {
         let mut name = Cow::Borrowed("");
         self.raw(span, encoding).decode_key(&mut name, error);
         match (&mut self.header, &self.key) {
-            (Some(names), _) => names.push(name.into_owned()),
-            (None, None) => self.key = Some(name.into_owned()),
+            (Some(names), _) => names.push(name),
+            (None, None) => self.key = Some(name),
             // A dotted one.
             (None, Some(_)) => self.is_plain = false,
         }
@@ -223,7 +282,7 @@ impl EventReceiver for Reader<'_> {
         let mut value = Cow::Borrowed("");
         let kind = self.raw(span, encoding).decode_scalar(&mut value, error);
         match self.key.take() {
-            Some(key) => self.pair(key, value.into_owned(), kind),
+            Some(key) => self.pair(key, value, kind),
             None => self.is_plain = false,
         }
     }
@@ -236,9 +295,10 @@ impl EventReceiver for Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inventory::hosts_toml::File;
 
     /// What files are made of, right and wrong.
-    const PARTS: [&str; 40] = [
+    const PARTS: [&str; 41] = [
         "[hosts.web1]\n",
         "[hosts.web2]\n",
         "[hosts.\"web[03-20]\"]\n",
@@ -255,6 +315,7 @@ mod tests {
         "address = \"a\\u0062\\n\"\n",
         "address = 5\n",
         "address = \"\"\"x\ny\"\"\"\n",
+        "address = \"\"\"\n[hosts.web1]\n\"\"\"\n",
         "user = \"deploy\"\n",
         "user=\"ada\" # who\n",
         "\"user\" = \"bob\"\n",
@@ -304,9 +365,10 @@ mod tests {
                 }
             }
             let whole: Result<File, _> = toml::from_str(&text);
-            match read(&text) {
+            let least = [0, SPLIT_BYTES][next(2)];
+            match read_split(&text, least) {
                 Some(file) => {
-                    assert_eq!(whole.ok(), Some(file), "{text:?}");
+                    assert_eq!(whole.ok().map(Hosts::from), Some(file), "{text:?}");
                     plain += 1;
                 }
                 None => refused += usize::from(whole.is_err()),
@@ -324,6 +386,6 @@ mod tests {
                     tags = { role = \"web\" }\n\n[hosts.\"web[02-20]\"]\n[groups]\nweb = \"web[01-20]\"\n";
         let file = read(text).unwrap();
         assert_eq!((file.hosts.len(), file.groups.len()), (2, 1));
-        assert_eq!(file.hosts["web1"].port, Some(7334));
+        assert_eq!(file.hosts[0].1.port, Some(7334));
     }
 }
