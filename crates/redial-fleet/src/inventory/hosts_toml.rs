@@ -43,14 +43,21 @@ struct Table {
 /// The same in the order of their names. Most files are in it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Hosts {
-    hosts: Vec<(String, Table)>,
+    hosts: Vec<(String, Entry)>,
     groups: BTreeMap<String, String>,
 }
 
 impl From<File> for Hosts {
     fn from(file: File) -> Self {
+        let entry = |table: Table| Entry {
+            address: table.address,
+            user: table.user,
+            port: table.port.filter(|port| *port != 0),
+            tags: table.tags,
+        };
+        let hosts = file.hosts.into_iter();
         Hosts {
-            hosts: file.hosts.into_iter().collect(),
+            hosts: hosts.map(|(name, table)| (name, entry(table))).collect(),
             groups: file.groups,
         }
     }
@@ -62,7 +69,7 @@ impl From<File> for Hosts {
 ///
 /// It is no TOML, has keys that nobody knows, or sets that are none.
 pub fn hosts_toml(place: &str, text: &str) -> Result<Source, InventoryError> {
-    let file = match plain::read(text) {
+    let mut file = match plain::read(text) {
         Some(file) => file,
         None => toml::from_str::<File>(text)
             .map(Hosts::from)
@@ -78,39 +85,37 @@ pub fn hosts_toml(place: &str, text: &str) -> Result<Source, InventoryError> {
     let mut source = Source {
         name: "redial".to_owned(),
         place: place.to_owned(),
-        groups: file.groups,
+        groups: std::mem::take(&mut file.groups),
         ..Source::default()
     };
-    let mut hosts = Vec::with_capacity(file.hosts.len());
-    for (name, table) in file.hosts {
-        let wrong = |what: String| InventoryError {
-            place: place.to_owned(),
-            line: None,
-            what: format!("[hosts.{name:?}]: {what}"),
-        };
-        let entry = Entry {
-            address: table.address,
-            user: table.user,
-            port: table.port.filter(|port| *port != 0),
-            tags: table.tags,
-        };
+    let mut wrong = None;
+    // Where it is, for what stays: a copy of ten thousand hosts takes longer than their reading.
+    file.hosts.retain(|(name, entry)| {
         // Most are one host, and that is seen faster than read.
         let is_one = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'.';
         if name.bytes().all(is_one) && !name.is_empty() {
-            hosts.push((name, entry));
-            continue;
+            return true;
         }
-        let set = HostSet::parse(&name, &NoGroups).map_err(|error| wrong(error.to_string()))?;
-        if set.len() == 1 && set.contains(&name) {
-            hosts.push((name, entry));
-            continue;
-        }
-        if entry.address.is_some() {
-            return Err(wrong("several hosts cannot have one address".to_owned()));
-        }
-        source.sets.push((set, entry));
+        let what = match HostSet::parse(name, &NoGroups) {
+            Ok(set) if set.len() == 1 && set.contains(name) => return true,
+            Ok(_) if entry.address.is_some() => "several hosts cannot have one address".to_owned(),
+            Ok(set) => {
+                source.sets.push((set, entry.clone()));
+                return false;
+            }
+            Err(error) => error.to_string(),
+        };
+        wrong.get_or_insert_with(|| format!("[hosts.{name:?}]: {what}"));
+        false
+    });
+    if let Some(what) = wrong {
+        return Err(InventoryError {
+            place: place.to_owned(),
+            line: None,
+            what,
+        });
     }
     // They are in their order already.
-    source.hosts = hosts.into_iter().collect();
+    source.hosts = file.hosts.into_iter().collect();
     Ok(source)
 }

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::btree_map;
 use std::thread;
 
 use toml_parser::decoder::{Encoding, IntegerRadix, ScalarKind};
@@ -15,7 +15,7 @@ use toml_parser::lexer::{Token, TokenKind};
 use toml_parser::parser::{EventReceiver, ValidateWhitespace, parse_document};
 use toml_parser::{ErrorSink, ParseError, Raw, Source, Span};
 
-use super::{Hosts, Table};
+use super::{Entry, Hosts};
 
 /// Below so many bytes a second thread costs more than it saves.
 const SPLIT_BYTES: usize = 64 << 10;
@@ -55,7 +55,7 @@ fn halves(text: &str, least: usize) -> Option<(&str, &str)> {
 /// What has been read: each table as often as it stands there.
 #[derive(Default)]
 struct Found {
-    hosts: Vec<(String, Table)>,
+    hosts: Vec<(String, Entry)>,
     groups: BTreeMap<String, String>,
     group_tables: usize,
 }
@@ -124,7 +124,7 @@ const PART: usize = 1_024;
 /// The table whose keys are read.
 enum Place {
     Top,
-    Host(String, Table),
+    Host(String, Entry),
     Groups,
 }
 
@@ -160,7 +160,7 @@ impl<'t> Reader<'t> {
         self.close_table();
         self.table = match names {
             [hosts, name] if hosts == "hosts" => {
-                Place::Host(name.clone().into_owned(), Table::default())
+                Place::Host(name.clone().into_owned(), Entry::default())
             }
             [groups] if groups == "groups" => {
                 self.found.group_tables += 1;
@@ -196,8 +196,9 @@ impl<'t> Reader<'t> {
                 ("address", ScalarKind::String) => &mut table.address,
                 ("user", ScalarKind::String) => &mut table.user,
                 ("port", ScalarKind::Integer(IntegerRadix::Dec)) => {
-                    let port = value.parse().ok();
-                    self.is_plain &= port.is_some() && table.port.is_none();
+                    let port: Option<u16> = value.parse().ok();
+                    // Zero, which says nothing, could not be told from none.
+                    self.is_plain &= port.is_some_and(|it| it != 0) && table.port.is_none();
                     table.port = port;
                     return;
                 }
@@ -219,11 +220,11 @@ impl<'t> Reader<'t> {
 /// False if it is there already.
 fn put<V>(map: &mut BTreeMap<String, V>, key: String, value: V) -> bool {
     match map.entry(key) {
-        Entry::Vacant(place) => {
+        btree_map::Entry::Vacant(place) => {
             place.insert(value);
             true
         }
-        Entry::Occupied(_) => false,
+        btree_map::Entry::Occupied(_) => false,
     }
 }
 
