@@ -84,7 +84,7 @@ impl fmt::Debug for HostKey {
     }
 }
 
-fn sign(key: &impl SigningKey, input: &[u8]) -> Option<Signature> {
+pub(crate) fn sign(key: &impl SigningKey, input: &[u8]) -> Option<Signature> {
     key.try_sign(input).ok()
 }
 

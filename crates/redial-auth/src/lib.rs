@@ -75,6 +75,7 @@ mod host_key;
 mod key_text;
 pub mod known_hosts;
 pub mod limits;
+pub mod nkey;
 mod offer;
 mod pattern;
 mod private_key;

@@ -49,6 +49,8 @@ pub use interaction::{HostQuestion, Interaction, Nobody};
 pub use known_file::{Entry, KnownFileError, forget, known_hosts_path, known_name, list, trust};
 pub use options::{HostOverrides, NetworkOptions, NewHost};
 pub use redial_net::auth;
-pub use redial_net::nats::{Broker, BrokerOptions, Found as NatsFound, Name as NatsName};
+pub use redial_net::nats::{
+    Broker, BrokerError, BrokerOptions, Found as NatsFound, Name as NatsName,
+};
 pub use route::{Named, Route, Via};
 pub use user_file::matching as files_like;

@@ -2,7 +2,7 @@
 //!
 //! Each [`Source`] has a name, its hosts, and its groups. `@web` asks the first source that has that
 //! group, `@source:web` that one; within a group, its own source. `@*` is all hosts of the first source
-//! that has any. `@role=web` are the hosts with that tag, of all sources.
+//! that has any. `@role=web` are the hosts with that tag, of all sources; `@source:role=web` those of one.
 
 mod ansible;
 mod clustershell;
@@ -15,7 +15,7 @@ use crate::host_set::{Groups, HostSet};
 
 pub use ansible::ansible;
 pub use clustershell::clustershell;
-pub use hosts_toml::hosts_toml;
+pub use hosts_toml::{AtOnce, hosts_toml};
 pub use ssh_config::{SshNames, ssh_config};
 
 /// What is known of a host.
@@ -139,9 +139,9 @@ impl Inventory {
     }
 
     /// The names of hosts with this tag.
-    fn tagged(&self, key: &str, value: &str) -> HostSet {
+    fn tagged(sources: &[Source], key: &str, value: &str) -> HostSet {
         let mut found = HostSet::default();
-        for source in &self.sources {
+        for source in sources {
             for name in source.named().iter() {
                 let entry = source.entry(&name).unwrap_or_default();
                 if entry.tags.get(key).is_some_and(|known| known == value) {
@@ -156,7 +156,11 @@ impl Inventory {
 impl Groups for Inventory {
     fn group(&self, source: Option<&str>, name: &str) -> Result<String, String> {
         if let Some((key, value)) = name.split_once('=') {
-            let found = self.tagged(key, value);
+            let sources = match source {
+                Some(source) => std::slice::from_ref(self.source(source)?),
+                None => &self.sources,
+            };
+            let found = Inventory::tagged(sources, key, value);
             return match found.is_empty() {
                 true => Err(format!("no host has the tag {key}={value}")),
                 false => Ok(found.to_string()),
@@ -193,6 +197,13 @@ impl Groups for Inventory {
         all.next()
             .ok_or_else(|| "there is no inventory; see 'redial hosts --help'".to_owned())
     }
+}
+
+/// Without another thread.
+#[cfg(test)]
+fn one_by_one(first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send)) {
+    first();
+    second();
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod broker;
 mod dial;
 mod find;
 mod host;
+mod identity;
 mod line;
 mod message;
 mod name;

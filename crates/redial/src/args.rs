@@ -44,7 +44,7 @@ pub(crate) use frame::{
 };
 pub(crate) use generate::{CompletionArgs, ManualArgs, completion, manual};
 pub(crate) use history::{HistoryArgs, HistoryCommand, RerunArgs};
-pub(crate) use hosts::{HostsArgs, HostsCommand, ListArgs, SetArgs};
+pub(crate) use hosts::{HostsArgs, HostsCommand, SetArgs};
 pub(crate) use jobs::{
     AttachArgs, KillArgs, LogsArgs, PsArgs, RmArgs, UpgradeArgs, WaitArgs, WayArgs,
 };

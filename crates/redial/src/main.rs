@@ -104,8 +104,14 @@ fn run(mut args: args::RunArgs, file: &settings::File) -> Result<u8, SettingsErr
             let settings = RunSettings::resolve(&host, args, file).inspect_err(refused)?;
             Ok(commands::run(&settings))
         }
-        args::Where::Set { sets, without } => {
-            let inventory = settings::inventory(true).inspect_err(refused)?;
+        args::Where::Set {
+            mut sets,
+            mut without,
+        } => {
+            let mut inventory = settings::inventory(true).inspect_err(refused)?;
+            let nats = &args.way.network.nats;
+            settings::with_cluster([&mut sets, &mut without], &mut inventory, nats, file)
+                .inspect_err(refused)?;
             let hosts = settings::select(&sets, &without, &inventory).inspect_err(refused)?;
             let settings = FleetSettings::resolve(hosts, inventory, args, file);
             commands::fleet(settings.inspect_err(refused)?).inspect_err(refused)

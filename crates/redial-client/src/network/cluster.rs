@@ -34,7 +34,10 @@ impl NatsError {
         match self {
             NatsError::Call(CallError::Broker(error)) => match error {
                 BrokerError::Connect(_) | BrokerError::Refused(_) => true,
-                BrokerError::NoUrl | BrokerError::Url(_) | BrokerError::File { .. } => false,
+                BrokerError::NoUrl
+                | BrokerError::Url(_)
+                | BrokerError::File { .. }
+                | BrokerError::Old { .. } => false,
             },
             NatsError::Call(CallError::Nobody(_) | CallError::Busy(_) | CallError::Socket(_)) => {
                 true

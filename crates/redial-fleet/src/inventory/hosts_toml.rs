@@ -63,13 +63,16 @@ impl From<File> for Hosts {
     }
 }
 
-/// Reads it.
+/// Does both, one beside the other if there is a way.
+pub type AtOnce<'a> = &'a dyn Fn(&mut (dyn FnMut() + Send), &mut (dyn FnMut() + Send));
+
+/// Reads it, the halves of a long one `at_once`.
 ///
 /// # Errors
 ///
 /// It is no TOML, has keys that nobody knows, or sets that are none.
-pub fn hosts_toml(place: &str, text: &str) -> Result<Source, InventoryError> {
-    let mut file = match plain::read(text) {
+pub fn hosts_toml(place: &str, text: &str, at_once: AtOnce<'_>) -> Result<Source, InventoryError> {
+    let mut file = match plain::read(text, at_once) {
         Some(file) => file,
         None => toml::from_str::<File>(text)
             .map(Hosts::from)

@@ -25,7 +25,7 @@ fn inventory() -> Inventory {
         prod = "@front,db"
     "#;
     let clush = "roles:\n  adm: example0\n  io: 'example[4-6]'\n  all: '@adm,@io'\n  7: [a, b, 'c[1-2]']\ncpu:\n  ivy: 'example[4-5]'\n  front: other\n";
-    let mut sources = vec![hosts_toml("hosts.toml", own).unwrap()];
+    let mut sources = vec![hosts_toml("hosts.toml", own, &one_by_one).unwrap()];
     sources.extend(clustershell("roles.yaml", clush).unwrap());
     Inventory { sources }
 }
@@ -82,7 +82,12 @@ fn groups_tags_and_all_are_host_sets() {
         let error = expand(&inventory, text).unwrap_err();
         assert!(error.contains(why), "{text}: {error}");
     }
-    let ring = hosts_toml("hosts.toml", "[groups]\na = \"@b\"\nb = \"@a\"\n").unwrap();
+    let ring = hosts_toml(
+        "hosts.toml",
+        "[groups]\na = \"@b\"\nb = \"@a\"\n",
+        &one_by_one,
+    )
+    .unwrap();
     let ring = Inventory {
         sources: vec![ring],
     };
@@ -108,7 +113,9 @@ fn what_is_wrong_in_hosts_toml_is_said_with_its_place() {
         ("[hosts.a]\nport = 70000\n", "line 2"),
         ("nonsense", "line 1"),
     ] {
-        let error = hosts_toml("hosts.toml", text).unwrap_err().to_string();
+        let error = hosts_toml("hosts.toml", text, &one_by_one)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(why), "{error}");
     }
 }

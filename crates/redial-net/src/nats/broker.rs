@@ -8,6 +8,8 @@ use std::time::Duration;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use tokio::sync::watch;
 
+use super::identity::{self, Identity};
+
 /// A broker that says nothing for so long is gone.
 const PING: Duration = Duration::from_secs(10);
 /// Time for TCP and the handshake with one broker.
@@ -17,6 +19,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// are: honest peers never have so many under way.
 const WAITING: usize = 8_192;
 
+/// The oldest version of nats-server that was tried.
+const OLDEST: (u64, u64) = (2, 9);
+
 /// Where the cluster is, and who we are there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BrokerOptions {
@@ -24,7 +29,7 @@ pub struct BrokerOptions {
     pub urls: Vec<String>,
     /// A file with a JWT and its key, as `nsc` makes them.
     pub credentials: Option<PathBuf>,
-    /// A file with the seed of an NKEY.
+    /// A file with the seed of an NKEY, or with an Ed25519 key of ssh's.
     pub nkey: Option<PathBuf>,
     /// A file with certificates of authorities that vouch for brokers, instead of the system's.
     pub ca: Option<PathBuf>,
@@ -50,6 +55,16 @@ pub enum BrokerError {
     /// No broker takes us.
     #[error("no NATS broker takes us: {0}")]
     Connect(String),
+    /// It lacks what we need.
+    #[error(
+        "the NATS broker is nats-server {version}: at least {}.{} is needed",
+        OLDEST.0,
+        OLDEST.1
+    )]
+    Old {
+        /// What it says it is.
+        version: String,
+    },
     /// It is there, but does not take what was asked of it.
     #[error("the NATS broker: {0}")]
     Refused(String),
@@ -62,6 +77,22 @@ pub struct Broker {
     pub(super) client: Client,
     /// How often the connection was lost.
     pub(super) losses: watch::Receiver<u64>,
+    /// The last word of the broker about something that we may not do.
+    refusals: watch::Receiver<String>,
+}
+
+/// See [`Broker::refusals_from_now`].
+pub(super) struct Refusals(watch::Receiver<String>);
+
+impl Refusals {
+    /// The next one.
+    pub(super) async fn next(&mut self) -> BrokerError {
+        match self.0.changed().await {
+            Ok(()) => BrokerError::Refused(self.0.borrow().clone()),
+            // The connection is given up.
+            Err(_) => std::future::pending().await,
+        }
+    }
 }
 
 impl Broker {
@@ -96,14 +127,30 @@ impl Broker {
         // said which. An error says that it has been.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (tell, losses) = watch::channel(0);
+        let (refuse, refusals) = watch::channel(String::new());
         let count = Arc::new(AtomicU64::new(0));
-        let mut connecting = ConnectOptions::new()
+        let mut connecting = match identity::read(options)? {
+            Identity::None => ConnectOptions::new(),
+            Identity::Credentials(file) => {
+                let read = ConnectOptions::new().credentials(&file.text);
+                read.map_err(|error| file.wrong(error))?
+            }
+            Identity::Nkey(key) => ConnectOptions::with_auth_callback(move |nonce| {
+                let answer = key.answer(&nonce);
+                async move { answer.map_err(async_nats::AuthError::new) }
+            }),
+        };
+        connecting = connecting
             .name("redial")
             .connection_timeout(CONNECT)
             .ping_interval(PING)
             .subscription_capacity(WAITING)
             .event_callback(move |event| {
                 tracing::debug!(%event, "nats");
+                if let Event::ServerError(error) = &event {
+                    tracing::warn!(%error, "the NATS broker refuses something");
+                    let _ = refuse.send(error.to_string());
+                }
                 if let Event::Disconnected | Event::Closed | Event::SlowConsumer(_) = event {
                     let lost = count.fetch_add(1, Ordering::Relaxed) + 1;
                     let _ = tell.send(lost);
@@ -116,10 +163,47 @@ impl Broker {
         if let Some(ca) = &options.ca {
             connecting = connecting.add_root_certificates(ca.clone());
         }
-        connecting = identify(connecting, options)?;
         let client = connecting.connect(addresses).await;
         let client = client.map_err(|error| BrokerError::Connect(error.to_string()))?;
-        Ok(Broker { client, losses })
+        let broker = Broker {
+            client,
+            losses,
+            refusals,
+        };
+        if !patient {
+            broker.check()?;
+        }
+        Ok(broker)
+    }
+
+    /// As soon as there is a broker: that it is one that we can use.
+    pub(super) async fn is_there(&self) -> Result<(), BrokerError> {
+        let flushed = self.client.flush().await;
+        flushed.map_err(|error| BrokerError::Refused(error.to_string()))?;
+        self.check()
+    }
+
+    /// What we need is in all brokers of some age; what a version calls itself otherwise is believed.
+    fn check(&self) -> Result<(), BrokerError> {
+        let info = self.client.server_info();
+        let mut numbers = info.version.split('.').map_while(|it| it.parse().ok());
+        let is_old = match (numbers.next(), numbers.next()) {
+            (Some(major), Some(minor)) => (major, minor) < OLDEST,
+            _ => false,
+        };
+        match is_old || !info.headers {
+            true => Err(BrokerError::Old {
+                version: info.version,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// To hear from now on what the broker does not allow: it answers nothing else then.
+    pub(super) fn refusals_from_now(&self) -> Refusals {
+        let mut refusals = self.refusals.clone();
+        refusals.mark_unchanged();
+        Refusals(refusals)
     }
 
     /// To hear of losses from now on.
@@ -132,30 +216,5 @@ impl Broker {
     /// Bytes of a message at most.
     pub(super) fn max_payload(&self) -> usize {
         self.client.server_info().max_payload
-    }
-}
-
-fn identify(
-    connecting: ConnectOptions,
-    options: &BrokerOptions,
-) -> Result<ConnectOptions, BrokerError> {
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|error| BrokerError::File {
-            path: path.clone(),
-            reason: error.to_string(),
-        })
-    };
-    if let Some(path) = &options.credentials {
-        let text = read(path)?;
-        return connecting
-            .credentials(&text)
-            .map_err(|error| BrokerError::File {
-                path: path.clone(),
-                reason: error.to_string(),
-            });
-    }
-    match &options.nkey {
-        Some(path) => Ok(connecting.nkey(read(path)?.trim().to_owned())),
-        None => Ok(connecting),
     }
 }

@@ -56,6 +56,7 @@ impl Broker {
     pub async fn dial(&self, name: &Name) -> Result<(Transport, Rival), CallError> {
         let refused = |error: &dyn std::fmt::Display| BrokerError::Refused(error.to_string());
         let losses = self.losses_from_now();
+        let mut refusals = self.refusals_from_now();
         let mut random = [0; 16];
         getrandom(&mut random)?;
         let call = Call::new(random);
@@ -69,7 +70,10 @@ impl Broker {
             .client
             .publish_with_reply(name.call(), inbox, call.encode());
         called.await.map_err(|error| refused(&error))?;
-        let first = answers.next().await;
+        let first = tokio::select! {
+            first = answers.next() => first,
+            error = refusals.next() => return Err(error.into()),
+        };
         let first = first.ok_or_else(|| BrokerError::Refused("it has hung up".to_owned()))?;
         if first.status == Some(StatusCode::NO_RESPONDERS) {
             return Err(CallError::Nobody(name.clone()));

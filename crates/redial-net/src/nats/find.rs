@@ -96,13 +96,21 @@ impl Broker {
         let inbox = self.client.new_inbox();
         let answers = self.client.subscribe(inbox.clone()).await;
         let mut answers = answers.map_err(|error| refused(&error))?;
+        let mut refusals = self.refusals_from_now();
         let asked = Bytes::from_static(&[VERSION]);
         let asked = self.client.publish_with_reply(FIND, inbox, asked);
         asked.await.map_err(|error| refused(&error))?;
         let latest = Instant::now() + ALL;
         let mut until = Instant::now() + FIRST;
         let mut found = BTreeMap::new();
-        while let Ok(Some(answer)) = timeout_at(until.min(latest), answers.next()).await {
+        loop {
+            let next = tokio::select! {
+                next = timeout_at(until.min(latest), answers.next()) => next,
+                error = refusals.next() => return Err(error),
+            };
+            let Ok(Some(answer)) = next else {
+                break;
+            };
             if answer.status == Some(StatusCode::NO_RESPONDERS) || found.len() >= MAX_HOSTS {
                 break;
             }

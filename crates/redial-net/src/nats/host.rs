@@ -45,6 +45,7 @@ pub struct Serving {
 /// [`BrokerError`] when the broker does not let us hear.
 pub async fn serve(broker: Broker, serving: Serving) -> Result<(), BrokerError> {
     let refused = |error: &dyn std::fmt::Display| BrokerError::Refused(error.to_string());
+    broker.is_there().await?;
     let mut instance = Instance::default();
     getrandom(&mut instance).map_err(|error| refused(&error))?;
     let client = broker.client.clone();

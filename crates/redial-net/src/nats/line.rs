@@ -84,7 +84,7 @@ impl Line {
         let (input, output) = socket.into_split();
         let (tell_taken, taken) = watch::channel(0);
         let (queue, queued) = mpsc::channel(WINDOW_MESSAGES + 1);
-        let mouth = Mouth { broker, say };
+        let mouth = Mouth::new(broker, say);
         let delivered = AtomicU64::new(0);
         let carried = tokio::select! {
             both = async { tokio::try_join!(send(input, &mouth, taken), deliver(output, &mouth, (queued, &delivered))) } => {
@@ -107,9 +107,20 @@ impl Line {
 struct Mouth {
     broker: Broker,
     say: String,
+    /// Bytes of a message at most. Another broker, which may take other ones, is another line.
+    chunk: usize,
 }
 
 impl Mouth {
+    fn new(broker: Broker, say: String) -> Self {
+        let most = broker.max_payload().saturating_sub(HEADER_BYTES);
+        Mouth {
+            chunk: most.clamp(CHUNK_MIN_BYTES, CHUNK_BYTES),
+            broker,
+            say,
+        }
+    }
+
     async fn say(&self, piece: &Piece) -> Result<(), Broken> {
         let said = self
             .broker
@@ -117,11 +128,6 @@ impl Mouth {
             .publish(self.say.clone(), piece.encode())
             .await;
         said.map_err(|_| Broken::Broker)
-    }
-
-    fn chunk(&self) -> usize {
-        let most = self.broker.max_payload().saturating_sub(HEADER_BYTES);
-        most.clamp(CHUNK_MIN_BYTES, CHUNK_BYTES)
     }
 }
 
@@ -150,9 +156,7 @@ async fn send(
             }
             taken.changed().await.map_err(|_| Broken::Reset)?;
         };
-        let most = mouth
-            .chunk()
-            .min(usize::try_from(room).unwrap_or(usize::MAX));
+        let most = mouth.chunk.min(usize::try_from(room).unwrap_or(usize::MAX));
         buffer.reserve(most);
         let read = (&mut input).take(most as u64).read_buf(&mut buffer).await?;
         if read == 0 {

@@ -163,11 +163,12 @@ fn is_set(host: &OsStr) -> bool {
     let Some(text) = host.to_str() else {
         return false;
     };
-    let is_other = ["unix:", "exec:", "local:", "nats:", "/", "./", "../"]
+    let is_other = ["unix:", "exec:", "local:", "/", "./", "../"]
         .iter()
         .any(|start| text.starts_with(start));
-    let looks_like_one =
-        text.starts_with('@') || text.contains(['[', ',', '!', '&', '^', '*', '?']);
+    let looks_like_one = text.starts_with('@')
+        || text.starts_with("nats:@")
+        || text.contains(['[', ',', '!', '&', '^', '*', '?']);
     // `a,@web` would be a user with an odd name.
     let has_several = [",", "!@", "&@", "^@"]
         .iter()
@@ -203,6 +204,8 @@ mod tests {
             "unix:/a[1]",
             "exec:ssh a,b",
             "local:",
+            "nats:web1",
+            "ada@nats:web1.example",
             "web",
             "/a[1]",
         ] {
@@ -219,6 +222,11 @@ mod tests {
             "[::1],[::2]",
             "a,@db",
             "@all!@db",
+            "nats:web[1-2]",
+            "nats:@role=web",
+            "nats:@*",
+            "ada@nats:web[1-2]",
+            "nats:web1,nats:web2",
         ] {
             assert!(is_set(OsStr::new(set)), "{set}");
         }

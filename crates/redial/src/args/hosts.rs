@@ -41,7 +41,7 @@ pub(crate) enum HostsCommand {
     /// Show hosts with what is known of them: all, or those of sets. With --nats: those that answer in that
     /// cluster
     #[command(after_help = HOSTS_HELP)]
-    List(ListArgs),
+    List(SetArgs),
     /// Show the groups there are, with their sources
     #[command(after_help = HOSTS_HELP)]
     Groups(GroupsArgs),
@@ -56,17 +56,8 @@ pub(crate) enum HostsCommand {
     Count(SetArgs),
 }
 
-/// `redial hosts list`.
-#[derive(Debug, Args)]
-pub(crate) struct ListArgs {
-    #[command(flatten)]
-    pub(crate) sets: SetArgs,
-    #[command(flatten)]
-    pub(crate) nats: NatsArgs,
-}
-
 /// Which hosts.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct SetArgs {
     /// Host sets
     #[arg(value_name = "SET")]
@@ -77,6 +68,8 @@ pub(crate) struct SetArgs {
     /// Print JSON: an array of names, a text, a number; of list, one object a host and line
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) nats: NatsArgs,
 }
 
 /// `redial hosts groups`.

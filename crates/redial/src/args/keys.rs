@@ -20,7 +20,8 @@ Examples:
   redial keys new                        make ~/.ssh/id_ed25519
   redial keys trust web1                 dial, show the key, ask, remember it
   redial keys trust web1 --host-key SHA256:…   remember it if it is that one
-  redial keys forget web1                after its key has changed, and you know why";
+  redial keys forget web1                after its key has changed, and you know why
+  redial keys nkey ~/.ssh/id_ed25519     the NKEY that a NATS broker is to let in, for --nats-nkey with that file";
 
 /// `redial keys`.
 #[derive(Debug, Args)]
@@ -44,6 +45,12 @@ pub(crate) enum KeysCommand {
     New(NewArgs),
     /// Remember a host's key
     Trust(TrustArgs),
+    /// Show an Ed25519 key as the NKEY of a NATS user, for the broker's configuration
+    Nkey {
+        /// The key's file, or its .pub
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Forget a host's keys
     Forget {
         /// A host as 'redial run' takes it

@@ -15,7 +15,8 @@ pub(crate) struct NatsArgs {
     /// Who we are there: a file of 'nsc generate creds'
     #[arg(long, value_name = "FILE", conflicts_with = "nats_nkey")]
     pub(crate) nats_creds: Option<PathBuf>,
-    /// Who we are there: a file with the seed of an NKEY
+    /// Who we are there: a file with the seed of an NKEY, or an Ed25519 key of ssh's without a passphrase
+    /// ('redial keys nkey' shows what the broker is to know of it)
     #[arg(long, value_name = "FILE")]
     pub(crate) nats_nkey: Option<PathBuf>,
     /// Certificates of authorities that vouch for brokers, instead of the system's

@@ -9,7 +9,7 @@ use redial_fleet::inventory::{Entry, Inventory};
 use serde_json::json;
 
 use super::printed::print;
-use crate::args::{HostsArgs, HostsCommand, ListArgs, SetArgs};
+use crate::args::{HostsArgs, HostsCommand, SetArgs};
 use crate::report::Harmless;
 use crate::settings::{self, File, SettingsError};
 
@@ -27,20 +27,23 @@ pub(crate) fn hosts(args: &HostsArgs, file: &File) -> Result<u8, SettingsError> 
     {
         return cluster::list(list, file);
     }
-    let inventory = settings::inventory(true)?;
+    let mut inventory = settings::inventory(true)?;
     // Read before anything is printed: a set that is none has no output.
     let set = match &args.what {
         HostsCommand::Groups(_) => HostSet::default(),
-        HostsCommand::List(list) if list.sets.sets.is_empty() => {
-            read(&everything(&list.sets), &inventory)?
-        }
-        HostsCommand::List(ListArgs { sets, .. })
+        HostsCommand::List(sets) if sets.sets.is_empty() => read(&everything(sets), &inventory)?,
+        HostsCommand::List(sets)
         | HostsCommand::Expand(sets)
         | HostsCommand::Fold(sets)
-        | HostsCommand::Count(sets) => read(sets, &inventory)?,
+        | HostsCommand::Count(sets) => {
+            let mut sets = sets.clone();
+            let texts = [&mut sets.sets, &mut sets.exclude];
+            settings::with_cluster(texts, &mut inventory, &sets.nats, file)?;
+            read(&sets, &inventory)?
+        }
     };
     Ok(print(|out| match &args.what {
-        HostsCommand::List(args) => list(out, &set, &inventory, args.sets.json),
+        HostsCommand::List(args) => list(out, &set, &inventory, args.json),
         HostsCommand::Groups(args) => groups(out, &inventory, args.json),
         HostsCommand::Expand(sets) if sets.json => {
             writeln!(out, "{}", json!(set.iter().collect::<Vec<_>>()))
@@ -55,8 +58,7 @@ pub(crate) fn hosts(args: &HostsArgs, file: &File) -> Result<u8, SettingsError> 
 fn everything(args: &SetArgs) -> SetArgs {
     SetArgs {
         sets: vec!["@*".to_owned()],
-        exclude: args.exclude.clone(),
-        json: args.json,
+        ..args.clone()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod machine;
 mod new;
+mod nkey;
 
 use std::io::Write;
 use std::path::Path;
@@ -44,6 +45,7 @@ pub(crate) fn keys(what: Option<KeysCommand>, file: &File) -> Result<u8, Setting
             let (host, options) = host_settings(&host, connect_timeout, &network, file)?;
             block_on(async { learn(&host, &options).await })
         }
+        KeysCommand::Nkey { file } => nkey::nkey(&file),
         KeysCommand::Forget { host } => {
             let (host, options) = host_settings(&host, None, &none, file)?;
             unlearn(&host, &options)

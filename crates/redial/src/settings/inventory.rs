@@ -77,11 +77,19 @@ pub(crate) fn own() -> Result<Inventory, SettingsError> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !path.exists() => None,
         Err(error) => return Err(format!("{shown}: {error}").into()),
     };
-    let source = text.map(|text| hosts_toml(&shown.to_string(), &text));
+    let source = text.map(|text| hosts_toml(&shown.to_string(), &text, &at_once));
     let source = source.transpose().map_err(|error| error.to_string())?;
     Ok(Inventory {
         sources: source.into_iter().collect(),
     })
+}
+
+/// On two threads.
+fn at_once(first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send)) {
+    std::thread::scope(|scope| {
+        scope.spawn(second);
+        first();
+    });
 }
 
 /// None if there is no such file.

@@ -1,8 +1,10 @@
-//! Where the NATS cluster is and who we are there, from all sources.
+//! Where the NATS cluster is and who we are there, from all sources; and the hosts that are in it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use redial_client::network::BrokerOptions;
+use redial_client::network::{Broker, BrokerError, BrokerOptions, NatsFound};
+use redial_fleet::inventory::{Entry, Inventory, Source};
 use serde::Deserialize;
 
 use super::SettingsError;
@@ -58,4 +60,105 @@ pub(super) fn broker(args: &NatsArgs, file: &NatsTable) -> Result<BrokerOptions,
             &file.ca
         })?,
     })
+}
+
+/// The source of groups that are the hosts of a cluster.
+const SOURCE: &str = "nats";
+/// How they are written, and what that is among other groups: as long, so that an error shows the place.
+const GROUP: &str = "nats:@";
+const OF_SOURCE: &str = "@nats:";
+
+/// A cluster is asked who is there, once.
+///
+/// # Errors
+///
+/// [`BrokerError`], or there is no runtime.
+pub(crate) fn discover(options: &BrokerOptions) -> Result<Vec<NatsFound>, SettingsError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime: {error}"))?;
+    let found: Result<_, BrokerError> =
+        runtime.block_on(async { Broker::connect(options).await?.find().await });
+    Ok(found.map_err(|error| error.to_string())?)
+}
+
+/// Sets in which groups are of the cluster (`nats:@role=web`, `nats:@*`) as groups of a source, which the
+/// inventory has from now on. The cluster is asked only if there is such a group.
+///
+/// # Errors
+///
+/// The cluster cannot be asked.
+pub(crate) fn with_cluster(
+    texts: [&mut Vec<String>; 2],
+    inventory: &mut Inventory,
+    args: &NatsArgs,
+    file: &File,
+) -> Result<(), SettingsError> {
+    if name_groups(texts) {
+        let found = discover(&cluster(args, file)?)?;
+        inventory.sources.push(source(&found));
+    }
+    Ok(())
+}
+
+/// The hosts of a cluster, as a source of groups.
+pub(crate) fn source(found: &[NatsFound]) -> Source {
+    let hosts = found.iter().map(|host| {
+        let entry = Entry {
+            tags: host.tags.clone(),
+            ..Entry::default()
+        };
+        (format!("nats:{}", host.name), entry)
+    });
+    Source {
+        name: SOURCE.to_owned(),
+        place: "the NATS cluster".to_owned(),
+        hosts: hosts.collect::<BTreeMap<_, _>>(),
+        ..Source::default()
+    }
+}
+
+/// Writes groups of the cluster as those of its source; true if there is one.
+pub(crate) fn name_groups(texts: [&mut Vec<String>; 2]) -> bool {
+    let texts = texts.into_iter().flatten();
+    texts.fold(false, |any, text| of_source(text) | any)
+}
+
+/// True if there is one.
+fn of_source(text: &mut String) -> bool {
+    let mut from = 0;
+    while let Some(at) = text[from..].find(GROUP).map(|at| from + at) {
+        let before = text[..at].chars().next_back();
+        // Within a word it is a part of that.
+        if before.is_none_or(|c| c.is_whitespace() || ",!&^".contains(c)) {
+            text.replace_range(at..at + GROUP.len(), OF_SOURCE);
+        }
+        from = at + GROUP.len();
+    }
+    text.contains(OF_SOURCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_the_cluster_are_groups_of_a_source() {
+        for (text, read) in [
+            ("nats:@role=web", "@nats:role=web"),
+            ("web1,nats:@*!nats:@role=db", "web1,@nats:*!@nats:role=db"),
+            ("a nats:@x=y&@all", "a @nats:x=y&@all"),
+            ("@nats:role=web", "@nats:role=web"),
+        ] {
+            let mut text = text.to_owned();
+            assert!(of_source(&mut text), "{text}");
+            assert_eq!(text, read);
+        }
+        for text in ["nats:web[1-2]", "anats:@x", "@all", ""] {
+            let mut same = text.to_owned();
+            assert!(!of_source(&mut same), "{text}");
+            assert_eq!(same, text);
+        }
+    }
 }

@@ -5,7 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
+mod cluster;
+mod evil;
+mod hostile;
 mod site;
+mod slow;
 
 use std::fs;
 use std::io::Read;
@@ -219,6 +224,48 @@ fn the_broker_sees_no_byte_of_what_is_said() {
     assert!(contains(b"redial.line.web1."));
     assert!(!contains(secret.as_bytes()));
     assert!(PATIENCE > ran.took);
+}
+
+#[test]
+fn hosts_are_chosen_by_what_they_say_of_themselves() {
+    let (broker, home) = (Broker::start(), Home::with_key());
+    let with = |name, tag| Host::with(&broker, &home, name, &["--tag", tag]);
+    let hosts = [
+        with("web1", "role=web"),
+        with("web2", "role=web"),
+        with("db1", "role=db"),
+    ];
+    let run = |args: &[&str]| {
+        let run = broker.redial(&home, ["run", "--accept-new", "-q"]);
+        let ran = run.args(args).args(["--", "echo", "hi"]).ran();
+        let mut lines: Vec<String> = String::from_utf8(ran.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        lines.sort_unstable();
+        (ran.code, lines.join("; "), ran.stderr)
+    };
+    let (code, said, words) = run(&["nats:@role=web"]);
+    assert_eq!(
+        (code, &*said),
+        (0, "nats:web1: hi; nats:web2: hi"),
+        "{words}"
+    );
+    let (code, said, words) = run(&["-w", "nats:@*", "-x", "nats:@role=web"]);
+    assert_eq!((code, &*said), (0, "nats:db1: hi"), "{words}");
+    let (code, said, words) = run(&["nats:web[1-9]&nats:@role=web!nats:web2"]);
+    assert_eq!((code, &*said), (0, "nats:web1: hi"), "{words}");
+    let (code, _, words) = run(&["nats:@role=cache"]);
+    assert_eq!(code, 125);
+    assert!(words.contains("no host has the tag role=cache"), "{words}");
+    let expand = broker.redial(&home, ["hosts", "fold", "nats:@*"]).ran();
+    assert_eq!(
+        expand.stdout, b"nats:db1,nats:web[1-2]\n",
+        "{}",
+        expand.stderr
+    );
+    drop(hosts);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! A broker, hosts that have dialled out to it, and somebody who listens.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -19,14 +19,44 @@ use super::support::{Redial, binary, eventually};
 pub(crate) struct Broker {
     child: Child,
     dir: TempDir,
-    port: u16,
+    by: Vec<String>,
+    pub(crate) port: u16,
 }
 
 impl Broker {
     pub(crate) fn start() -> Self {
+        Broker::with("127.0.0.1:-1", "", &[])
+    }
+
+    /// One that listens there, has this in its configuration too, and is started by these words.
+    pub(crate) fn with(listen: &str, config: &str, by: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (child, port) = start(dir.path(), -1);
-        Broker { child, dir, port }
+        let by: Vec<String> = by.iter().map(|&word| word.to_owned()).collect();
+        let (child, port) = start(dir.path(), &by, listen, config);
+        Broker {
+            child,
+            dir,
+            by,
+            port,
+        }
+    }
+
+    /// Three that are one cluster; each knows of the others.
+    pub(crate) fn cluster() -> [Self; 3] {
+        let first = Broker::with("127.0.0.1:-1", &routes(None), &[]);
+        let seed = first.route_port();
+        let [second, third] = [(); 2].map(|()| {
+            let config = routes(Some(seed));
+            Broker::with("127.0.0.1:-1", &config, &[])
+        });
+        [first, second, third]
+    }
+
+    /// Where other brokers connect.
+    fn route_port(&self) -> u16 {
+        let ports = ports_file(self.dir.path(), &self.child);
+        let port = eventually(|| port_after(&ports, "\"cluster\":[\"nats://127.0.0.1:"));
+        port.expect("nats-server says the port of its cluster")
     }
 
     pub(crate) fn url(&self) -> String {
@@ -42,12 +72,30 @@ impl Broker {
         home.redial(args).args(["--nats", &self.url()])
     }
 
-    /// kill -9, and one that knows nothing of what the first has done.
-    pub(crate) fn dies_and_another_takes_its_place(&mut self) {
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// kill -9.
+    pub(crate) fn dies(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        (self.child, _) = start(self.dir.path(), self.port.into());
     }
+
+    /// kill -9, and one that knows nothing of what the first has done.
+    pub(crate) fn dies_and_another_takes_its_place(&mut self) {
+        self.dies();
+        let listen = format!("127.0.0.1:{}", self.port);
+        (self.child, _) = start(self.dir.path(), &self.by, &listen, "");
+    }
+}
+
+fn routes(seed: Option<u16>) -> String {
+    let seed = seed.map(|port| format!("\"nats://127.0.0.1:{port}\""));
+    format!(
+        "cluster {{ name: test, listen: \"127.0.0.1:-1\", routes: [{}] }}",
+        seed.unwrap_or_default()
+    )
 }
 
 impl Drop for Broker {
@@ -57,22 +105,36 @@ impl Drop for Broker {
     }
 }
 
-fn start(dir: &Path, port: i32) -> (Child, u16) {
-    let mut command = Command::new("nats-server");
-    command.args(["-a", "127.0.0.1", "-p", &port.to_string()]);
-    command.arg("--ports_file_dir").arg(dir);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+fn start(dir: &Path, by: &[String], listen: &str, config: &str) -> (Child, u16) {
+    let file = dir.join("nats.conf");
+    let text = format!("listen: {listen:?}\nports_file_dir: {dir:?}\n{config}\n");
+    fs::write(&file, text).unwrap();
+    let server = "nats-server".to_owned();
+    let mut words = by.iter().chain([&server]);
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).arg("-c").arg(&file);
+    let log = File::create(dir.join("log")).unwrap();
+    let child = command.stdout(Stdio::null()).stderr(log).spawn();
     let child = child.expect("nats-server (Debian's package of that name) can be started");
-    let ports = dir.join(format!("nats-server_{}.ports", child.id()));
-    // {"nats":["nats://127.0.0.1:34567"]}
-    let port = eventually(|| {
-        let text = fs::read_to_string(&ports).ok()?;
-        let (_, rest) = text.split_once("nats://127.0.0.1:")?;
-        rest[..rest.find(|c: char| !c.is_ascii_digit())?]
-            .parse()
-            .ok()
+    let ports = ports_file(dir, &child);
+    let port = eventually(|| port_after(&ports, "{\"nats\":[\"nats://"));
+    let port = port.unwrap_or_else(|| {
+        let log = fs::read_to_string(dir.join("log"));
+        panic!("nats-server does not say its port: {log:?}")
     });
-    (child, port.expect("nats-server says its port"))
+    (child, port)
+}
+
+fn ports_file(dir: &Path, child: &Child) -> PathBuf {
+    dir.join(format!("nats-server_{}.ports", child.id()))
+}
+
+/// `{"nats":["nats://127.0.0.1:34567"],"cluster":["nats://127.0.0.1:34568"]}`
+fn port_after(ports: &Path, before: &str) -> Option<u16> {
+    let text = fs::read_to_string(ports).ok()?;
+    let (_, rest) = text.split_once(before)?;
+    let (url, _) = rest.split_once('"')?;
+    url.rsplit(':').next()?.parse().ok()
 }
 
 /// A machine that has dialled out.
@@ -97,11 +159,21 @@ impl Host {
 
     /// The same, with more flags.
     pub(crate) fn with(broker: &Broker, home: &Home, name: &str, flags: &[&str]) -> Self {
+        let host = Host::begin(&[], &broker.url(), home, name, flags);
+        host.is_there();
+        host
+    }
+
+    /// Started by these words, at the broker of this URL; it may not be there yet.
+    pub(crate) fn begin(by: &[&str], url: &str, home: &Home, name: &str, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = |file: &str| dir.path().join(file);
         write_private(&at("authorized_keys"), &home.public_key());
-        let mut command = Command::new(binary());
-        command.args(["serve", "--nats", &broker.url(), "--name", name, "--listen"]);
+        let own = binary().into_os_string();
+        let mut words = by.iter().map(OsString::from).chain([own]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
+        command.args(["serve", "--nats", url, "--name", name, "--listen"]);
         command.arg(format!("unix:{}", at("sock").display()));
         command.args(flags);
         command.arg("--host-key").arg(at("host_key"));
@@ -114,16 +186,19 @@ impl Host {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(at("log")).unwrap());
-        let host = Host {
+        Host {
             child: command.spawn().expect("the program under test starts"),
             dir,
             name: name.to_owned(),
-            url: broker.url(),
-        };
+            url: url.to_owned(),
+        }
+    }
+
+    /// Waits until it can be called.
+    pub(crate) fn is_there(&self) {
         let is_there = |log: &str| log.contains("event: connected") && log.contains(" listening ");
-        let there = eventually(|| is_there(&host.log()).then_some(()));
-        there.unwrap_or_else(|| panic!("{}", host.log()));
-        host
+        let there = eventually(|| is_there(&self.log()).then_some(()));
+        there.unwrap_or_else(|| panic!("{}", self.log()));
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -132,6 +207,11 @@ impl Host {
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// How often somebody has proved a key.
+    pub(crate) fn logins(&self) -> usize {
+        self.log().matches(" login capability=").count()
     }
 
     /// `redial run nats:NAME` of somebody who takes its key as it is.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::lab::{Lab, Setup, has};
 use crate::proxy::{Line, proxy};
+use crate::support::cable::Cable;
 use crate::support::network::{NetworkServer, write_private};
 use crate::support::processes::{mark, none_left};
 use crate::support::{Ran, Redial, binary, noise, skip};
@@ -94,54 +95,6 @@ fn a_line_that_is_silent_from_the_start_is_left_in_the_time_given() {
         let told = told.iter().any(|it| ran.stderr.contains(it));
         assert!(told, "{after}: {}", ran.stderr);
         assert!(ran.took < Duration::from_secs(3), "{after}: {:?}", ran.took);
-    }
-}
-
-/// Two network namespaces with a cable between them.
-struct Cable {
-    client: String,
-    server: String,
-}
-
-impl Cable {
-    /// Says why it cannot be had here.
-    fn lay() -> Result<Self, String> {
-        let number = std::process::id();
-        let (client, server) = (format!("rdc{number}"), format!("rds{number}"));
-        let cable = Cable { client, server };
-        let (client, server) = (&cable.client, &cable.server);
-        for line in [
-            format!("netns add {client}"),
-            format!("netns add {server}"),
-            format!("-n {client} link add rd0 type veth peer name rd0 netns {server}"),
-            format!("-n {client} addr add 10.99.0.2/24 dev rd0"),
-            format!("-n {client} addr add 10.99.0.3/24 dev rd0"),
-            format!("-n {client} addr add fd99::2/64 dev rd0 nodad"),
-            format!("-n {server} addr add 10.99.0.1/24 dev rd0"),
-            format!("-n {server} addr add 10.99.0.9/24 dev rd0"),
-            format!("-n {server} addr add fd99::1/64 dev rd0 nodad"),
-            format!("-n {client} link set rd0 up"),
-            format!("-n {server} link set rd0 up"),
-            format!("-n {client} link set lo up"),
-            format!("-n {server} link set lo up"),
-        ] {
-            let done = Command::new("ip").args(line.split(' ')).output();
-            let done = done.map_err(|error| format!("ip: {error}"))?;
-            if !done.status.success() {
-                let said = String::from_utf8_lossy(&done.stderr).into_owned();
-                return Err(format!("ip {line}: {}", said.trim()));
-            }
-        }
-        Ok(cable)
-    }
-}
-
-impl Drop for Cable {
-    fn drop(&mut self) {
-        for name in [&self.client, &self.server] {
-            // It may not have been made.
-            let _ = Command::new("ip").args(["netns", "del", name]).output();
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that fails here has failed")]
 
+pub(crate) mod cable;
 pub(crate) mod cutting;
 pub(crate) mod memory;
 pub(crate) mod network;
@@ -77,6 +78,21 @@ impl Redial {
             command,
             input: Vec::new(),
         }
+    }
+
+    /// Started by these words, which are followed by a command: `ip netns exec NAME`.
+    pub(crate) fn by(mut self, words: &[&str]) -> Self {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(self.command.get_program());
+        command.args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.command = command;
+        self
     }
 
     /// More arguments.

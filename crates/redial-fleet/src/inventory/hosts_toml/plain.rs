@@ -8,34 +8,33 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map;
-use std::thread;
 
 use toml_parser::decoder::{Encoding, IntegerRadix, ScalarKind};
 use toml_parser::lexer::{Token, TokenKind};
 use toml_parser::parser::{EventReceiver, ValidateWhitespace, parse_document};
 use toml_parser::{ErrorSink, ParseError, Raw, Source, Span};
 
-use super::{Entry, Hosts};
+use super::{AtOnce, Entry, Hosts};
 
-/// Below so many bytes a second thread costs more than it saves.
+/// Below so many bytes it is not worth it to read both halves at once.
 const SPLIT_BYTES: usize = 64 << 10;
 
 /// Reads it, if it is plain.
-pub(super) fn read(text: &str) -> Option<Hosts> {
-    read_split(text, SPLIT_BYTES)
+pub(super) fn read(text: &str, at_once: AtOnce<'_>) -> Option<Hosts> {
+    read_split(text, SPLIT_BYTES, at_once)
 }
 
-fn read_split(text: &str, least: usize) -> Option<Hosts> {
+fn read_split(text: &str, least: usize, at_once: AtOnce<'_>) -> Option<Hosts> {
     let Some((first, second)) = halves(text, least) else {
         return once(of_part(text)?);
     };
     // The first is plain only if it is whole, and then a table begins where the second does, and not
     // within a string, say, that looks like one.
-    let (first, second) = thread::scope(|scope| {
-        let second = scope.spawn(|| of_part(second));
-        (of_part(first), second.join().ok().flatten())
+    let (mut found, mut found_later) = (None, None);
+    at_once(&mut || found = of_part(first), &mut || {
+        found_later = of_part(second);
     });
-    let (mut first, mut second) = (first?, second?);
+    let (mut first, mut second) = (found?, found_later?);
     first.hosts.append(&mut second.hosts);
     first.groups.append(&mut second.groups);
     first.group_tables += second.group_tables;
@@ -297,6 +296,7 @@ impl EventReceiver for Reader<'_> {
 mod tests {
     use super::*;
     use crate::inventory::hosts_toml::File;
+    use crate::inventory::one_by_one;
 
     /// What files are made of, right and wrong.
     const PARTS: [&str; 41] = [
@@ -367,7 +367,7 @@ mod tests {
             }
             let whole: Result<File, _> = toml::from_str(&text);
             let least = [0, SPLIT_BYTES][next(2)];
-            match read_split(&text, least) {
+            match read_split(&text, least, &one_by_one) {
                 Some(file) => {
                     assert_eq!(whole.ok().map(Hosts::from), Some(file), "{text:?}");
                     plain += 1;
@@ -385,7 +385,7 @@ mod tests {
     fn what_people_write_is_plain() {
         let text = "# ours\n[hosts.web1]\naddress = \"10.0.0.1\"\nuser = \"deploy\"\nport = 7334\n\
                     tags = { role = \"web\" }\n\n[hosts.\"web[02-20]\"]\n[groups]\nweb = \"web[01-20]\"\n";
-        let file = read(text).unwrap();
+        let file = read(text, &one_by_one).unwrap();
         assert_eq!((file.hosts.len(), file.groups.len()), (2, 1));
         assert_eq!(file.hosts[0].1.port, Some(7334));
     }

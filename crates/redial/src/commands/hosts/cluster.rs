@@ -2,53 +2,49 @@
 
 use std::io::{self, Write};
 
+use redial_client::network::NatsFound;
 use redial_client::network::auth::PublicKey;
-use redial_client::network::{Broker, NatsFound};
 use redial_fleet::HostSet;
+use redial_fleet::inventory::Inventory;
 use serde_json::json;
 
 use super::super::printed::print;
-use crate::args::ListArgs;
-use crate::exit_code::FAILED;
-use crate::report::{self, Harmless};
+use crate::args::SetArgs;
+use crate::report::Harmless;
 use crate::settings::{self, File, SettingsError};
 
 /// Runs it; the result is our exit code.
 ///
 /// # Errors
 ///
-/// A set is none, or the cluster's settings cannot be used.
-pub(super) fn list(args: &ListArgs, file: &File) -> Result<u8, SettingsError> {
-    let broker = settings::cluster(&args.nats, file)?;
-    let sets = &args.sets;
-    let wanted = match sets.sets.is_empty() && sets.exclude.is_empty() {
-        true => None,
-        false => Some(super::read(
-            sets,
-            &redial_fleet::inventory::Inventory::default(),
-        )?),
+/// A set is none, or the cluster cannot be asked.
+pub(super) fn list(args: &SetArgs, file: &File) -> Result<u8, SettingsError> {
+    let mut args = args.clone();
+    let found = settings::discover(&settings::cluster(&args.nats, file)?)?;
+    settings::name_groups([&mut args.sets, &mut args.exclude]);
+    let inventory = Inventory {
+        sources: vec![settings::cluster_source(&found)],
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no runtime: {error}"))?;
-    let found = runtime.block_on(async { Broker::connect(&broker).await?.find().await });
-    match found {
-        Ok(found) => Ok(print(|out| show(out, &found, wanted.as_ref(), sets.json))),
-        Err(error) => {
-            report::error(format_args!("{error}"));
-            Ok(FAILED)
-        }
+    if args.sets.is_empty() && !found.is_empty() {
+        args.sets.push("@*".to_owned());
     }
+    let wanted = match args.sets.is_empty() {
+        true => HostSet::default(),
+        false => super::read(&args, &inventory)?,
+    };
+    Ok(print(|out| show(out, &found, &wanted, args.json)))
 }
 
 fn show(
     out: &mut impl Write,
     found: &[NatsFound],
-    wanted: Option<&HostSet>,
+    wanted: &HostSet,
     as_json: bool,
 ) -> io::Result<()> {
-    let is_wanted = |host: &&NatsFound| wanted.is_none_or(|set| set.contains(host.name.as_str()));
+    // A name alone will do: there are no others here.
+    let is_wanted = |host: &&NatsFound| {
+        wanted.contains(host.name.as_str()) || wanted.contains(&format!("nats:{}", host.name))
+    };
     let found: Vec<&NatsFound> = found.iter().filter(is_wanted).collect();
     let width = found.iter().map(|host| host.name.as_str().len()).max();
     let width = width.unwrap_or(0);
