@@ -42,8 +42,8 @@ const GRACE: Duration = Duration::from_secs(3);
 const LOCK: &str = "/run/redial-test.lock";
 /// How long another pass may keep us waiting.
 const LOCK_WAIT: Duration = Duration::from_secs(1800);
-/// Torture has had its two minutes in the first pass.
-const TORTURE_SECONDS: u32 = 30;
+/// Torture has had its minute in the first pass.
+const TORTURE_SECONDS: u32 = 20;
 /// Not the caller's PATH: that often leads into directories of root's.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

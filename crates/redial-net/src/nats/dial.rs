@@ -87,6 +87,7 @@ impl Broker {
         let line = Line {
             broker: self.clone(),
             say: name.up(&call.line),
+            hear_at: name.down(&call.line),
             hear: Hear::Subject(down),
             socket: theirs,
             losses,

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::broker::{Broker, BrokerError};
 use super::dial::getrandom;
 use super::find::{About, FIND};
-use super::line::{Hear, Line, WINDOW_MESSAGES};
+use super::line::{Hear, Line, WINDOW_MESSAGES, heard};
 use super::message::{Answer, Call, Instance, Piece};
 use super::name::Name;
 
@@ -163,6 +163,7 @@ impl Host {
         let carried = Line {
             broker: self.broker.clone(),
             say: self.serving.name.down(&line),
+            hear_at: self.serving.name.up(&line),
             hear: Hear::Queue(queued),
             socket,
             losses,
@@ -183,7 +184,7 @@ impl Host {
         let Some(queue) = self.lines.get(line) else {
             return self.unknown(message, line);
         };
-        if queue.try_send(message.payload.clone()).is_err() {
+        if queue.try_send(heard(message.clone())).is_err() {
             // Its end is heard by who carries it.
             self.lines.remove(line);
         }

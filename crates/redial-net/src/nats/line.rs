@@ -2,12 +2,16 @@
 //!
 //! Nobody is sent more than it takes: at most a window of bytes and of messages is under way, so no
 //! broker counts a peer of ours among its slow consumers, and what waits here is bounded.
+//!
+//! A process that is killed says nothing more, and unlike a socket's its end is not told by the kernel.
+//! But the broker knows: each message names where its sender hears, and is answered there if nobody hears
+//! it. Who has nothing to say says again what it has taken, now and then.
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use async_nats::Subscriber;
+use async_nats::{Message, StatusCode, Subscriber};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,6 +33,9 @@ const CHUNK_MIN_BYTES: usize = 256;
 /// Who reads says what it has taken when it is so much of the window.
 const TELL_EACH: u64 = 4;
 
+/// After so long without news a peer that is gone is noticed.
+const PROBE: Duration = Duration::from_secs(3);
+
 /// Where messages of the line come from.
 pub(super) enum Hear {
     Subject(Subscriber),
@@ -39,9 +46,17 @@ pub(super) enum Hear {
 impl Hear {
     async fn next(&mut self) -> Option<Bytes> {
         match self {
-            Hear::Subject(subscriber) => subscriber.next().await.map(|message| message.payload),
+            Hear::Subject(subscriber) => subscriber.next().await.map(heard),
             Hear::Queue(queue) => queue.recv().await,
         }
+    }
+}
+
+/// What a message says. That nobody heard one of ours is the end of the line.
+pub(super) fn heard(message: Message) -> Bytes {
+    match message.status {
+        Some(StatusCode::NO_RESPONDERS) => Piece::Reset.encode(),
+        _ => message.payload,
     }
 }
 
@@ -50,6 +65,8 @@ pub(super) struct Line {
     pub(super) broker: Broker,
     /// The subject of what we say.
     pub(super) say: String,
+    /// And of what is said to us.
+    pub(super) hear_at: String,
     pub(super) hear: Hear,
     pub(super) socket: UnixStream,
     /// Of the connection to the broker, since before the line was called for.
@@ -77,6 +94,7 @@ impl Line {
         let Line {
             broker,
             say,
+            hear_at,
             hear,
             socket,
             mut losses,
@@ -84,13 +102,14 @@ impl Line {
         let (input, output) = socket.into_split();
         let (tell_taken, taken) = watch::channel(0);
         let (queue, queued) = mpsc::channel(WINDOW_MESSAGES + 1);
-        let mouth = Mouth::new(broker, say);
-        let delivered = AtomicU64::new(0);
+        let mouth = Mouth::new(broker, say, hear_at);
+        let (deliver_to, delivered) = watch::channel(0);
+        let sending = send(input, &mouth, taken);
+        let delivering = deliver(output, &mouth, (queued, deliver_to));
         let carried = tokio::select! {
-            both = async { tokio::try_join!(send(input, &mouth, taken), deliver(output, &mouth, (queued, &delivered))) } => {
-                both.map(|_| ())
-            }
-            broken = listen(hear, (queue, &delivered), tell_taken) => Err(broken),
+            both = async { tokio::try_join!(sending, delivering) } => both.map(|_| ()),
+            broken = listen(hear, (queue, delivered.clone()), tell_taken) => Err(broken),
+            broken = probe(&mouth, delivered) => Err(broken),
             _ = losses.changed() => Err(Broken::Broker),
         };
         if let Err(error) = carried {
@@ -107,25 +126,27 @@ impl Line {
 struct Mouth {
     broker: Broker,
     say: String,
+    hear_at: String,
     /// Bytes of a message at most. Another broker, which may take other ones, is another line.
     chunk: usize,
 }
 
 impl Mouth {
-    fn new(broker: Broker, say: String) -> Self {
+    fn new(broker: Broker, say: String, hear_at: String) -> Self {
         let most = broker.max_payload().saturating_sub(HEADER_BYTES);
         Mouth {
             chunk: most.clamp(CHUNK_MIN_BYTES, CHUNK_BYTES),
             broker,
             say,
+            hear_at,
         }
     }
 
     async fn say(&self, piece: &Piece) -> Result<(), Broken> {
-        let said = self
-            .broker
-            .client
-            .publish(self.say.clone(), piece.encode())
+        let (say, hear_at) = (self.say.clone(), self.hear_at.clone());
+        let client = &self.broker.client;
+        let said = client
+            .publish_with_reply(say, hear_at, piece.encode())
             .await;
         said.map_err(|_| Broken::Broker)
     }
@@ -173,7 +194,7 @@ async fn send(
 /// line does.
 async fn listen(
     mut hear: Hear,
-    (queue, delivered): (mpsc::Sender<Option<Bytes>>, &AtomicU64),
+    (queue, mut delivered): (mpsc::Sender<Option<Bytes>>, watch::Receiver<u64>),
     taken: watch::Sender<u64>,
 ) -> Broken {
     let (mut heard, mut has_ended) = (0_u64, false);
@@ -184,7 +205,7 @@ async fn listen(
         match Piece::decode(message) {
             Some(Piece::Data(before, bytes)) if before == heard && !has_ended => {
                 heard += bytes.len() as u64;
-                if heard - delivered.load(Ordering::Relaxed) > WINDOW_BYTES {
+                if heard - *delivered.borrow() > WINDOW_BYTES {
                     return Broken::Rules;
                 }
                 if queue.try_send(Some(bytes)).is_err() {
@@ -206,7 +227,13 @@ async fn listen(
                     is_more
                 });
             }
-            Some(Piece::Reset) => return Broken::Reset,
+            Some(Piece::Reset) => {
+                if has_ended {
+                    // The other side has all that it wanted, and so shall ours.
+                    let _ = delivered.wait_for(|delivered| *delivered == heard).await;
+                }
+                return Broken::Reset;
+            }
             None => return Broken::Rules,
         }
     }
@@ -216,13 +243,13 @@ async fn listen(
 async fn deliver(
     mut output: OwnedWriteHalf,
     mouth: &Mouth,
-    (mut queued, delivered): (mpsc::Receiver<Option<Bytes>>, &AtomicU64),
+    (mut queued, delivered): (mpsc::Receiver<Option<Bytes>>, watch::Sender<u64>),
 ) -> Result<(), Broken> {
     let (mut taken, mut told, mut messages) = (0_u64, 0_u64, 0_usize);
     while let Some(Some(bytes)) = queued.recv().await {
         output.write_all(&bytes).await?;
         taken += bytes.len() as u64;
-        delivered.store(taken, Ordering::Relaxed);
+        delivered.send_replace(taken);
         messages += 1;
         let is_much = taken - told >= WINDOW_BYTES / TELL_EACH;
         if is_much || messages >= WINDOW_MESSAGES / 4 {
@@ -233,4 +260,16 @@ async fn deliver(
     // It may be closed at the other end already.
     let _ = output.shutdown().await;
     Ok(())
+}
+
+/// Says now and then what is known: the broker answers if nobody is there to hear it. Ends only when it
+/// cannot be said.
+async fn probe(mouth: &Mouth, delivered: watch::Receiver<u64>) -> Broken {
+    loop {
+        tokio::time::sleep(PROBE).await;
+        let taken = *delivered.borrow();
+        if let Err(broken) = mouth.say(&Piece::Taken(taken)).await {
+            return broken;
+        }
+    }
 }

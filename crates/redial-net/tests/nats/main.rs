@@ -165,6 +165,48 @@ async fn what_a_broker_says_twice_or_leaves_out_ends_the_line() {
     }
 }
 
+/// As one that is killed does.
+#[tokio::test]
+async fn a_client_that_is_gone_without_a_word_is_noticed_and_so_is_a_host() {
+    let nats = Nats::start("");
+    let url = format!("nats://127.0.0.1:{}", nats.port);
+    let (_dir, door, listener) = door();
+    let at_host = Broker::connect_patiently(&nats.options()).await.unwrap();
+    let serving = Serving {
+        name: "web1".parse().unwrap(),
+        key: Bytes::from_static(b"key"),
+        door,
+        version: String::new(),
+        tags: BTreeMap::new(),
+    };
+    let host = tokio::spawn(async move { serve(at_host, serving).await.unwrap() });
+    let broker = nats.client().await;
+    let (mut transport, _) = line(&broker, "web1").await;
+    let (_first, _) = listener.accept().await.unwrap();
+    // One that we make by hand, and of which nothing is left but the host's end.
+    let client = async_nats::connect(&url).await.unwrap();
+    let number = "a5".repeat(16);
+    let down = format!("redial.line.web1.{number}.down");
+    let mut heard = client.subscribe(down).await.unwrap();
+    let call = [b"\x01", number.as_bytes()].concat();
+    let answer = client.request("redial.call.web1", call.into()).await;
+    assert_eq!(answer.unwrap().payload[1], 0);
+    let (mut socket, _) = listener.accept().await.unwrap();
+    socket.write_all(b"hello").await.unwrap();
+    let piece = timeout(PATIENCE, heard.next()).await.unwrap().unwrap();
+    assert!(piece.payload.ends_with(b"hello"));
+    drop(heard);
+    client.flush().await.unwrap();
+    drop(client);
+    let mut buffer = [0; 8];
+    let end = timeout(PATIENCE, socket.read(&mut buffer)).await;
+    assert!(matches!(end.expect("in time"), Ok(0) | Err(_)));
+    // And the other way round.
+    host.abort();
+    let end = timeout(PATIENCE, transport.read(&mut buffer)).await;
+    assert!(matches!(end.expect("in time"), Ok(0) | Err(_)));
+}
+
 #[tokio::test]
 async fn who_does_not_read_is_sent_a_window_and_no_more_and_others_go_on() {
     let nats = Nats::start("");

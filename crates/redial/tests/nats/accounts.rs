@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::site::{Broker, Host};
+use super::support::nats::{Broker, Host};
 use super::support::network::Home;
 use super::support::{PATIENCE, eventually};
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::io::Read;
 
-use super::site::{Broker, Host};
 use super::support::cable::Cable;
+use super::support::nats::{Broker, Host};
 use super::support::network::Home;
 use super::support::{Redial, eventually, skip};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::evil::{Evil, EvilBroker};
-use super::site::Host;
+use super::support::nats::Host;
 use super::support::network::Home;
 
 const SECRET: &str = "the-words-that-only-two-may-know";

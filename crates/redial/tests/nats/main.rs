@@ -7,16 +7,17 @@ mod support;
 
 mod accounts;
 mod cluster;
+mod ear;
 mod evil;
 mod hostile;
-mod site;
 mod slow;
 
 use std::fs;
 use std::io::Read;
 
+use ear::eavesdrop;
 use rustix::process::{Pid, Signal, kill_process};
-use site::{Broker, Host, eavesdrop};
+use support::nats::{Broker, Host};
 use support::network::Home;
 use support::{PATIENCE, eventually};
 

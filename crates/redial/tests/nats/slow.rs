@@ -4,8 +4,8 @@ use std::io::Read;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::site::{Broker, Host};
 use super::support::eventually;
+use super::support::nats::{Broker, Host};
 use super::support::network::Home;
 
 /// What it is sent while it stands still is a window, which the broker keeps for it.

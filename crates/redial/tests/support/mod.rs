@@ -7,6 +7,7 @@
 pub(crate) mod cable;
 pub(crate) mod cutting;
 pub(crate) mod memory;
+pub(crate) mod nats;
 pub(crate) mod network;
 pub(crate) mod processes;
 pub(crate) mod schema;

@@ -1,5 +1,6 @@
 //! What was asked for by number, each at its size or a part of it.
 
+mod brokers;
 mod clients;
 mod cuts;
 mod fronts;

@@ -1,10 +1,11 @@
-//! What happens to fronts and keepers, at random, until it is over.
+//! What happens to fronts, keepers and brokers, at random, until it is over.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::site::Site;
 use crate::support::server::{front, kill_front};
 use crate::support::{PATIENCE, Random, Redial, idle};
 use crate::tally::{Count, Tally};
@@ -13,6 +14,7 @@ use crate::tally::{Count, Tally};
 const KILL_MS: std::ops::Range<u64> = 150..450;
 const STOP_MS: std::ops::Range<u64> = 200..1_200;
 const UPGRADE_MS: std::ops::Range<u64> = 500..2_000;
+const BROKER_MS: std::ops::Range<u64> = 500..2_000;
 /// How long a front is stopped at most.
 const STOPPED_MS: u64 = 700;
 
@@ -22,38 +24,43 @@ pub(crate) enum Plague {
     KillFront,
     StopFront,
     Upgrade,
+    /// Of those sites that have one.
+    KillBroker,
 }
 
 impl Plague {
     /// All that this program can.
     pub(crate) fn all() -> Vec<Plague> {
-        let mut all = vec![Plague::KillFront, Plague::StopFront];
+        let mut all = vec![Plague::KillFront, Plague::StopFront, Plague::KillBroker];
         if can_upgrade() {
             all.push(Plague::Upgrade);
         }
         all
     }
 
-    /// To these keepers in turn. It may be due sooner, where there are to be many.
-    pub(crate) fn rage(self, keepers: &[u32], over: &AtomicBool, seed: u64, tally: &Tally) {
+    /// To these sites in turn. It may be due sooner, where there are to be many.
+    pub(crate) fn rage(self, sites: &[Site], over: &AtomicBool, seed: u64, tally: &Tally) {
         let mut random = Random::new(seed);
         let is_over = || over.load(Ordering::Relaxed);
         let pause = match self {
             Plague::KillFront => KILL_MS,
             Plague::StopFront => STOP_MS,
             Plague::Upgrade => UPGRADE_MS,
+            Plague::KillBroker => BROKER_MS,
         };
-        for keeper in keepers.iter().cycle() {
+        let is_struck = |site: &&Site| self != Plague::KillBroker || site.has_broker();
+        for site in sites.iter().filter(is_struck).cycle() {
             let pause = pause.start + random.below(pause.end - pause.start);
             idle(Duration::from_millis(pause), is_over);
             if is_over() {
                 return;
             }
-            self.strike(*keeper, &mut random, tally);
+            self.strike(site, &mut random, tally);
         }
     }
 
-    fn strike(self, keeper: u32, random: &mut Random, tally: &Tally) {
+    fn strike(self, site: &Site, random: &mut Random, tally: &Tally) {
+        let keeper = site.keeper();
         let pid = |pid: u32| Pid::from_raw(pid.cast_signed()).unwrap();
         match self {
             Plague::KillFront => {
@@ -67,6 +74,10 @@ impl Plague {
                 idle(Duration::from_millis(random.below(STOPPED_MS)), || false);
                 let _ = kill_process(front, Signal::CONT);
                 tally.add(Count::FrontsStopped, 1);
+            }
+            Plague::KillBroker => {
+                site.kill_broker();
+                tally.add(Count::BrokersKilled, 1);
             }
             Plague::Upgrade => {
                 let before = front(keeper);

@@ -1,13 +1,15 @@
 //! A server, the way to it, and a way to it that fails.
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use tempfile::TempDir;
 
 use crate::client::{self, Plan, Seen};
 use crate::support::cutting::{Cutting, Fault};
-use crate::support::network::NetworkServer;
+use crate::support::nats::{Broker, Host};
+use crate::support::network::{Home, NetworkServer};
 use crate::support::server::TestServer;
 use crate::support::{PATIENCE, Redial};
 use crate::tally::{Count, Tally};
@@ -18,6 +20,15 @@ const WITHIN_BYTES: u64 = 1 << 20;
 enum Server {
     Unix(TestServer),
     Network(NetworkServer),
+    Nats(Box<Carried>),
+}
+
+/// A host that has dialled out, and who carries its lines.
+struct Carried {
+    host: Host,
+    home: Home,
+    url: String,
+    broker: Mutex<Broker>,
 }
 
 /// One server, with its line.
@@ -61,10 +72,41 @@ impl Site {
         }
     }
 
+    /// By way of a NATS broker.
+    pub(crate) fn nats() -> Self {
+        let (broker, home) = (Broker::start(), Home::with_key());
+        let carried = Carried {
+            host: Host::start(&broker, &home, "torture"),
+            home,
+            url: broker.url(),
+            broker: Mutex::new(broker),
+        };
+        Site {
+            faulty: "nats:torture".to_owned(),
+            server: Server::Nats(Box::new(carried)),
+            line: None,
+            _dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Kills the broker; another takes its place.
+    pub(crate) fn kill_broker(&self) {
+        let Server::Nats(carried) = &self.server else {
+            return;
+        };
+        let mut broker = carried.broker.lock().unwrap();
+        broker.dies_and_another_takes_its_place();
+    }
+
+    pub(crate) fn has_broker(&self) -> bool {
+        matches!(self.server, Server::Nats(_))
+    }
+
     pub(crate) fn keeper(&self) -> u32 {
         match &self.server {
             Server::Unix(server) => server.pid(),
             Server::Network(server) => server.pid(),
+            Server::Nats(carried) => carried.host.pid(),
         }
     }
 
@@ -73,6 +115,7 @@ impl Site {
         match &self.server {
             Server::Unix(server) => server.target(),
             Server::Network(server) => server.target(),
+            Server::Nats(carried) => carried.host.socket(),
         }
     }
 
@@ -86,6 +129,11 @@ impl Site {
         match &self.server {
             Server::Unix(_) => Redial::bare([command]),
             Server::Network(server) => server.redial([command, "--host-key", server.host_key()]),
+            Server::Nats(carried) => {
+                let key = carried.host.fingerprint();
+                let words = [command, "--nats", &carried.url, "--host-key", &key];
+                carried.home.redial(words)
+            }
         }
     }
 

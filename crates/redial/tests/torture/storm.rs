@@ -29,14 +29,13 @@ impl Storm {
     /// Runs jobs until it is enough, then looks for what is left.
     pub(crate) fn rage(&self, enough: impl Fn(&Tally) -> bool + Sync) -> Tally {
         let line = |more| self.lines.then_some(self.seed.wrapping_add(more));
-        let sites = [Site::unix(line(1)), Site::network(line(2))];
+        let sites = [Site::unix(line(1)), Site::network(line(2)), Site::nats()];
         let (tally, dir) = (Tally::default(), tempfile::tempdir().unwrap());
         let (over, next) = (AtomicBool::new(false), AtomicU64::new(0));
-        let keepers = sites.each_ref().map(Site::keeper);
         thread::scope(|scope| {
             for (plague, seed) in self.plagues.iter().zip(self.seed..) {
-                let (keepers, over, tally) = (&keepers, &over, &tally);
-                scope.spawn(move || plague.rage(keepers, over, seed, tally));
+                let (sites, over, tally) = (&sites, &over, &tally);
+                scope.spawn(move || plague.rage(sites, over, seed, tally));
             }
             let work = || {
                 while !enough(&tally) {
@@ -57,7 +56,7 @@ impl Storm {
     }
 
     /// All of it is a function of its number and our seed.
-    fn job(&self, sites: &[Site; 2], number: u64, dir: &Path, tally: &Tally) {
+    fn job(&self, sites: &[Site], number: u64, dir: &Path, tally: &Tally) {
         let seed = self.seed.wrapping_mul(1_000_000).wrapping_add(number);
         let mut random = Random::new(seed);
         // Those of neighbours are alike at first.
@@ -66,7 +65,7 @@ impl Storm {
         let slowly = random.below(2) == 0;
         let case = Case::new(dir, seed);
         let run = Run {
-            site: &sites[random.below(2) as usize],
+            site: &sites[random.below(sites.len() as u64) as usize],
             case: if slowly { case.slowly() } else { case },
             random,
             tally,
@@ -80,7 +79,10 @@ impl Storm {
 fn nothing_is_left(site: &Site, tally: &Tally) {
     let children = || {
         let all = descendants(site.keeper()).into_iter();
-        let others = all.filter(|process| !process.arguments.contains("--front"));
+        let others = all.filter(|process| {
+            let is = |flag| process.arguments.contains(flag);
+            !is("--front") && !is("--nats-agent")
+        });
         others.collect::<Vec<_>>()
     };
     eventually(|| children().is_empty().then_some(()));

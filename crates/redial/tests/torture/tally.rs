@@ -15,6 +15,7 @@ pub(crate) enum Count {
     Early,
     FrontsKilled,
     FrontsStopped,
+    BrokersKilled,
     Upgrades,
     ClientsKilled,
     ClientsStopped,
@@ -38,7 +39,7 @@ pub(crate) enum Count {
 }
 
 /// In the order of the table.
-const ROWS: [(Count, &str); 27] = [
+const ROWS: [(Count, &str); 28] = [
     (Count::Resets, "connections reset"),
     (Count::Closes, "connections closed in order"),
     (Count::HalfCloses, "connections closed in one direction"),
@@ -46,6 +47,7 @@ const ROWS: [(Count, &str); 27] = [
     (Count::Early, "of these faults, within a handshake"),
     (Count::FrontsKilled, "fronts killed (KILL)"),
     (Count::FrontsStopped, "fronts stopped and continued"),
+    (Count::BrokersKilled, "NATS brokers killed (KILL)"),
     (Count::Upgrades, "upgrades in place"),
     (Count::ClientsKilled, "clients killed (KILL)"),
     (Count::ClientsStopped, "clients stopped and continued"),

@@ -22,13 +22,13 @@ const INPUT_MIB: u64 = 256;
 const WITHIN_BYTES: u64 = 1_600_000;
 const STATUS: i32 = 77;
 
-struct Sizes {
-    cuts: Size,
-    output: Size,
-    input: Size,
+pub(super) struct Sizes {
+    pub(super) cuts: Size,
+    pub(super) output: Size,
+    pub(super) input: Size,
 }
 
-fn sizes() -> Sizes {
+pub(super) fn sizes() -> Sizes {
     Sizes {
         cuts: scaled(CUTS),
         output: scaled(OUTPUT_MIB),
@@ -45,7 +45,7 @@ fn a_thousand_cuts_of_a_unix_socket_lose_nothing_of_a_gibibyte() {
     let cuts = sizes.cuts.run as u32;
     let line = Cutting::unix(&at, &server.socket(), cuts, WITHIN_BYTES, seed());
     let redial = Redial::run(format!("unix:{}", at.display())).args(["--on-drop", "keep:2m"]);
-    exact(redial, dir.path(), &sizes);
+    exact(redial, dir.path(), &sizes, |_| ());
     said("Cuts, Unix socket", &line, &sizes);
 }
 
@@ -61,12 +61,13 @@ fn a_thousand_cuts_of_tls_lose_nothing_of_a_gibibyte() {
         redial.args([format!("127.0.0.1:{port}")]),
         dir.path(),
         &sizes,
+        |_| (),
     );
     said("Cuts, TCP with TLS", &line, &sizes);
 }
 
-/// Both streams in full at once, the exit status, one run.
-fn exact(redial: Redial, dir: &Path, sizes: &Sizes) {
+/// Both streams in full at once, the exit status, one run. Says how much of the output is there.
+pub(super) fn exact(redial: Redial, dir: &Path, sizes: &Sizes, at: impl FnMut(u64)) {
     let output = Flow::new(seed(), sizes.output.run << 20);
     let input = Flow::new(seed() + 1, sizes.input.run << 20);
     let text = format!(
@@ -78,7 +79,7 @@ fn exact(redial: Redial, dir: &Path, sizes: &Sizes) {
     let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let compared = thread::scope(|scope| {
         scope.spawn(|| input.write(stdin));
-        output.compare(stdout, |_| ())
+        output.compare(stdout, at)
     });
     idle(TIME_LIMIT, || child.try_wait().unwrap().is_some());
     // It is over, or it is too late.

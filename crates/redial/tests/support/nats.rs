@@ -1,19 +1,16 @@
-//! A broker, hosts that have dialled out to it, and somebody who listens.
+//! A broker, and hosts that have dialled out to it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 
-use super::support::network::{Home, write_private};
-use super::support::processes::descendants;
-use super::support::server::{end_well, terminate};
-use super::support::{Redial, binary, eventually};
+use super::network::{Home, write_private};
+use super::processes::descendants;
+use super::server::{end_well, terminate};
+use super::{Redial, binary, eventually};
 
 /// nats-server on a port of its own.
 pub(crate) struct Broker {
@@ -201,6 +198,16 @@ impl Host {
         there.unwrap_or_else(|| panic!("{}", self.log()));
     }
 
+    /// The keeper; not for one that is started by another program.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// HOST of who is on its machine.
+    pub(crate) fn socket(&self) -> String {
+        format!("unix:{}", self.dir.path().join("sock").display())
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -245,43 +252,5 @@ impl Drop for Host {
         terminate(self.child.id());
         let log = self.log();
         end_well(&mut self.child, || log.clone());
-    }
-}
-
-/// Somebody who may listen to everything.
-pub(crate) struct Ear {
-    stream: TcpStream,
-    heard: JoinHandle<Vec<u8>>,
-}
-
-/// Listens from now on.
-pub(crate) fn eavesdrop(broker: &Broker) -> Ear {
-    let mut stream = TcpStream::connect(("127.0.0.1", broker.port)).unwrap();
-    // A pong says that the broker has taken the rest.
-    stream
-        .write_all(b"CONNECT {\"verbose\":false}\r\nSUB > 1\r\nPING\r\n")
-        .unwrap();
-    let mut ours = stream.try_clone().unwrap();
-    let mut all = Vec::new();
-    let mut piece = [0; 65_536];
-    while !all.windows(6).any(|part| part == b"PONG\r\n") {
-        let len = ours.read(&mut piece).unwrap();
-        all.extend_from_slice(&piece[..len]);
-    }
-    let heard = std::thread::spawn(move || {
-        // Cut off from outside at the end.
-        let _ = ours.read_to_end(&mut all);
-        all
-    });
-    Ear { stream, heard }
-}
-
-impl Ear {
-    /// All that it has heard.
-    pub(crate) fn stop(mut self) -> Vec<u8> {
-        // What was said before comes first.
-        let _ = self.stream.write_all(b"PING\r\n");
-        let _ = self.stream.shutdown(Shutdown::Write);
-        self.heard.join().unwrap()
     }
 }
