@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::network::{Home, NetworkServer};
 use crate::support::{Ran, Redial};
+pub(crate) use crate::support::{rows, sorted, stdout};
 
 /// See the module.
 pub(crate) struct Site {
@@ -128,26 +129,4 @@ impl Site {
             .args(["--", "sh", "-c", text])
             .ran()
     }
-}
-
-/// What a program wrote.
-pub(crate) fn stdout(ran: &Ran) -> String {
-    String::from_utf8(ran.stdout.clone()).unwrap()
-}
-
-/// Its lines, sorted.
-pub(crate) fn sorted(text: &str) -> Vec<&str> {
-    let mut lines: Vec<&str> = text.lines().collect();
-    lines.sort_unstable();
-    lines
-}
-
-/// The rows of the table of ends.
-pub(crate) fn rows(ran: &Ran) -> Vec<String> {
-    let rows = ran
-        .stderr
-        .lines()
-        .filter(|line| line.starts_with("  ") && !line.trim_start().starts_with("go on with"));
-    rows.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect()
 }

@@ -9,6 +9,7 @@ mod accounts;
 mod cluster;
 mod ear;
 mod evil;
+mod fleet;
 mod hostile;
 mod slow;
 

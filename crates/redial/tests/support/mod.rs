@@ -157,6 +157,28 @@ impl Redial {
     }
 }
 
+/// What a program wrote.
+pub(crate) fn stdout(ran: &Ran) -> String {
+    String::from_utf8(ran.stdout.clone()).unwrap()
+}
+
+/// Its lines, sorted.
+pub(crate) fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// The rows of the table of ends.
+pub(crate) fn rows(ran: &Ran) -> Vec<String> {
+    let rows = ran
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.trim_start().starts_with("go on with"));
+    rows.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
 /// What a program says on stderr, to its end.
 pub(crate) fn said(child: &mut Child) -> String {
     let mut said = String::new();

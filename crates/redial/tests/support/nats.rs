@@ -140,6 +140,7 @@ pub(crate) struct Host {
     dir: TempDir,
     name: String,
     url: String,
+    is_gone: bool,
 }
 
 impl Host {
@@ -188,6 +189,7 @@ impl Host {
             dir,
             name: name.to_owned(),
             url: url.to_owned(),
+            is_gone: false,
         }
     }
 
@@ -239,6 +241,15 @@ impl Host {
         agent.unwrap_or_else(|| panic!("{}", self.log()))
     }
 
+    /// kill -9 of all of it.
+    pub(crate) fn vanishes(&mut self) {
+        let all = descendants(self.child.id());
+        self.child.kill().unwrap();
+        all.iter().for_each(|process| process.end());
+        self.child.wait().unwrap();
+        self.is_gone = true;
+    }
+
     /// Of its host key.
     pub(crate) fn fingerprint(&self) -> String {
         let log = self.log();
@@ -249,6 +260,9 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        if self.is_gone {
+            return;
+        }
         terminate(self.child.id());
         let log = self.log();
         end_well(&mut self.child, || log.clone());
