@@ -11,6 +11,7 @@ mod ear;
 mod evil;
 mod fleet;
 mod hostile;
+mod jobs;
 mod slow;
 
 use std::fs;
