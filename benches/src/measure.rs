@@ -10,6 +10,7 @@ mod handshake;
 mod idle;
 mod kept;
 mod latency;
+mod nats;
 mod rate;
 mod spawn;
 mod stalled;
@@ -40,11 +41,12 @@ pub(crate) enum Measure {
     Dropped,
     Kept,
     Fleet,
+    Nats,
     Frame,
 }
 
 impl Measure {
-    pub(crate) const ALL: [Measure; 13] = [
+    pub(crate) const ALL: [Measure; 14] = [
         Measure::Latency,
         Measure::Cold,
         Measure::Rate,
@@ -57,6 +59,7 @@ impl Measure {
         Measure::Dropped,
         Measure::Kept,
         Measure::Fleet,
+        Measure::Nats,
         Measure::Frame,
     ];
 
@@ -86,6 +89,7 @@ impl Measure {
             Measure::Dropped => "dropped",
             Measure::Kept => "kept",
             Measure::Fleet => "fleet",
+            Measure::Nats => "nats",
             Measure::Frame => "frame",
         }
     }
@@ -104,6 +108,7 @@ impl Measure {
             Measure::Dropped => dropped::measure(quick),
             Measure::Kept => kept::measure(quick),
             Measure::Fleet => fleet::measure(quick),
+            Measure::Nats => nats::measure(quick),
             Measure::Frame => frame::measure(quick),
         }
     }
@@ -125,14 +130,21 @@ pub(crate) fn all(settings: &BenchSettings) -> anyhow::Result<()> {
             ssh::version().unwrap_or_else(|| missing("ssh")),
             socat::version().unwrap_or_else(|| missing("socat")),
         ];
-        let (fleet, commands): (Vec<Measure>, Vec<Measure>) = commands
-            .into_iter()
-            .partition(|measure| *measure == Measure::Fleet);
+        // Each on a page of its own, for they take long.
+        let own = [
+            (Measure::Fleet, "bench-fleet"),
+            (Measure::Nats, "bench-nats"),
+        ];
+        let has_own = |measure: &Measure| own.iter().any(|(it, _)| it == measure);
+        let (alone, commands): (Vec<Measure>, Vec<Measure>) =
+            commands.into_iter().partition(has_own);
         if !commands.is_empty() {
             page("bench", &versions, &commands, settings)?;
         }
-        if !fleet.is_empty() {
-            page("bench-fleet", &versions, &fleet, settings)?;
+        for (measure, marker) in own {
+            if alone.contains(&measure) {
+                page(marker, &versions, &[measure], settings)?;
+            }
         }
     }
     if !frame.is_empty() {

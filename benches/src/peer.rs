@@ -6,6 +6,7 @@ pub(crate) mod direct;
 pub(crate) mod floor;
 pub(crate) mod home;
 pub(crate) mod many;
+pub(crate) mod nats;
 pub(crate) mod network;
 pub(crate) mod redial;
 pub(crate) mod server;

@@ -29,6 +29,17 @@ pub(crate) fn stat(pid: u32) -> anyhow::Result<Stat> {
     parse_stat(&text, ticks).with_context(|| format!("{}: {text:?}", path.display()))
 }
 
+/// CPU time of a thread of this process.
+///
+/// # Errors
+/// There is no such thread.
+pub(crate) fn thread_cpu(thread: u32) -> anyhow::Result<Duration> {
+    let path = format!("/proc/self/task/{thread}/stat");
+    let text = fs::read_to_string(&path).with_context(|| path.clone())?;
+    let stat = parse_stat(&text, rustix::param::clock_ticks_per_second());
+    Ok(stat.with_context(|| path)?.cpu)
+}
+
 /// The name may hold anything, so the fields are counted from its last parenthesis.
 fn parse_stat(text: &str, ticks_per_second: u64) -> Option<Stat> {
     let (_, fields) = text.rsplit_once(')')?;

@@ -4,12 +4,14 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::order::Order;
+use crate::peer::nats::Called;
 use crate::peer::network::NetworkServer;
 use crate::peer::server::Server;
 use crate::peer::socat::Socat;
@@ -25,6 +27,9 @@ pub(super) const PRODUCER: [&str; 4] = ["head", "-c", "1073741824", "/dev/zero"]
 pub(super) enum Carrier {
     Redial(Server),
     RedialOverTls(NetworkServer),
+    /// The same server as the next.
+    Dialled(Arc<Called>),
+    Called(Arc<Called>),
     Socat(Socat),
     Ssh(Sshd),
 }
@@ -130,6 +135,8 @@ impl Carrier {
         match self {
             Carrier::Redial(server) => with_producer(server.run()),
             Carrier::RedialOverTls(server) => with_producer(server.run()),
+            Carrier::Dialled(called) => with_producer(called.server.run()),
+            Carrier::Called(called) => with_producer(called.run()),
             Carrier::Socat(socat) => socat.run(),
             Carrier::Ssh(sshd) => {
                 let options = [CURVE25519, AES128_GCM].concat();
@@ -143,6 +150,7 @@ impl Carrier {
         match self {
             Carrier::Redial(server) => server.cpu(),
             Carrier::RedialOverTls(server) => server.server().cpu(),
+            Carrier::Dialled(called) | Carrier::Called(called) => called.server.server().cpu(),
             Carrier::Socat(socat) => socat.cpu(),
             Carrier::Ssh(sshd) => sshd.cpu(),
         }
@@ -153,6 +161,9 @@ impl Carrier {
         match self {
             Carrier::Redial(server) => server.wait_for_no_job(),
             Carrier::RedialOverTls(server) => server.server().wait_for_no_job(),
+            Carrier::Dialled(called) | Carrier::Called(called) => {
+                called.server.server().wait_for_no_job()
+            }
             Carrier::Socat(socat) => socat.wait_for_no_connection(),
             Carrier::Ssh(sshd) => sshd.wait_for_no_connection(),
         }

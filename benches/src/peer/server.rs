@@ -19,6 +19,7 @@ use crate::process;
 const START_LIMIT: Duration = Duration::from_secs(10);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 const LOG: &str = "log";
+const AGENT: &str = "--nats-agent";
 
 /// The server; ended when dropped.
 #[derive(Debug)]
@@ -151,11 +152,15 @@ impl Server {
         Memory::settled(&self.pids(), Duration::from_secs(10))
     }
 
-    /// CPU time of keeper, front and all commands that have ended.
+    /// CPU time of keeper, front, agent and all commands that have ended.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let keeper = process::stat(self.keeper())?;
-        let front = process::stat(self.front)?;
-        Ok(keeper.cpu + keeper.cpu_of_children + front.cpu + front.cpu_of_children)
+        let mut cpu = keeper.cpu + keeper.cpu_of_children;
+        for pid in [Some(self.front), self.agent()?].into_iter().flatten() {
+            let stat = process::stat(pid)?;
+            cpu += stat.cpu + stat.cpu_of_children;
+        }
+        Ok(cpu)
     }
 
     /// Waits until no command is left, not even a zombie.
@@ -164,12 +169,20 @@ impl Server {
         wait_for("the server has no child but its front", STOP_LIMIT, alone)
     }
 
-    /// Children of keeper and front, but for the front.
+    /// Children of keeper and front, but for front and agent.
     pub(crate) fn jobs(&self) -> anyhow::Result<Vec<(u32, process::Stat)>> {
         let mut found = process::children(self.keeper())?;
         found.extend(process::children(self.front)?);
-        found.retain(|(pid, _)| *pid != self.front);
+        let agent = self.agent()?;
+        found.retain(|(pid, _)| *pid != self.front && Some(*pid) != agent);
         Ok(found)
+    }
+
+    /// Who speaks with a NATS broker, if somebody does.
+    fn agent(&self) -> anyhow::Result<Option<u32>> {
+        let children = process::children(self.keeper())?;
+        let mut pids = children.into_iter().map(|(pid, _)| pid);
+        Ok(pids.find(|&pid| process::has_argument(pid, AGENT)))
     }
 }
 
