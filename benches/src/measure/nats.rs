@@ -106,6 +106,7 @@ fn much(home: &Arc<Home>, rounds: usize) -> anyhow::Result<Table> {
     Ok(table)
 }
 
+/// The crowd comes, does nothing, is looked for, and is run on.
 fn crowd(
     home: &Home,
     nats: &Nats,
@@ -113,52 +114,85 @@ fn crowd(
     hosts: usize,
     rounds: usize,
 ) -> anyhow::Result<Table> {
-    let mut table = Table::new(["Many hosts that have dialled out", ""]);
-    let mut row = |what: &str, figure: String| table.row([what.to_owned(), figure]);
-    let (empty, own) = (nats.used()?, used(std::process::id())?);
-    let began = Instant::now();
-    let crowd = Crowd::start(home, nats, called, hosts)?;
-    wait_for("all hosts answer", CROWD_LIMIT, || {
-        found(called).is_ok_and(|found| found > hosts)
-    })?;
-    row("hosts, and the server's own name", format!("{}", hosts + 1));
-    row(
-        "connected and found, the last of them",
-        seconds(began.elapsed()),
-    );
-    let joined = nats.used()?;
-    row("broker's memory, before", mib(empty.memory));
-    let each = |bytes: u64, all: usize| format!("{:.1} KiB", bytes as f64 / 1024.0 / all as f64);
-    let more = |now: Use, then: Use| now.memory.saturating_sub(then.memory);
-    row("broker's memory, a host", each(more(joined, empty), hosts));
-    let ours = used(std::process::id())?;
-    row(
-        "an agent's memory, many in one process",
-        each(more(ours, own), hosts),
-    );
-    std::thread::sleep(IDLE);
-    let (idle, of_agents) = (nats.used()?, crowd.cpu()?);
-    std::thread::sleep(IDLE);
-    let later = nats.used()?;
-    let share = |cpu: Duration| format!("{:.2} %", cpu.as_secs_f64() / IDLE.as_secs_f64() * 100.0);
-    row(
-        "broker's CPU, nothing to do, of one core",
-        share(later.cpu - idle.cpu),
-    );
-    row(
-        "all agents' CPU, nothing to do",
-        share(crowd.cpu()? - of_agents),
-    );
+    let mut rows = Rows(Table::new(["Many hosts that have dialled out", ""]));
+    let crowd = gather(&mut rows, home, nats, called, hosts)?;
+    idle(&mut rows, nats, &crowd)?;
     let mut discover = Samples::default();
     for _ in 0..rounds {
         let began = Instant::now();
         anyhow::ensure!(found(called)? == hosts + 1, "not all were found");
         discover.push_millis(began.elapsed());
     }
-    row(
+    rows.add(
         "`hosts list`, all found",
         discover.spread(|ms| format!("{:.2} s", ms / 1e3)),
     );
+    runs(&mut rows, nats, called, &crowd, (hosts, rounds))?;
+    Ok(rows.0)
+}
+
+struct Rows(Table);
+
+impl Rows {
+    fn add(&mut self, what: &str, figure: String) {
+        self.0.row([what.to_owned(), figure]);
+    }
+}
+
+fn gather(
+    rows: &mut Rows,
+    home: &Home,
+    nats: &Nats,
+    called: &Called,
+    hosts: usize,
+) -> anyhow::Result<Crowd> {
+    let (empty, own) = (nats.used()?, used(std::process::id())?);
+    let began = Instant::now();
+    let crowd = Crowd::start(home, nats, called, hosts)?;
+    wait_for("all hosts answer", CROWD_LIMIT, || {
+        found(called).is_ok_and(|found| found > hosts)
+    })?;
+    rows.add("hosts, and the server's own name", (hosts + 1).to_string());
+    let took = format!("{:.2} s", began.elapsed().as_secs_f64());
+    rows.add("connected and found, the last of them", took);
+    rows.add("broker's memory, before", mib(empty.memory));
+    let each = |now: Use, then: Use| {
+        let more = now.memory.saturating_sub(then.memory);
+        format!("{:.1} KiB", more as f64 / 1024.0 / hosts as f64)
+    };
+    rows.add("broker's memory, a host", each(nats.used()?, empty));
+    let ours = used(std::process::id())?;
+    rows.add("an agent's memory, many in one process", each(ours, own));
+    Ok(crowd)
+}
+
+fn idle(rows: &mut Rows, nats: &Nats, crowd: &Crowd) -> anyhow::Result<()> {
+    // What came with the connections is over.
+    std::thread::sleep(IDLE);
+    let (broker, agents) = (nats.used()?.cpu, crowd.cpu()?);
+    std::thread::sleep(IDLE);
+    let share = |cpu: Duration| {
+        let share = cpu.as_secs_f64() / IDLE.as_secs_f64();
+        format!("{:.2} %", share * 100.0)
+    };
+    rows.add(
+        "broker's CPU, nothing to do, of one core",
+        share(nats.used()?.cpu - broker),
+    );
+    rows.add(
+        "all agents' CPU, nothing to do, of one core",
+        share(crowd.cpu()? - agents),
+    );
+    Ok(())
+}
+
+fn runs(
+    rows: &mut Rows,
+    nats: &Nats,
+    called: &Called,
+    crowd: &Crowd,
+    (hosts, rounds): (usize, usize),
+) -> anyhow::Result<()> {
     let set = format!("nats:n[00001-{hosts:05}]");
     let words = [
         "run", "-q", "-f", AT_ONCE, "--output", "quiet", "-w", &set, "--", "true",
@@ -175,19 +209,17 @@ fn crowd(
     let (after, agents) = (nats.used()?, crowd.cpu()? - agents);
     let all = (hosts * rounds) as f64;
     let ms = |value: f64| format!("{value:.3} ms");
-    row(
+    rows.add(
         "`true` on all",
         wall.spread(|ms| format!("{:.2} s", ms / 1e3)),
     );
-    row("a host", ms(wall.median() / hosts as f64));
-    row("client's CPU, a host", ms(cpu.median() / hosts as f64));
-    row(
-        "broker's CPU, a host",
-        ms((after.cpu - broker.cpu).as_secs_f64() * 1e3 / all),
-    );
-    row("agent's CPU, a host", ms(agents.as_secs_f64() * 1e3 / all));
-    row("broker's memory in the end", mib(after.memory));
-    Ok(table)
+    rows.add("a host", ms(wall.median() / hosts as f64));
+    rows.add("client's CPU, a host", ms(cpu.median() / hosts as f64));
+    let broker = (after.cpu - broker.cpu).as_secs_f64() * 1e3;
+    rows.add("broker's CPU, a host", ms(broker / all));
+    rows.add("agent's CPU, a host", ms(agents.as_secs_f64() * 1e3 / all));
+    rows.add("broker's memory in the end", mib(after.memory));
+    Ok(())
 }
 
 /// How many hosts `hosts list` has.
@@ -196,8 +228,4 @@ fn found(called: &Called) -> anyhow::Result<usize> {
     let output = list.stdout(Stdio::piped()).output().context("hosts list")?;
     anyhow::ensure!(output.status.success(), "hosts list: {}", output.status);
     Ok(output.stdout.lines().count())
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.2} s", time.as_secs_f64())
 }

@@ -2,11 +2,16 @@
 //!
 //! It is handed all descriptors that it works on. So it opens no file, connects to nobody, listens on
 //! nothing and signals nobody; the kernel keeps it to that (landlock(7), PR_SET_NO_NEW_PRIVS(2const)).
+//!
+//! An agent does so too, as far as its work allows: it dials a broker again, whose name it has to look up,
+//! and reads its own files again.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
+    RulesetStatus, Scope, path_beneath_rules,
 };
 use redial_keeper::wire::Confinement;
 
@@ -21,6 +26,21 @@ pub fn confine() -> Confinement {
         no_new_privileges: rustix::thread::set_no_new_privs(true).is_ok(),
         files: files().is_ok_and(is_enforced),
         network: network().is_ok_and(is_enforced),
+        others: others().is_ok_and(is_enforced),
+    }
+}
+
+/// Where names are looked up, and certificates lie.
+const SYSTEM: [&str; 7] = ["/etc", "/usr", "/lib", "/lib64", "/run", "/var/lib", "/dev"];
+
+/// The same for an agent: it reads files of the system and these, writes none, and listens on no port.
+pub fn confine_agent(files: &[PathBuf]) -> Confinement {
+    let undumpable = rustix::process::DumpableBehavior::NotDumpable;
+    let _ = rustix::process::set_dumpable_behavior(undumpable);
+    Confinement {
+        no_new_privileges: rustix::thread::set_no_new_privs(true).is_ok(),
+        files: reading(files).is_ok_and(is_enforced),
+        network: listening().is_ok_and(is_enforced),
         others: others().is_ok_and(is_enforced),
     }
 }
@@ -43,6 +63,24 @@ fn is_enforced(status: RulesetStatus) -> bool {
 
 fn files() -> Result<RulesetStatus, RulesetError> {
     let rules = Ruleset::default().handle_access(AccessFs::from_all(ABI::V6))?;
+    Ok(rules.create()?.restrict_self()?.ruleset)
+}
+
+fn reading(files: &[PathBuf]) -> Result<RulesetStatus, RulesetError> {
+    let all = SYSTEM
+        .iter()
+        .map(PathBuf::from)
+        .chain(files.iter().cloned());
+    let rules = Ruleset::default().handle_access(AccessFs::from_all(ABI::V6))?;
+    let rules = rules.create()?;
+    // What is not there needs no rule.
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let rules = rules.add_rules(path_beneath_rules(all, read))?;
+    Ok(rules.restrict_self()?.ruleset)
+}
+
+fn listening() -> Result<RulesetStatus, RulesetError> {
+    let rules = Ruleset::default().handle_access(AccessNet::BindTcp)?;
     Ok(rules.create()?.restrict_self()?.ruleset)
 }
 
@@ -96,5 +134,34 @@ mod tests {
         });
         tried.join().unwrap();
         std::fs::File::open("/").unwrap();
+    }
+
+    #[test]
+    fn an_agent_that_was_taken_over_reads_what_the_system_has_and_dials_and_no_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (own, other) = (
+            tempfile::NamedTempFile::new().unwrap(),
+            tempfile::NamedTempFile::new().unwrap(),
+        );
+        let (its, path) = (own.path().to_owned(), other.path().to_owned());
+        let tried = std::thread::spawn(move || {
+            let reached = confine_agent(std::slice::from_ref(&its));
+            eprintln!("kept {reached}");
+            let denied = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+            let opened = std::fs::File::open(&path).is_err_and(denied);
+            let made = std::fs::write(its.with_extension("new"), "x").is_err_and(denied);
+            let written = std::fs::write(&its, "x").is_err_and(denied);
+            assert_eq!([opened, made, written], [reached.files; 3]);
+            std::fs::File::open("/etc/passwd").unwrap();
+            std::fs::File::open(&its).unwrap();
+            TcpStream::connect(address).unwrap();
+            let bound = TcpListener::bind("127.0.0.1:0").is_err_and(denied);
+            let parent = rustix::process::getppid().unwrap();
+            let signalled = rustix::process::test_kill_process(parent).is_err();
+            assert_eq!([bound, signalled], [reached.network, reached.others]);
+            assert!(reached.no_new_privileges);
+        });
+        tried.join().unwrap();
     }
 }

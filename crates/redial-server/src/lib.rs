@@ -23,7 +23,7 @@ mod source;
 mod translate;
 
 pub use agent::{AgentError, agent};
-pub use confine::confine;
+pub use confine::{confine, confine_agent};
 pub use front::{FrontError, front};
 
 pub use redial_net::nats::Serving;

@@ -110,7 +110,15 @@ fn a_key_for_certain_addresses_does_not_get_in_where_no_address_is_known() {
 #[test]
 fn a_broker_that_is_killed_under_load_loses_nothing_and_repeats_nothing() {
     let (mut broker, home) = (Broker::start(), Home::with_key());
-    let host = Host::start(&broker, &home, "web1");
+    // A name, which its agent has to look up again, shut in as it is.
+    let url = broker.url().replace("127.0.0.1", "localhost");
+    let host = Host::begin(&[], &url, &home, "web1", &[]);
+    host.is_there();
+    assert!(
+        host.log().contains("the agent is kept from "),
+        "{}",
+        host.log()
+    );
     let ran_there = host.dir().join("ran");
     // Once more each time that it runs; 12 MB with a pause in the middle until the broker is gone.
     let script = format!(

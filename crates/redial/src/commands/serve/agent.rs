@@ -62,6 +62,11 @@ pub(super) fn agent(settings: AgentSettings) -> anyhow::Result<()> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         tags: settings.nats.tags,
     };
-    redial_server::agent(&settings.nats.broker, serving, keeper)?;
+    let broker = &settings.nats.broker;
+    let files = [&broker.credentials, &broker.nkey, &broker.ca];
+    let files: Vec<PathBuf> = files.into_iter().flatten().cloned().collect();
+    let reached = redial_server::confine_agent(&files);
+    tracing::info!("the agent is kept {reached}, but for dialling and what it reads");
+    redial_server::agent(broker, serving, keeper)?;
     Ok(())
 }
