@@ -5,9 +5,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,8 +15,10 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags};
 
 use super::config::FrontProgram;
+use super::front_program::command;
 use super::gate::Gate;
 use super::workers::Workers;
+use crate::spawn::Identity;
 use crate::tree::SpawnTickets;
 
 /// Between two starts, at first and at most.
@@ -29,16 +30,23 @@ const GOOD_LIFE: Duration = Duration::from_secs(60);
 struct Agent {
     executable: File,
     program: FrontProgram,
+    /// Who it is; else who we are.
+    identity: Option<Identity>,
     gate: Arc<Gate>,
     tickets: Arc<SpawnTickets>,
 }
 
 /// Keeps it running from now on, on a thread. It hears that we are gone by the end of its stdin.
-pub(super) fn keep_running(program: FrontProgram, workers: &Workers) -> io::Result<()> {
+pub(super) fn keep_running(
+    program: FrontProgram,
+    identity: Option<Identity>,
+    workers: &Workers,
+) -> io::Result<()> {
     let (_, gate, tickets) = workers.for_others();
     let agent = Agent {
         executable: File::open("/proc/self/exe")?,
         program,
+        identity,
         gate,
         tickets,
     };
@@ -72,24 +80,13 @@ impl Agent {
     fn start(&self) -> io::Result<(Child, OwnedFd)> {
         // Until it has a name that nobody else gets (pidfd_open(2)), nobody may reap it.
         let _ticket = self.tickets.begin();
-        let child = self.gate.start(|| self.command().spawn())?;
+        let identity = self.identity.as_ref();
+        let mut command = command(&self.executable, &self.program, identity);
+        command.stdin(Stdio::piped());
+        let child = self.gate.start(|| command.spawn())?;
         crate::spawn::oom::give_back(child.id());
         let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
         Ok((child, pidfd))
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(format!("/proc/self/fd/{}", self.executable.as_raw_fd()));
-        command
-            .arg0("redial")
-            .args(&self.program.args)
-            .env_remove(super::upgrade::STATE_VARIABLE)
-            .envs(self.program.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .process_group(0);
-        command
     }
 }
 

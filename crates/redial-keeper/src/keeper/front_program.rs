@@ -35,32 +35,11 @@ impl ProgramStarter {
         })
     }
 
-    /// Starts a front with its end of a link as stdin. It is in a process group of
-    /// its own, so that a Ctrl-C at our terminal reaches only the keeper.
+    /// Starts a front with its end of a link as stdin.
     pub(super) fn start(&self) -> io::Result<FrontHandle> {
         let (link, theirs) = Link::pair()?;
-        let mut command = Command::new(format!("/proc/self/fd/{}", self.executable.as_raw_fd()));
-        if self.identity.is_some() {
-            // Nothing of root's: neither what it holds nor what it would have us do.
-            let log = std::env::vars_os().filter(|(name, _)| PASSED_ON.contains(&name.as_bytes()));
-            let log: Vec<_> = log.collect();
-            command.env_clear().envs(log).current_dir("/");
-        }
-        command
-            .arg0("redial")
-            .args(&self.program.args)
-            // What was handed over to us is none of its business.
-            .env_remove(super::upgrade::STATE_VARIABLE)
-            .envs(self.program.env.iter().map(|(name, value)| (name, value)))
-            .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .process_group(0);
-        if let Some(identity) = self.identity.clone() {
-            // SAFETY: makes system calls and reads what was laid out before, nothing else, so it
-            // may follow a fork; the error is made from a number.
-            unsafe { command.pre_exec(move || crate::spawn::take_identity(&identity)) };
-        }
+        let mut command = command(&self.executable, &self.program, self.identity.as_ref());
+        command.stdin(OwnedFd::from(theirs));
         let mut child = command.spawn()?;
         crate::spawn::oom::give_back(child.id());
         let pid = Pid::from_child(&child);
@@ -76,4 +55,35 @@ impl ProgramStarter {
             }
         }
     }
+}
+
+/// This very executable with its arguments, as that user if it is another; its stdin is for the caller to
+/// say. It is in a process group of its own, so that a Ctrl-C at our terminal reaches only the keeper.
+pub(super) fn command(
+    executable: &File,
+    program: &FrontProgram,
+    identity: Option<&Identity>,
+) -> Command {
+    let mut command = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()));
+    if identity.is_some() {
+        // Nothing of root's: neither what it holds nor what it would have us do.
+        let log = std::env::vars_os().filter(|(name, _)| PASSED_ON.contains(&name.as_bytes()));
+        let log: Vec<_> = log.collect();
+        command.env_clear().envs(log).current_dir("/");
+    }
+    command
+        .arg0("redial")
+        .args(&program.args)
+        // What was handed over to us is none of its business.
+        .env_remove(super::upgrade::STATE_VARIABLE)
+        .envs(program.env.iter().map(|(name, value)| (name, value)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .process_group(0);
+    if let Some(identity) = identity.cloned() {
+        // SAFETY: makes system calls and reads what was laid out before, nothing else, so it
+        // may follow a fork; the error is made from a number.
+        unsafe { command.pre_exec(move || crate::spawn::take_identity(&identity)) };
+    }
+    command
 }

@@ -36,6 +36,8 @@ pub(super) enum Admits {
     Own,
     /// Everybody, but for the user that the front is.
     AllBut(u32),
+    /// This user, and root.
+    Only(u32),
 }
 
 impl Admits {
@@ -47,6 +49,7 @@ impl Admits {
         match self {
             Self::Own => uid != own_uid() && uid != 0,
             Self::AllBut(front) => uid == front,
+            Self::Only(one) => uid != one && uid != 0,
         }
     }
 
@@ -54,7 +57,8 @@ impl Admits {
     fn mode(self) -> u32 {
         match self {
             Self::Own => 0o600,
-            Self::AllBut(_) => 0o666,
+            // The rest is asked of who has come: a change of owner might not be allowed.
+            Self::AllBut(_) | Self::Only(_) => 0o666,
         }
     }
 }

@@ -64,19 +64,17 @@ pub(super) enum Caller {
 }
 
 impl Network {
-    /// Listens.
+    /// Listens, at the door for who is admitted there.
     pub(super) fn new(
         config: NetworkConfig,
         connections: u32,
         mut inherited: impl FnMut(SocketAddr) -> Option<TcpListener>,
-        tolerant: Tolerant,
+        (tolerant, admits): (Tolerant, Admits),
     ) -> Result<Self, KeeperError> {
         let mut bind = |address| inherited(address).map_or_else(|| TcpListener::bind(address), Ok);
         let bind = |address| tolerant.or_log(bind(address)).transpose();
         let listeners: Result<Vec<_>, _> = config.listen.into_iter().filter_map(bind).collect();
-        let door = config
-            .door
-            .map(|door| Listener::bind(&door.path, Admits::Own));
+        let door = config.door.map(|door| Listener::bind(&door.path, admits));
         Ok(Self {
             host_key: Arc::new(config.host_key),
             listeners: listeners?,

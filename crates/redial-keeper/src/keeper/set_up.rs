@@ -18,6 +18,7 @@ use super::workers::Workers;
 use crate::login::KeyReader;
 use crate::service::PassedSockets;
 use crate::signals;
+use crate::spawn::Identity;
 use crate::tree::{CgroupRoot, SpawnTickets, become_subreaper};
 
 /// Before any thread: they inherit the mask. Gives what tells of children's ends.
@@ -89,7 +90,8 @@ pub(super) fn open_doors(
     resumed: &mut Option<Resumed>,
 ) -> Result<(Vec<Listener>, Option<Network>, People), KeeperError> {
     let listeners = bind(listen, &mut passed, users.as_ref(), resumed)?;
-    let network = open_network(config, ground, &mut passed, resumed)?;
+    let front = users.as_ref().map(|many| many.front.clone());
+    let network = open_network((config, front), ground, &mut passed, resumed)?;
     if let Some(left) = passed.left() {
         return Err(KeeperError::Passed(left));
     }
@@ -100,7 +102,7 @@ pub(super) fn open_doors(
 
 /// The sockets of the network.
 fn open_network(
-    config: Option<NetworkConfig>,
+    (config, front): (Option<NetworkConfig>, Option<Identity>),
     ground: &Ground,
     passed: &mut PassedSockets,
     resumed: &mut Option<Resumed>,
@@ -115,11 +117,16 @@ fn open_network(
         TcpListener::restore(address, &callers, &mut resumed.fds)
     };
     let connections = ground.limits.connections;
+    // Who brings lines is who the front is.
+    let admits = front
+        .as_ref()
+        .map_or(Admits::Own, |front| Admits::Only(front.uid));
     let agent = config.as_ref().and_then(|config| config.door.clone());
-    let network = config.map(|config| Network::new(config, connections, inherited, tolerant));
+    let network =
+        config.map(|config| Network::new(config, connections, inherited, (tolerant, admits)));
     let network = network.transpose()?;
     if let Some(door) = agent {
-        let started = super::agent::keep_running(door.agent, &ground.workers);
+        let started = super::agent::keep_running(door.agent, front, &ground.workers);
         started.map_err(KeeperError::setup("start threads"))?;
     }
     Ok(network)

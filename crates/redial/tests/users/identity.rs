@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use crate::support::eventually;
+use crate::support::nats::Broker;
+use crate::support::processes::descendants;
 use crate::support::server::front;
 use crate::town::{ADA, BOB, Citizen, EVE, FIRST_GROUP, FRONT, Town};
 
@@ -142,4 +144,37 @@ fn the_front_is_a_user_without_power_and_without_roots_secrets() {
     assert_ne!(next, front);
     let text = fs::read_to_string(format!("/proc/{}/status", next)).unwrap();
     assert_eq!(self::status(&text)["Uid"], ids);
+}
+
+#[test]
+fn through_nats_users_are_who_they_are_and_who_speaks_with_the_broker_is_nobody() {
+    let broker = Broker::start();
+    let args = ["--nats", &broker.url(), "--name", "town"];
+    let Some(town) = Town::start("users through a NATS broker", &args) else {
+        return;
+    };
+    let there = eventually(|| town.log().contains("event: connected").then_some(()));
+    there.unwrap_or_else(|| panic!("{}", town.log()));
+    for who in [&ADA, &BOB] {
+        let run = town.named("run", who.name, &format!("{}@nats:town", who.name));
+        let ran = run.args(["--nats", &broker.url(), "--", "cat", "/proc/self/status"]);
+        let ran = ran.ran();
+        assert_eq!(ran.code, 0, "{}\n{}", ran.stderr, town.log());
+        is_exactly(&String::from_utf8(ran.stdout).unwrap(), who);
+    }
+    let mut all = descendants(town.pid()).into_iter();
+    let agent = all.find(|it| it.arguments.contains("--nats-agent"));
+    let pid = agent.expect("an agent").pid;
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let status = status(&text);
+    let ids = [FRONT; 4].map(|id| id.to_string()).join(" ");
+    assert_eq!((&status["Uid"], &status["Gid"]), (&ids, &ids));
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(status[set], "0000000000000000", "{set}");
+    }
+    assert_eq!(status["NoNewPrivs"], "1");
+    // The door is for nobody else.
+    let door = format!("{}.nats", town.socket());
+    let (code, _, words) = town.by_uid_at("run", BOB.uid, &door, &["--", "true"]);
+    assert_eq!(code, 125, "{words}");
 }

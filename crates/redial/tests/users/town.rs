@@ -198,12 +198,23 @@ impl Town {
 
     /// `redial COMMAND unix:… ARGS`, by a process of that user's.
     pub(crate) fn by_uid(&self, command: &str, uid: u32, args: &[&str]) -> (i32, String, String) {
+        self.by_uid_at(command, uid, &self.socket(), args)
+    }
+
+    /// The same, `unix:…` of another socket.
+    pub(crate) fn by_uid_at(
+        &self,
+        command: &str,
+        uid: u32,
+        target: &str,
+        args: &[&str],
+    ) -> (i32, String, String) {
         let mut client = Command::new("setpriv");
         let id = uid.to_string();
         client
             .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
             .arg(self.program())
-            .args([command, &self.socket()])
+            .args([command, target])
             .args(args)
             .current_dir("/")
             .env("HOME", "/")

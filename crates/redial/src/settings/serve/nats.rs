@@ -55,9 +55,6 @@ pub(super) fn listen(
     if args.nats.nats.is_empty() {
         return Ok(None);
     }
-    if args.multi_user || file.serve.multi_user {
-        return Err("--nats: not yet for --multi-user".to_owned().into());
-    }
     let Some(socket) = sockets.first() else {
         let text = "--nats: add --listen unix:PATH, beside which its door is";
         return Err(text.to_owned().into());
