@@ -139,11 +139,11 @@ pub(crate) fn all(settings: &BenchSettings) -> anyhow::Result<()> {
         let (alone, commands): (Vec<Measure>, Vec<Measure>) =
             commands.into_iter().partition(has_own);
         if !commands.is_empty() {
-            page("bench", &versions, &commands, settings)?;
+            page((PAGE, "bench"), &versions, &commands, settings)?;
         }
-        for (measure, marker) in own {
+        for (measure, place) in own {
             if alone.contains(&measure) {
-                page(marker, &versions, &[measure], settings)?;
+                page(place, &versions, &[measure], settings)?;
             }
         }
     }
@@ -152,14 +152,17 @@ pub(crate) fn all(settings: &BenchSettings) -> anyhow::Result<()> {
             framing::peer_version(),
             instructions::valgrind().unwrap_or_else(|| missing("valgrind")),
         ];
-        page("bench-frame", &versions, &frame, settings)?;
+        page((PAGE, "bench-frame"), &versions, &frame, settings)?;
     }
     Ok(())
 }
 
-/// Measures, prints, and keeps it between the markers of this name.
+/// Where figures are kept.
+const PAGE: &str = "docs/performance.md";
+
+/// Measures, prints, and keeps it on this page, between the markers of this name.
 fn page(
-    marker: &str,
+    (path, marker): (&str, &str),
     versions: &[String],
     measures: &[Measure],
     settings: &BenchSettings,
@@ -177,7 +180,7 @@ fn page(
     let text = report::markdown(&circumstances, &sections);
     println!("{text}");
     if settings.write {
-        report::keep(Path::new("docs/performance.md"), marker, &text)?;
+        report::keep(Path::new(path), marker, &text)?;
     }
     Ok(())
 }

@@ -127,7 +127,8 @@ impl Called {
     /// `redial WORDS` of who knows the broker.
     pub(crate) fn client(&self, words: &[&str]) -> Command {
         let mut client = self.server.client();
-        let (command, rest) = words.split_at(1);
+        // `hosts` has a second word before its flags.
+        let (command, rest) = words.split_at(1 + usize::from(words[0] == "hosts"));
         client.args(command).args(["--nats", &self.url]).args(rest);
         client.stdout(Stdio::null()).stderr(Stdio::null());
         client

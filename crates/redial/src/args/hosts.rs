@@ -15,7 +15,8 @@ tag; web* those of @* whose names are like that. Inventories are, in this order:
   (any)    ClusterShell's groups.d/*.yaml ($CLUSTERSHELL_CFGDIR, ~/.config/clustershell, /etc/clustershell)
   ansible  $ANSIBLE_INVENTORY or /etc/ansible/hosts, as INI: hosts, groups, ansible_host, ansible_user
   ssh      the names of ~/.ssh/config
-docs/fleet.md says more.
+docs/fleet.md says more. nats:web[1-9] are hosts that have dialled out to the cluster of --nats (or of the
+settings), nats:@role=web those of them that answer now and have that tag, nats:@* all that answer.
 
 Several SETs are taken together. Without one, names are read from stdin, a set in each line.
 
