@@ -132,8 +132,8 @@ pub(crate) fn all(settings: &BenchSettings) -> anyhow::Result<()> {
         ];
         // Each on a page of its own, for they take long.
         let own = [
-            (Measure::Fleet, "bench-fleet"),
-            (Measure::Nats, "bench-nats"),
+            (Measure::Fleet, (PAGE, "bench-fleet")),
+            (Measure::Nats, ("docs/scale.md", "bench-nats")),
         ];
         let has_own = |measure: &Measure| own.iter().any(|(it, _)| it == measure);
         let (alone, commands): (Vec<Measure>, Vec<Measure>) =
