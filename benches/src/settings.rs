@@ -11,10 +11,10 @@ redial-benches torture [--count N]                   many commands, then looks f
 
   --quick        fewer rounds: to see that it works, not to quote
   --write        puts the result into docs/performance.md, between its markers; all of it,
-                 or `--only fleet` or `--only frame`, which have markers of
-                 their own
+                 or `--only fleet`, `--only frame` or `--only nats` (docs/scale.md), which
+                 have markers of their own
   --only NAME    some of: latency, cold, rate, handshake, bulk, tls, idle, stalled, spawn, dropped,
-                 kept, fleet, frame
+                 kept, fleet, nats, frame
   --count N      commands, 200000 if not said
 
 The program `redial` is the one beside this. `cargo xtask bench` and `cargo xtask
@@ -89,10 +89,12 @@ fn bench(words: &[&str]) -> Result<BenchSettings, String> {
             other => return Err(format!("no option `{other}`")),
         }
     }
-    let is_whole =
-        [&Measure::ALL[..], &[Measure::Frame], &[Measure::Fleet]].contains(&&settings.measures[..]);
+    let is_whole = match settings.measures[..] {
+        [one] => [Measure::Frame, Measure::Fleet, Measure::Nats].contains(&one),
+        _ => settings.measures == Measure::ALL,
+    };
     if settings.write && !is_whole {
-        let text = "--write takes the whole table, without --only, or --only frame or fleet";
+        let text = "--write takes the whole table, without --only, or --only frame, fleet or nats";
         return Err(text.to_owned());
     }
     Ok(settings)

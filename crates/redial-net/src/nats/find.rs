@@ -97,6 +97,7 @@ impl Broker {
         let answers = self.client.subscribe(inbox.clone()).await;
         let mut answers = answers.map_err(|error| refused(&error))?;
         let mut refusals = self.refusals_from_now();
+        let losses = self.losses_from_now();
         let asked = Bytes::from_static(&[VERSION]);
         let asked = self.client.publish_with_reply(FIND, inbox, asked);
         asked.await.map_err(|error| refused(&error))?;
@@ -129,7 +130,13 @@ impl Broker {
                 found.insert((name, *about.instance), host);
             }
         }
-        Ok(found.into_values().collect())
+        // Who was not heard would be taken for one who is not there.
+        match losses.has_changed() {
+            Ok(false) => Ok(found.into_values().collect()),
+            _ => Err(BrokerError::Refused(
+                "not all answers were heard; ask again".to_owned(),
+            )),
+        }
     }
 }
 
