@@ -42,6 +42,8 @@ pub struct Source {
     pub hosts: BTreeMap<String, Entry>,
     /// Sets of hosts that have something in common, in their order.
     pub sets: Vec<(HostSet, Entry)>,
+    /// Only asked where it is named: `@source:…`.
+    pub is_apart: bool,
     /// Each group, in the notation of host sets.
     pub groups: BTreeMap<String, String>,
 }
@@ -139,9 +141,13 @@ impl Inventory {
     }
 
     /// The names of hosts with this tag.
-    fn tagged(sources: &[Source], key: &str, value: &str) -> HostSet {
+    fn tagged(&self, source: Option<&Source>, key: &str, value: &str) -> HostSet {
         let mut found = HostSet::default();
-        for source in sources {
+        let all = self.sources.iter().filter(|it| match source {
+            Some(source) => std::ptr::eq(*it, source),
+            None => !it.is_apart,
+        });
+        for source in all {
             for name in source.named().iter() {
                 let entry = source.entry(&name).unwrap_or_default();
                 if entry.tags.get(key).is_some_and(|known| known == value) {
@@ -156,11 +162,8 @@ impl Inventory {
 impl Groups for Inventory {
     fn group(&self, source: Option<&str>, name: &str) -> Result<String, String> {
         if let Some((key, value)) = name.split_once('=') {
-            let sources = match source {
-                Some(source) => std::slice::from_ref(self.source(source)?),
-                None => &self.sources,
-            };
-            let found = Inventory::tagged(sources, key, value);
+            let source = source.map(|source| self.source(source)).transpose()?;
+            let found = self.tagged(source, key, value);
             return match found.is_empty() {
                 true => Err(format!("no host has the tag {key}={value}")),
                 false => Ok(found.to_string()),
@@ -192,6 +195,7 @@ impl Groups for Inventory {
         let mut all = self
             .sources
             .iter()
+            .filter(|source| !source.is_apart)
             .map(Source::all)
             .filter(|all| !all.is_empty());
         all.next()

@@ -30,10 +30,48 @@ pub fn confine() -> Confinement {
     }
 }
 
-/// Where names are looked up, and certificates lie.
-const SYSTEM: [&str; 7] = ["/etc", "/usr", "/lib", "/lib64", "/run", "/var/lib", "/dev"];
+/// Where names are looked up, and certificates lie; nothing that is secret.
+const SYSTEM: [&str; 27] = [
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/services",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/localtime",
+    "/etc/ld.so.cache",
+    "/etc/ssl/certs",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/ca-certificates",
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/nix/store",
+    "/gnu/store",
+    "/var/lib/ca-certificates",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+    "/run/NetworkManager",
+    "/dev/null",
+    "/dev/urandom",
+];
 
-/// The same for an agent: it reads files of the system and these, writes none, and listens on no port.
+/// Where a file of those is a link, or another one is named: as OpenSSL has it.
+fn elsewhere() -> impl Iterator<Item = PathBuf> {
+    let links = ["/etc/resolv.conf", "/etc/ssl/certs/ca-certificates.crt"];
+    let targets = links
+        .into_iter()
+        .filter_map(|it| std::fs::canonicalize(it).ok());
+    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter();
+    targets.chain(named.filter_map(|name| Some(std::env::var_os(name)?.into())))
+}
+
+/// The same for an agent: it reads what dialling takes and these files, writes none, and listens on no port of TCP.
 pub fn confine_agent(files: &[PathBuf]) -> Confinement {
     let undumpable = rustix::process::DumpableBehavior::NotDumpable;
     let _ = rustix::process::set_dumpable_behavior(undumpable);
@@ -71,6 +109,7 @@ fn reading(files: &[PathBuf]) -> Result<RulesetStatus, RulesetError> {
         .iter()
         .map(PathBuf::from)
         .chain(files.iter().cloned());
+    let all = all.chain(elsewhere());
     let rules = Ruleset::default().handle_access(AccessFs::from_all(ABI::V6))?;
     let rules = rules.create()?;
     // What is not there needs no rule.
@@ -153,6 +192,8 @@ mod tests {
             let made = std::fs::write(its.with_extension("new"), "x").is_err_and(denied);
             let written = std::fs::write(&its, "x").is_err_and(denied);
             assert_eq!([opened, made, written], [reached.files; 3]);
+            let secret = std::fs::File::open("/etc/shadow").is_err_and(denied);
+            assert_eq!(secret, reached.files);
             std::fs::File::open("/etc/passwd").unwrap();
             std::fs::File::open(&its).unwrap();
             TcpStream::connect(address).unwrap();

@@ -76,6 +76,7 @@ impl Cluster {
         let mut known = self.broker.lock().await;
         if let Some((home, broker)) = &*known
             && *home == here
+            && !broker.is_given_up()
         {
             return Ok(broker.clone());
         }

@@ -254,7 +254,11 @@ fn check_peer(socket: OwnedFd, admits: Admits) -> Accepted {
     };
     let uid = peer.uid;
     if admits.refuses(uid) {
-        tracing::warn!(uid, "a connection of this user is refused");
+        match admits {
+            // Everybody may try, as often as they like.
+            Admits::Only(_) => tracing::debug!(uid, "a connection of this user is refused"),
+            _ => tracing::warn!(uid, "a connection of this user is refused"),
+        }
         return Accepted::Refused(uid);
     }
     Accepted::Connection(socket, peer)

@@ -1,12 +1,11 @@
 //! The connection to the cluster: one for all lines of this process.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
-use tokio::sync::watch;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 
 use super::identity::{self, Identity};
 
@@ -15,9 +14,12 @@ const PING: Duration = Duration::from_secs(10);
 /// Time for TCP and the handshake with one broker.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Messages that wait to be heard, of one subscription. What exceeds them is lost, and then all lines
-/// are: honest peers never have so many under way.
+/// Messages that wait to be heard, of one subscription. What exceeds them is lost: honest peers never have
+/// so many under way.
 const WAITING: usize = 8_192;
+
+/// Refusals that wait to be heard.
+const REFUSALS: usize = 64;
 
 /// The oldest version of nats-server that was tried.
 const OLDEST: (u64, u64) = (2, 9);
@@ -77,20 +79,31 @@ pub struct Broker {
     pub(super) client: Client,
     /// How often the connection was lost.
     pub(super) losses: watch::Receiver<u64>,
-    /// The last word of the broker about something that we may not do.
-    refusals: watch::Receiver<String>,
+    /// How often a message was not heard because too many waited. A line notices that by its counts.
+    overflows: watch::Receiver<u64>,
+    /// What the broker says of things that we may not do.
+    refusals: broadcast::Sender<String>,
 }
 
 /// See [`Broker::refusals_from_now`].
-pub(super) struct Refusals(watch::Receiver<String>);
+pub(super) struct Refusals {
+    heard: broadcast::Receiver<String>,
+    /// Of our subjects.
+    ours: Vec<String>,
+}
 
 impl Refusals {
     /// The next one.
     pub(super) async fn next(&mut self) -> BrokerError {
-        match self.0.changed().await {
-            Ok(()) => BrokerError::Refused(self.0.borrow().clone()),
-            // The connection is given up.
-            Err(_) => std::future::pending().await,
+        loop {
+            match self.heard.recv().await {
+                Ok(text) if self.ours.iter().any(|it| text.contains(it)) => {
+                    return BrokerError::Refused(text);
+                }
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                // The connection is given up.
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
         }
     }
 }
@@ -127,8 +140,9 @@ impl Broker {
         // said which. An error says that it has been.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (tell, losses) = watch::channel(0);
-        let (refuse, refusals) = watch::channel(String::new());
-        let count = Arc::new(AtomicU64::new(0));
+        let (tell_overflow, overflows) = watch::channel(0);
+        let refusals = broadcast::Sender::new(REFUSALS);
+        let refuse = refusals.clone();
         let mut connecting = match identity::read(options)? {
             Identity::None => ConnectOptions::new(),
             Identity::Credentials(file) => {
@@ -151,9 +165,10 @@ impl Broker {
                     tracing::warn!(%error, "the NATS broker refuses something");
                     let _ = refuse.send(error.to_string());
                 }
-                if let Event::Disconnected | Event::Closed | Event::SlowConsumer(_) = event {
-                    let lost = count.fetch_add(1, Ordering::Relaxed) + 1;
-                    let _ = tell.send(lost);
+                match event {
+                    Event::Disconnected | Event::Closed => tell.send_modify(|lost| *lost += 1),
+                    Event::SlowConsumer(_) => tell_overflow.send_modify(|lost| *lost += 1),
+                    _ => {}
                 }
                 std::future::ready(())
             });
@@ -161,6 +176,8 @@ impl Broker {
             connecting = connecting.retry_on_initial_connect();
         }
         if let Some(ca) = &options.ca {
+            // Now, and not by trying for ever.
+            std::fs::File::open(ca).map_err(|error| identity::file_error(ca, error))?;
             connecting = connecting.add_root_certificates(ca.clone());
         }
         let client = connecting.connect(addresses).await;
@@ -168,6 +185,7 @@ impl Broker {
         let broker = Broker {
             client,
             losses,
+            overflows,
             refusals,
         };
         if !patient {
@@ -199,11 +217,24 @@ impl Broker {
         }
     }
 
-    /// To hear from now on what the broker does not allow: it answers nothing else then.
-    pub(super) fn refusals_from_now(&self) -> Refusals {
-        let mut refusals = self.refusals.clone();
-        refusals.mark_unchanged();
-        Refusals(refusals)
+    /// To hear from now on what the broker does not allow on these subjects: it answers nothing else then.
+    pub(super) fn refusals_from_now(&self, ours: Vec<String>) -> Refusals {
+        Refusals {
+            heard: self.refusals.subscribe(),
+            ours,
+        }
+    }
+
+    /// To hear from now on whether all is heard.
+    pub(super) fn overflows_from_now(&self) -> watch::Receiver<u64> {
+        let mut overflows = self.overflows.clone();
+        overflows.mark_unchanged();
+        overflows
+    }
+
+    /// Whether it is of no use any more, and never will be.
+    pub fn is_given_up(&self) -> bool {
+        self.losses.has_changed().is_err()
     }
 
     /// To hear of losses from now on.

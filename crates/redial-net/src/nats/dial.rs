@@ -56,7 +56,6 @@ impl Broker {
     pub async fn dial(&self, name: &Name) -> Result<(Transport, Rival), CallError> {
         let refused = |error: &dyn std::fmt::Display| BrokerError::Refused(error.to_string());
         let losses = self.losses_from_now();
-        let mut refusals = self.refusals_from_now();
         let mut random = [0; 16];
         getrandom(&mut random)?;
         let call = Call::new(random);
@@ -64,6 +63,8 @@ impl Broker {
         let down = self.client.subscribe(name.down(&call.line)).await;
         let down = down.map_err(|error| refused(&error))?;
         let inbox = self.client.new_inbox();
+        let ours = vec![name.call(), name.down(&call.line), inbox.clone()];
+        let mut refusals = self.refusals_from_now(ours);
         let answers = self.client.subscribe(inbox.clone()).await;
         let mut answers = answers.map_err(|error| refused(&error))?;
         let called = self

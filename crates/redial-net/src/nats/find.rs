@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 use tokio::time::{Instant, timeout_at};
 
 use super::broker::{Broker, BrokerError};
-use super::message::VERSION;
+use super::message::{KEY_BYTES, VERSION};
 use super::name::Name;
 
 /// Where all hosts are asked.
@@ -75,6 +75,7 @@ impl About {
         let about: About = decoder.decode().ok()?;
         let fits = |text: &String| text.len() <= MAX_TEXT;
         let good = decoder.position() == cbor.len()
+            && (1..=KEY_BYTES).contains(&about.key.len())
             && about.tags.len() <= MAX_TAGS
             && about
                 .tags
@@ -96,26 +97,32 @@ impl Broker {
         let inbox = self.client.new_inbox();
         let answers = self.client.subscribe(inbox.clone()).await;
         let mut answers = answers.map_err(|error| refused(&error))?;
-        let mut refusals = self.refusals_from_now();
-        let losses = self.losses_from_now();
+        let mut refusals = self.refusals_from_now(vec![FIND.to_owned(), inbox.clone()]);
+        let (losses, overflows) = (self.losses_from_now(), self.overflows_from_now());
         let asked = Bytes::from_static(&[VERSION]);
         let asked = self.client.publish_with_reply(FIND, inbox, asked);
         asked.await.map_err(|error| refused(&error))?;
         let latest = Instant::now() + ALL;
         let mut until = Instant::now() + FIRST;
-        let mut found = BTreeMap::new();
+        let (mut found, mut is_all) = (BTreeMap::new(), true);
         loop {
             let next = tokio::select! {
                 next = timeout_at(until.min(latest), answers.next()) => next,
                 error = refusals.next() => return Err(error),
             };
             let Ok(Some(answer)) = next else {
+                // Also where they were still coming.
+                is_all = Instant::now() < latest;
                 break;
             };
-            if answer.status == Some(StatusCode::NO_RESPONDERS) || found.len() >= MAX_HOSTS {
+            if answer.status == Some(StatusCode::NO_RESPONDERS) {
                 break;
             }
-            until = Instant::now() + QUIET;
+            if found.len() >= MAX_HOSTS {
+                is_all = false;
+                break;
+            }
+            until = until.max(Instant::now() + QUIET);
             let Some(about) = About::decode(&answer.payload) else {
                 continue;
             };
@@ -131,9 +138,11 @@ impl Broker {
             }
         }
         // Who was not heard would be taken for one who is not there.
-        match losses.has_changed() {
-            Ok(false) => Ok(found.into_values().collect()),
-            _ => Err(BrokerError::Refused(
+        is_all &= matches!(losses.has_changed(), Ok(false));
+        is_all &= matches!(overflows.has_changed(), Ok(false));
+        match is_all {
+            true => Ok(found.into_values().collect()),
+            false => Err(BrokerError::Refused(
                 "not all answers were heard; ask again".to_owned(),
             )),
         }

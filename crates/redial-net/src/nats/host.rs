@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_nats::Message;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::broker::{Broker, BrokerError};
@@ -22,6 +23,9 @@ use super::name::Name;
 const LINES: usize = 1_024;
 /// Messages of one line that wait to be looked at; who says more has broken the rules.
 const QUEUE: usize = 2 * WINDOW_MESSAGES;
+
+/// Clients at once that are told that their line is over.
+const TELLING: usize = 64;
 
 /// What a host is in the cluster.
 #[derive(Debug, Clone)]
@@ -64,6 +68,7 @@ pub async fn serve(broker: Broker, serving: Serving) -> Result<(), BrokerError> 
         since: Instant::now(),
         lines: HashMap::new(),
         running: JoinSet::new(),
+        telling: Arc::new(Semaphore::new(TELLING)),
     };
     loop {
         tokio::select! {
@@ -99,6 +104,8 @@ struct Host {
     lines: HashMap<String, mpsc::Sender<Bytes>>,
     /// Those that are carried; each gives its name when it is over.
     running: JoinSet<String>,
+    /// Who may be told at once that a line is over.
+    telling: Arc<Semaphore>,
 }
 
 impl Host {
@@ -190,16 +197,22 @@ impl Host {
         }
     }
 
-    /// A line that is over here, and whose client may not know.
+    /// A line that is over here, or was an earlier agent's, and whose client may not know.
     fn unknown(&self, message: &Message, line: &str) {
-        if !matches!(
+        let is_said_by_client = matches!(
             Piece::decode(message.payload.clone()),
-            Some(Piece::Data(..))
-        ) {
+            Some(Piece::Data(..) | Piece::Taken(_) | Piece::End(_))
+        );
+        // While a broker does not take what we say, few wait here; who is not told notices by himself.
+        let Ok(turn) = Arc::clone(&self.telling).try_acquire_owned() else {
             return;
+        };
+        if is_said_by_client {
+            let (client, down) = (self.broker.client.clone(), self.serving.name.down(line));
+            tokio::spawn(async move {
+                let _ = client.publish(down, Piece::Reset.encode()).await;
+                drop(turn);
+            });
         }
-        let (client, down) = (self.broker.client.clone(), self.serving.name.down(line));
-        // The client's own bound is what waits there.
-        tokio::spawn(async move { client.publish(down, Piece::Reset.encode()).await });
     }
 }

@@ -83,6 +83,10 @@ impl Key {
 
     /// To a broker that asks who we are.
     pub(super) fn answer(&self, nonce: &[u8]) -> Result<Auth, NkeyError> {
+        // A broker that asks for nobody's name gets none.
+        if nonce.is_empty() {
+            return Ok(Auth::new());
+        }
         if !is_nonce(nonce) {
             return Err(NkeyError::Nonce);
         }
@@ -115,7 +119,7 @@ fn contents(path: &Path) -> std::io::Result<String> {
     }
 }
 
-fn file_error(path: &Path, why: impl std::fmt::Display) -> BrokerError {
+pub(super) fn file_error(path: &Path, why: impl std::fmt::Display) -> BrokerError {
     BrokerError::File {
         path: path.to_owned(),
         reason: why.to_string(),

@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use super::broker::Broker;
 use super::message::{HEADER_BYTES, Piece};
@@ -32,6 +33,10 @@ const CHUNK_BYTES: usize = 32 * 1024;
 const CHUNK_MIN_BYTES: usize = 256;
 /// Who reads says what it has taken when it is so much of the window.
 const TELL_EACH: u64 = 4;
+
+/// Who has said its end waits so long for the other's. A peer may be silent for ever, and nobody else would
+/// notice: what waits for it here is done.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// After so long without news a peer that is gone is noticed.
 const PROBE: Duration = Duration::from_secs(3);
@@ -82,6 +87,8 @@ enum Broken {
     Reset,
     #[error("a message does not continue the last: some are missing, or came twice")]
     Gap,
+    #[error("the other side does not end it")]
+    Lingers,
     #[error("a message that nobody says, or more than was allowed")]
     Rules,
     #[error("{0}")]
@@ -107,7 +114,7 @@ impl Line {
         let sending = send(input, &mouth, taken);
         let delivering = deliver(output, &mouth, (queued, deliver_to));
         let carried = tokio::select! {
-            both = async { tokio::try_join!(sending, delivering) } => both.map(|_| ()),
+            both = both(sending, delivering) => both,
             broken = listen(hear, (queue, delivered.clone()), tell_taken) => Err(broken),
             broken = probe(&mouth, delivered) => Err(broken),
             _ = losses.changed() => Err(Broken::Broker),
@@ -118,6 +125,28 @@ impl Line {
                 // Where it cannot be told, silence will.
                 let _ = mouth.say(&Piece::Reset).await;
             }
+        }
+    }
+}
+
+/// Until both directions have ended. When one breaks, what the other still has is carried all the same.
+async fn both(
+    sending: impl Future<Output = Result<(), Broken>>,
+    delivering: impl Future<Output = Result<(), Broken>>,
+) -> Result<(), Broken> {
+    tokio::pin!(sending, delivering);
+    tokio::select! {
+        delivered = &mut delivering => match delivered {
+            Ok(()) => sending.await,
+            Err(broken) => {
+                // The server's last words may not be read yet.
+                let _ = timeout(LINGER, sending).await;
+                Err(broken)
+            }
+        },
+        sent = &mut sending => {
+            sent?;
+            timeout(LINGER, delivering).await.map_err(|_| Broken::Lingers)?
         }
     }
 }
@@ -228,10 +257,10 @@ async fn listen(
                 });
             }
             Some(Piece::Reset) => {
-                if has_ended {
-                    // The other side has all that it wanted, and so shall ours.
-                    let _ = delivered.wait_for(|delivered| *delivered == heard).await;
-                }
+                // What was heard before is delivered, and nothing more is heard.
+                drop(hear);
+                let all = delivered.wait_for(|delivered| *delivered == heard);
+                let _ = timeout(LINGER, all).await;
                 return Broken::Reset;
             }
             None => return Broken::Rules,

@@ -9,7 +9,7 @@ pub(super) const HEADER_BYTES: usize = 9;
 /// Bytes of a line's name, in hexadecimal digits twice as many.
 const LINE_BYTES: usize = 16;
 /// A host key in ssh's encoding. RSA of 16,384 bits has 2 KiB.
-const KEY_BYTES: usize = 4_096;
+pub(super) const KEY_BYTES: usize = 4_096;
 
 /// One message on a line.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -179,6 +179,7 @@ async fn a_client_that_is_gone_without_a_word_is_noticed_and_so_is_a_host() {
         version: String::new(),
         tags: BTreeMap::new(),
     };
+    let next = serving.clone();
     let host = tokio::spawn(async move { serve(at_host, serving).await.unwrap() });
     let broker = nats.client().await;
     let (mut transport, _) = line(&broker, "web1").await;
@@ -201,10 +202,52 @@ async fn a_client_that_is_gone_without_a_word_is_noticed_and_so_is_a_host() {
     let mut buffer = [0; 8];
     let end = timeout(PATIENCE, socket.read(&mut buffer)).await;
     assert!(matches!(end.expect("in time"), Ok(0) | Err(_)));
-    // And the other way round.
+    // And the other way round, also where another agent takes its place at once.
     host.abort();
+    let at_host = Broker::connect_patiently(&nats.options()).await.unwrap();
+    let _next = tokio::spawn(async move { serve(at_host, next).await });
     let end = timeout(PATIENCE, transport.read(&mut buffer)).await;
     assert!(matches!(end.expect("in time"), Ok(0) | Err(_)));
+}
+
+#[tokio::test]
+async fn a_line_whose_server_has_hung_up_does_not_wait_for_a_client_that_says_nothing() {
+    let nats = Nats::start("");
+    let (_dir, door, listener) = door();
+    let at_host = Broker::connect_patiently(&nats.options()).await.unwrap();
+    let serving = Serving {
+        name: "web1".parse().unwrap(),
+        key: Bytes::from_static(b"key"),
+        door,
+        version: String::new(),
+        tags: BTreeMap::new(),
+    };
+    let host = tokio::spawn(async move { serve(at_host, serving).await });
+    // It answers calls.
+    line(&nats.client().await, "web1").await;
+    listener.accept().await.unwrap();
+    let url = format!("nats://127.0.0.1:{}", nats.port);
+    let client = async_nats::connect(&url).await.unwrap();
+    let number = "5a".repeat(16);
+    let down = format!("redial.line.web1.{number}.down");
+    let mut heard = client.subscribe(down).await.unwrap();
+    let call = [b"\x01", number.as_bytes()].concat();
+    let called = client.request("redial.call.web1", call.into()).await;
+    called.unwrap();
+    drop(listener.accept().await.unwrap());
+    let mut kinds = Vec::new();
+    while kinds.last() != Some(&3) {
+        let piece = timeout(PATIENCE, heard.next()).await.unwrap().unwrap();
+        kinds.push(piece.payload[0]);
+    }
+    assert_eq!(kinds[0], 2, "its end comes first: {kinds:?}");
+    // Now the line is not known any more.
+    let up = format!("redial.line.web1.{number}.up");
+    let taken = Bytes::from_static(&[1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    client.publish(up, taken).await.unwrap();
+    let piece = timeout(PATIENCE, heard.next()).await.unwrap().unwrap();
+    assert_eq!(piece.payload[0], 3);
+    host.abort();
 }
 
 #[tokio::test]

@@ -166,14 +166,15 @@ fn is_set(host: &OsStr) -> bool {
     let is_other = ["unix:", "exec:", "local:", "/", "./", "../"]
         .iter()
         .any(|start| text.starts_with(start));
-    let looks_like_one = text.starts_with('@')
-        || text.starts_with("nats:@")
-        || text.contains(['[', ',', '!', '&', '^', '*', '?']);
+    let looks_like_one =
+        text.starts_with('@') || text.contains(['[', ',', '!', '&', '^', '*', '?']);
     // `a,@web` would be a user with an odd name.
     let has_several = [",", "!@", "&@", "^@"]
         .iter()
         .any(|between| text.contains(between));
-    !is_other && looks_like_one && (has_several || HostTarget::parse(text).is_err())
+    // `nats:` is no user, so that this is no host either.
+    let is_group = text.starts_with("nats:@");
+    !is_other && (is_group || looks_like_one && (has_several || HostTarget::parse(text).is_err()))
 }
 
 /// `5` or `10%`.
@@ -224,6 +225,7 @@ mod tests {
             "@all!@db",
             "nats:web[1-2]",
             "nats:@role=web",
+            "nats:@web",
             "nats:@*",
             "ada@nats:web[1-2]",
             "nats:web1,nats:web2",

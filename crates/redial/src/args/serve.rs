@@ -42,7 +42,7 @@ ends its job. docs/audit.md says more.
 Environment: REDIAL_STATE_DIR, REDIAL_LOG_FORMAT take the place of the flags; REDIAL_LOG
 sets the level (error, warn, info, debug, trace).
 
-Settings file: [nats] urls, creds, nkey, ca; [serve] listen, host-key, authorized-keys, state-dir, log-format, audit, audit-argv,
+Settings file: [nats] creds, nkey, ca (its urls are for clients); [serve] listen, host-key, authorized-keys, state-dir, log-format, audit, audit-argv,
 audit-best-effort, record, record-quota, and the limits by their flags' names.
 
 Examples:

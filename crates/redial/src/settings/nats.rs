@@ -95,48 +95,49 @@ pub(crate) fn with_cluster(
     args: &NatsArgs,
     file: &File,
 ) -> Result<(), SettingsError> {
-    if name_groups(texts) {
+    let texts = texts.into_iter().flatten();
+    if texts.fold(false, |any, text| of_source(text) | any) {
         let found = discover(&cluster(args, file)?)?;
-        inventory.sources.push(source(&found));
+        inventory.sources.push(source(&found, "nats:"));
     }
     Ok(())
 }
 
-/// The hosts of a cluster, as a source of groups.
-pub(crate) fn source(found: &[NatsFound]) -> Source {
+/// The hosts of a cluster as a source of groups, their names with this before them.
+pub(crate) fn source(found: &[NatsFound], prefix: &str) -> Source {
     let hosts = found.iter().map(|host| {
         let entry = Entry {
             tags: host.tags.clone(),
             ..Entry::default()
         };
-        (format!("nats:{}", host.name), entry)
+        (format!("{prefix}{}", host.name), entry)
     });
     Source {
         name: SOURCE.to_owned(),
         place: "the NATS cluster".to_owned(),
         hosts: hosts.collect::<BTreeMap<_, _>>(),
+        // What they say of themselves is not proven: they are not among others of ours.
+        is_apart: !prefix.is_empty(),
         ..Source::default()
     }
 }
 
-/// Writes groups of the cluster as those of its source; true if there is one.
-pub(crate) fn name_groups(texts: [&mut Vec<String>; 2]) -> bool {
-    let texts = texts.into_iter().flatten();
-    texts.fold(false, |any, text| of_source(text) | any)
-}
-
 /// True if there is one.
 fn of_source(text: &mut String) -> bool {
-    let mut from = 0;
-    while let Some(at) = text[from..].find(GROUP).map(|at| from + at) {
-        let before = text[..at].chars().next_back();
-        // Within a word it is a part of that.
-        if before.is_none_or(|c| c.is_whitespace() || ",!&^".contains(c)) {
-            text.replace_range(at..at + GROUP.len(), OF_SOURCE);
+    let mut is_there = false;
+    for word in [GROUP, OF_SOURCE] {
+        let mut from = 0;
+        while let Some(at) = text[from..].find(word).map(|at| from + at) {
+            let before = text[..at].chars().next_back();
+            // Within a word it is a part of that: `ada@nats:web1`.
+            if before.is_none_or(|c| c.is_whitespace() || ",!&^".contains(c)) {
+                text.replace_range(at..at + word.len(), OF_SOURCE);
+                is_there = true;
+            }
+            from = at + word.len();
         }
-        from = at + GROUP.len();
     }
-    text.contains(OF_SOURCE)
+    is_there
 }
 
 #[cfg(test)]
@@ -155,7 +156,7 @@ mod tests {
             assert!(of_source(&mut text), "{text}");
             assert_eq!(text, read);
         }
-        for text in ["nats:web[1-2]", "anats:@x", "@all", ""] {
+        for text in ["nats:web[1-2]", "anats:@x", "@all", "ada@nats:web[1-2]", ""] {
             let mut same = text.to_owned();
             assert!(!of_source(&mut same), "{text}");
             assert_eq!(same, text);

@@ -21,9 +21,12 @@ use crate::settings::{self, File, SettingsError};
 pub(super) fn list(args: &SetArgs, file: &File) -> Result<u8, SettingsError> {
     let mut args = args.clone();
     let found = settings::discover(&settings::cluster(&args.nats, file)?)?;
-    settings::name_groups([&mut args.sets, &mut args.exclude]);
+    // There are no other hosts here: a name alone will do.
+    for text in [&mut args.sets, &mut args.exclude].into_iter().flatten() {
+        *text = text.replace("nats:", "");
+    }
     let inventory = Inventory {
-        sources: vec![settings::cluster_source(&found)],
+        sources: vec![settings::cluster_source(&found, "")],
     };
     if args.sets.is_empty() && !found.is_empty() {
         args.sets.push("@*".to_owned());
@@ -41,10 +44,7 @@ fn show(
     wanted: &HostSet,
     as_json: bool,
 ) -> io::Result<()> {
-    // A name alone will do: there are no others here.
-    let is_wanted = |host: &&NatsFound| {
-        wanted.contains(host.name.as_str()) || wanted.contains(&format!("nats:{}", host.name))
-    };
+    let is_wanted = |host: &&NatsFound| wanted.contains(host.name.as_str());
     let found: Vec<&NatsFound> = found.iter().filter(is_wanted).collect();
     let width = found.iter().map(|host| host.name.as_str().len()).max();
     let width = width.unwrap_or(0);
