@@ -42,8 +42,9 @@ const GRACE: Duration = Duration::from_secs(3);
 const LOCK: &str = "/run/redial-test.lock";
 /// How long another pass may keep us waiting.
 const LOCK_WAIT: Duration = Duration::from_secs(1800);
-/// Torture has had its minute in the first pass.
-const TORTURE_SECONDS: u32 = 20;
+/// Torture has had its time and its size in the first pass.
+const TORTURE_SECONDS: u32 = 10;
+const TORTURE_SCALE: &str = "0.02";
 /// Not the caller's PATH: that often leads into directories of root's.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -100,6 +101,7 @@ pub(crate) fn run(executables: &[Executable]) -> anyhow::Result<Outcome> {
         let mut command = user.command(&copy, &stage);
         command.env(SKIPS_VARIABLE, &skips);
         command.env(torture::SECONDS, TORTURE_SECONDS.to_string());
+        command.env(torture::SCALE, TORTURE_SCALE);
         if let Some(redial) = &redial {
             command.env("REDIAL_BIN", redial);
         }

@@ -14,7 +14,7 @@ use crate::cargo;
 /// Of the test program (crates/redial/tests/torture/settings.rs).
 pub(crate) const SECONDS: &str = "REDIAL_TORTURE_SECONDS";
 const SEED: &str = "REDIAL_TORTURE_SEED";
-const SCALE: &str = "REDIAL_TORTURE_SCALE";
+pub(crate) const SCALE: &str = "REDIAL_TORTURE_SCALE";
 const TABLE: &str = "REDIAL_TORTURE_TABLE";
 /// The one test that lasts as long as is asked for; the others are the numbered checks.
 const STORM: &str = "nothing_is_lost_doubled_or_run_twice";

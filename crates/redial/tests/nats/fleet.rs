@@ -56,6 +56,7 @@ fn a_client_and_a_broker_killed_in_the_middle_of_256_hosts_and_each_has_run_once
     let _names = Names::of(&host, &broker, (2..=256).map(|n| format!("a{n}")));
     all_answer(&broker, &home);
     let ran = host.dir().join("ran");
+    // Fewer at once than one server takes strangers from one place, which all of these names are.
     let text = || fs::read_to_string(&ran).unwrap_or_default();
     let script = format!(
         "echo $REDIAL_JOB >>{0}; seq 3000; until test -e {0}.go; do sleep 0.1; done; echo end",
@@ -64,7 +65,7 @@ fn a_client_and_a_broker_killed_in_the_middle_of_256_hosts_and_each_has_run_once
     let run = broker.redial(&home, ["run", "--accept-new", "--redial", "60s"]);
     let run = run.args([
         "-f",
-        "100",
+        "60",
         "-b",
         "nats:@role=crowd",
         "--",
@@ -73,9 +74,9 @@ fn a_client_and_a_broker_killed_in_the_middle_of_256_hosts_and_each_has_run_once
         &script,
     ]);
     let mut child = run.spawn();
-    eventually(|| (text().lines().count() >= 60).then_some(())).unwrap();
+    eventually(|| (text().lines().count() >= 40).then_some(())).unwrap();
     broker.dies_and_another_takes_its_place();
-    eventually(|| (text().lines().count() >= 100).then_some(())).unwrap();
+    eventually(|| (text().lines().count() >= 55).then_some(())).unwrap();
     child.kill().unwrap();
     wait(&mut child);
     fs::write(ran.with_extension("go"), "").unwrap();

@@ -8,7 +8,7 @@ use super::support::nats::Host;
 use super::support::network::Home;
 
 const SECRET: &str = "the-words-that-only-two-may-know";
-const RUNS: usize = 40;
+const RUNS: usize = 24;
 const AT_ONCE: usize = 8;
 
 #[test]
