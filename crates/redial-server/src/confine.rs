@@ -17,11 +17,7 @@ use redial_keeper::wire::Confinement;
 
 /// Shuts this thread in, and those that it starts, for good; as far as the kernel can.
 pub fn confine() -> Confinement {
-    if is_apart() {
-        // Nor may another process of this user's look into it, if there is one (ptrace(2)).
-        let undumpable = rustix::process::DumpableBehavior::NotDumpable;
-        let _ = rustix::process::set_dumpable_behavior(undumpable);
-    }
+    hide();
     Confinement {
         no_new_privileges: rustix::thread::set_no_new_privs(true).is_ok(),
         files: files().is_ok_and(is_enforced),
@@ -73,13 +69,20 @@ fn elsewhere() -> impl Iterator<Item = PathBuf> {
 
 /// The same for an agent: it reads what dialling takes and these files, writes none, and listens on no port of TCP.
 pub fn confine_agent(files: &[PathBuf]) -> Confinement {
-    let undumpable = rustix::process::DumpableBehavior::NotDumpable;
-    let _ = rustix::process::set_dumpable_behavior(undumpable);
+    hide();
     Confinement {
         no_new_privileges: rustix::thread::set_no_new_privs(true).is_ok(),
         files: reading(files).is_ok_and(is_enforced),
         network: listening().is_ok_and(is_enforced),
         others: others().is_ok_and(is_enforced),
+    }
+}
+
+/// Where it is a user of its own, no other process of that user's may look into it (ptrace(2)).
+fn hide() {
+    if is_apart() {
+        let undumpable = rustix::process::DumpableBehavior::NotDumpable;
+        let _ = rustix::process::set_dumpable_behavior(undumpable);
     }
 }
 
