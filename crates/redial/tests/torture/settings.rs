@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// How long the storm takes, in seconds.
 const SECONDS: &str = "REDIAL_TORTURE_SECONDS";
-const SECONDS_USUALLY: u64 = 30;
+const SECONDS_USUALLY: u64 = 20;
 /// Decides all that is random.
 const SEED: &str = "REDIAL_TORTURE_SEED";
 /// How large the numbered checks are; 1 is what was asked for.
