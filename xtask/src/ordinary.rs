@@ -20,8 +20,9 @@ use crate::test::TEST_LIMIT;
 use crate::torture;
 use crate::watch::{self, Line};
 
-/// The crates whose tests depend on who runs them. (redial-auth takes texts and gives decisions.)
-const CRATES: [&str; 7] = [
+/// The crates whose tests depend on who runs them.
+const CRATES: [&str; 8] = [
+    "redial-auth",
     "redial-classic",
     "redial-keeper",
     "redial-net",

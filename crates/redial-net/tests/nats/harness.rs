@@ -97,13 +97,7 @@ impl EchoHost {
     pub(crate) async fn start(nats: &Nats, name: &str, key: &'static [u8]) -> Self {
         let (dir, door, listener) = door();
         let broker = Broker::connect_patiently(&nats.options()).await.unwrap();
-        let serving = Serving {
-            name: name.parse().unwrap(),
-            key: Bytes::from_static(key),
-            door,
-            version: "1.2.3".to_owned(),
-            tags: BTreeMap::from([("role".to_owned(), "echo".to_owned())]),
-        };
+        let serving = serving(name, key, door);
         let echo = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 tokio::spawn(echo(socket));
@@ -120,6 +114,17 @@ impl EchoHost {
 impl Drop for EchoHost {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// What a host of the tests is.
+pub(crate) fn serving(name: &str, key: &'static [u8], door: PathBuf) -> Serving {
+    Serving {
+        name: name.parse().unwrap(),
+        key: Bytes::from_static(key),
+        door,
+        version: "1.2.3".to_owned(),
+        tags: BTreeMap::from([("role".to_owned(), "echo".to_owned())]),
     }
 }
 

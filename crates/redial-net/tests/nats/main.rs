@@ -4,13 +4,14 @@
 
 mod harness;
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use harness::{EchoHost, Nats, PATIENCE, certificate, content, door, echo, is_said_back, line};
-use redial_net::nats::{Broker, BrokerOptions, CallError, Name, Serving, serve};
+use harness::{
+    EchoHost, Nats, PATIENCE, certificate, content, door, echo, is_said_back, line, serving,
+};
+use redial_net::nats::{Broker, BrokerOptions, CallError, Name, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -172,13 +173,7 @@ async fn a_client_that_is_gone_without_a_word_is_noticed_and_so_is_a_host() {
     let url = format!("nats://127.0.0.1:{}", nats.port);
     let (_dir, door, listener) = door();
     let at_host = Broker::connect_patiently(&nats.options()).await.unwrap();
-    let serving = Serving {
-        name: "web1".parse().unwrap(),
-        key: Bytes::from_static(b"key"),
-        door,
-        version: String::new(),
-        tags: BTreeMap::new(),
-    };
+    let serving = serving("web1", b"key", door);
     let next = serving.clone();
     let host = tokio::spawn(async move { serve(at_host, serving).await.unwrap() });
     let broker = nats.client().await;
@@ -215,13 +210,7 @@ async fn a_line_whose_server_has_hung_up_does_not_wait_for_a_client_that_says_no
     let nats = Nats::start("");
     let (_dir, door, listener) = door();
     let at_host = Broker::connect_patiently(&nats.options()).await.unwrap();
-    let serving = Serving {
-        name: "web1".parse().unwrap(),
-        key: Bytes::from_static(b"key"),
-        door,
-        version: String::new(),
-        tags: BTreeMap::new(),
-    };
+    let serving = serving("web1", b"key", door);
     let host = tokio::spawn(async move { serve(at_host, serving).await });
     // It answers calls.
     line(&nats.client().await, "web1").await;
@@ -256,13 +245,7 @@ async fn who_does_not_read_is_sent_a_window_and_no_more_and_others_go_on() {
     let broker = nats.client().await;
     let (_dir, door, listener) = door();
     let at_host = Broker::connect_patiently(&nats.options()).await.unwrap();
-    let serving = Serving {
-        name: "web1".parse().unwrap(),
-        key: Bytes::from_static(b"key"),
-        door,
-        version: String::new(),
-        tags: BTreeMap::new(),
-    };
+    let serving = serving("web1", b"key", door);
     let host = tokio::spawn(async move { serve(at_host, serving).await.unwrap() });
     let (transport, _) = line(&broker, "web1").await;
     let (stalled, _) = listener.accept().await.unwrap();
