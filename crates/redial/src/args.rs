@@ -26,7 +26,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{exit_code, report};
 
@@ -57,6 +57,9 @@ pub(crate) use repl::ReplArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use serve::{AuditForm, LogFormat, ServeArgs};
 pub(crate) use shell::ShellArgs;
+
+/// Words that ask what the commands are.
+const HELP: [&str; 3] = ["help", "--help", "-h"];
 
 /// What was asked for.
 pub(crate) struct Arguments {
@@ -94,12 +97,21 @@ pub(crate) fn parse() -> Result<Arguments, u8> {
 }
 
 fn read(argv: Vec<OsString>) -> Result<Cli, clap::Error> {
-    if !words::may_name_hosts(&argv) {
-        return Cli::try_parse_from(argv);
+    let mut cli = Cli::command();
+    // What each command takes is defined when it is asked for: defining all of it takes longer than most
+    // commands do. Who asks for help is told of each.
+    if argv
+        .get(1)
+        .is_none_or(|word| HELP.iter().any(|help| word == help))
+    {
+        cli.build();
     }
-    let mut command = Cli::command();
-    command.build();
-    Cli::try_parse_from(words::with_end_of_flags(&command, argv))
+    let argv = match words::may_name_hosts(&argv) {
+        true => words::with_end_of_flags(&mut cli, argv),
+        false => argv,
+    };
+    let mut matches = cli.try_get_matches_from_mut(argv)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut cli))
 }
 
 /// The command line of an earlier run, program and all: its `--config`, and its arguments.
@@ -136,50 +148,30 @@ struct Cli {
     command: Command,
 }
 
-/// The commands.
+/// The commands. What each is for stands at what it takes: that is looked at when it is asked for.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
-    /// Run a command on a host
     Run(Box<RunArgs>),
-    /// Work on a host: your login shell there, on a terminal that survives a dropped line
     Shell(ShellArgs),
-    /// Type commands for a host at a prompt
     Repl(ReplArgs),
-    /// List the jobs on a host
     Ps(PsArgs),
-    /// Show a job as it goes on, and end as it does
     Attach(AttachArgs),
-    /// Print what a job has written
     Logs(LogsArgs),
-    /// Wait until a job has ended
     Wait(WaitArgs),
-    /// Send a signal to jobs
     Kill(KillArgs),
-    /// Forget ended jobs
     Rm(RmArgs),
-    /// Serve commands on this machine
     Serve(ServeArgs),
-    /// Replace a server's program in place
     Upgrade(UpgradeArgs),
-    /// Sets of hosts: spelled out, folded, counted
     Hosts(HostsArgs),
-    /// Earlier runs on many hosts: shown, taken up again, run again
     History(HistoryArgs),
-    /// Your own keys, and the hosts you trust
     Keys(KeysArgs),
-    /// What works between here and a host, and what does not, step by step
     Doctor(DoctorArgs),
-    /// Remote commands as the socket lesson has them, on this machine
     Classic(ClassicArgs),
-    /// See on real sockets what networks do to messages, and to a line that drops
     Demo(DemoArgs),
-    /// The telephone: a server that answers in upper case, and its client
     Echo(EchoArgs),
-    /// Integers as bytes, and messages with a length before them
     Frame(FrameArgs),
-    /// Print completions for a shell
     Completion(CompletionArgs),
-    /// Write manual pages, for packages
     #[command(hide = true)]
     Manual(ManualArgs),
 }

@@ -15,7 +15,7 @@ use std::task::Poll;
 
 use redial_client::{Bytes, JobHandle, Output};
 use rustix::event::{PollFd, PollFlags, poll};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::charset::Charset;
 use crate::json::Event;
@@ -57,12 +57,21 @@ impl Replaced {
 /// only when it is written.
 pub(crate) struct Sinks {
     writers: Option<[Sender<Piece>; 2]>,
+    /// Those that have had nothing to write so far, and need no thread.
+    unstarted: [Option<Start>; 2],
+    report: UnboundedSender<Report>,
     /// For bytes that are written as they are.
     direct: Option<Direct>,
     reports: UnboundedReceiver<Report>,
-    /// Writers that have not ended.
+    /// Each stream has a writer of its own.
+    is_apart: bool,
+    is_json: bool,
+    /// Writers that have begun, and not ended.
     running: usize,
 }
+
+/// Starts a writer.
+type Start = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
 /// Something to write.
 enum Piece {
@@ -85,34 +94,36 @@ enum Report {
 }
 
 impl Sinks {
-    /// Starts the writers: one for both when our stdout and stderr are the same file, so
-    /// that the order is kept, and for JSON.
-    ///
-    /// # Errors
-    ///
-    /// When a thread cannot be started.
-    pub(crate) fn start(job: &JobHandle, form: Form, replaced: &Replaced) -> io::Result<Self> {
+    /// Nothing is written yet. There is one writer for both when our stdout and stderr are the same file, so
+    /// that the order is kept, and for JSON; each starts with the first that it has to write.
+    pub(crate) fn new(job: &JobHandle, form: Form, replaced: &Replaced) -> Self {
         let (report, reports) = unbounded_channel();
-        let (first, pieces) = channel();
         let behind = Behind::default();
-        let start = |pieces, report| {
-            writer::start(pieces, job, report, form, replaced.clone(), behind.clone())
+        let writer = || {
+            let (sender, pieces) = channel();
+            let (job, report, replaced) = (job.clone(), report.clone(), replaced.clone());
+            let behind = behind.clone();
+            let start = move || writer::start(pieces, &job, report, form, replaced, behind);
+            (sender, Some(Box::new(start) as Start))
         };
-        start(pieces, report.clone())?;
-        let (second, running) = if matches!(form, Form::Json(_)) || same_file() {
-            (first.clone(), 1)
-        } else {
-            let (second, pieces) = channel();
-            start(pieces, report)?;
-            (second, 2)
+        let (first, start) = writer();
+        let is_json = matches!(form, Form::Json(_));
+        let is_apart = !is_json && !same_file();
+        let (second, other) = match is_apart {
+            true => writer(),
+            false => (first.clone(), None),
         };
         let direct = || Direct::new(job.clone(), behind.clone());
-        Ok(Sinks {
+        Sinks {
             writers: Some([first, second]),
+            unstarted: [start, other],
+            report: report.clone(),
             direct: matches!(form, Form::Raw).then(direct),
             reports,
-            running,
-        })
+            is_apart,
+            is_json,
+            running: 0,
+        }
     }
 
     /// Writes what came, or hands it over.
@@ -133,20 +144,43 @@ impl Sinks {
     }
 
     /// Hands over an event, which only JSON shows.
-    pub(crate) fn say(&self, event: Event) {
+    pub(crate) fn say(&mut self, event: Event) {
+        if !self.is_json {
+            return;
+        }
         self.send(Output::Stdout, Piece::Event(event));
     }
 
-    fn send(&self, stream: Output, piece: Piece) {
+    fn send(&mut self, stream: Output, piece: Piece) {
+        self.begin(stream);
         if let Some(writers) = &self.writers {
             // A writer that is gone has said why.
             let _ = writers[stream.index()].send(piece);
         }
     }
 
+    /// The writer of a stream runs from now on; the first may be that of both.
+    fn begin(&mut self, stream: Output) {
+        let [first, second] = &mut self.unstarted;
+        let start = match stream {
+            Output::Stderr if second.is_some() => second.take(),
+            Output::Stderr if self.is_apart => None,
+            Output::Stdout | Output::Stderr => first.take(),
+        };
+        let Some(start) = start else {
+            return;
+        };
+        match start() {
+            Ok(()) => self.running += 1,
+            // We hear it ourselves.
+            Err(error) => drop(self.report.send(Report::Failed(stream, error))),
+        }
+    }
+
     /// Nothing more comes.
     pub(crate) fn finish(&mut self) {
         self.writers = None;
+        self.unstarted = [None, None];
         if let Some(direct) = &mut self.direct {
             direct.acknowledge();
         }
@@ -154,7 +188,7 @@ impl Sinks {
 
     /// A failure to write, or `None` when everything is written. Cancel-safe.
     pub(crate) async fn next_failure(&mut self) -> Option<(Output, io::Error)> {
-        while self.running > 0 {
+        while self.writers.is_some() || self.running > 0 {
             let direct = &mut self.direct;
             tokio::select! {
                 report = self.reports.recv() => match report {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redial_client::{Bytes, JobHandle};
 use rustix::event::PollFlags;
+use rustix::fs::{FileType, makedev};
 use rustix::io::Errno;
 use tokio::sync::mpsc::{Sender, UnboundedSender, channel};
 use tokio::task::JoinHandle;
@@ -33,6 +34,10 @@ pub(crate) fn feed(
     replaced: Replaced,
     mut typist: Option<Typist>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
+    if typist.is_none() && is_null() {
+        job.close_stdin();
+        return Ok(tokio::spawn(std::future::ready(Ok(()))));
+    }
     let mut recoding = charset.map(Recoding::new);
     // While keys may be for us they are read, however many wait before them.
     let ahead = if typist.is_some() && terminal::is_typed() {
@@ -72,6 +77,14 @@ pub(crate) fn feed(
         job.close_stdin();
         ended
     }))
+}
+
+/// Whether nothing will ever come: for that no thread is needed (null(4)).
+fn is_null() -> bool {
+    rustix::fs::fstat(rustix::stdio::stdin()).is_ok_and(|about| {
+        FileType::from_raw_mode(about.st_mode) == FileType::CharacterDevice
+            && about.st_rdev == makedev(1, 3)
+    })
 }
 
 /// Who looks for keys that are for us in what is typed.

@@ -97,7 +97,7 @@ Examples:
   redial classic receive --listen 127.0.0.1:8080 copy.tar
   redial classic receive --listen unix:/tmp/in --force --header q --max-size 100GiB image";
 
-/// `redial classic`.
+/// Remote commands as the socket lesson has them, on this machine
 #[derive(Debug, Args)]
 #[command(after_help = CLASSIC_HELP, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct ClassicArgs {

@@ -63,7 +63,7 @@ Examples:
 const LEAST: u64 = 4_000_000;
 const MOST: u64 = 1_000_000_000_000;
 
-/// `redial demo`.
+/// See on real sockets what networks do to messages, and to a line that drops
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// What to show.

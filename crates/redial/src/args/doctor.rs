@@ -28,7 +28,7 @@ Examples:
   redial doctor 'exec:ssh web1 redial serve --stdio'
   redial doctor web1 --json | jq -r 'select(.ok == false) | .advice'";
 
-/// `redial doctor`.
+/// What works between here and a host, and what does not, step by step
 #[derive(Debug, Args)]
 #[command(after_help = format!("{HOSTS}\n\n{DOCTOR_HELP}"))]
 pub(crate) struct DoctorArgs {

@@ -59,7 +59,7 @@ Examples:
   redial echo call udp:127.0.0.1:8080
   printf 'one\\ntwo\\n' | redial echo call unix:/tmp/telephone";
 
-/// `redial echo`.
+/// The telephone: a server that answers in upper case, and its client
 #[derive(Debug, Args)]
 #[command(after_help = ECHO_HELP, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct EchoArgs {

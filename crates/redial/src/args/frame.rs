@@ -48,7 +48,7 @@ Examples:
   nc HOST PORT | redial frame decode --header '<H' --hex
   redial frame decode --null < frames | xargs -0 -n 1 echo";
 
-/// `redial frame`.
+/// Integers as bytes, and messages with a length before them
 #[derive(Debug, Args)]
 #[command(after_help = FRAME_HELP, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct FrameArgs {

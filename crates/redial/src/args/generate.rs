@@ -13,7 +13,7 @@ What is printed is a script that the shell reads once:
   zsh   redial completion zsh > DIRECTORY/_redial, in a directory of $fpath
   fish  redial completion fish > ~/.config/fish/completions/redial.fish";
 
-/// `redial completion`.
+/// Print completions for a shell
 #[derive(Debug, Args)]
 #[command(after_help = COMPLETION_HELP)]
 pub(crate) struct CompletionArgs {
@@ -22,7 +22,7 @@ pub(crate) struct CompletionArgs {
     shell: Shell,
 }
 
-/// `redial manual`, for packages.
+/// Write manual pages, for packages
 #[derive(Debug, Args)]
 pub(crate) struct ManualArgs {
     /// Where the pages are written to; it must exist

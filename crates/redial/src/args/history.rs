@@ -17,7 +17,7 @@ Examples:
   redial history resume last
   redial history rerun --failed last";
 
-/// `redial history`.
+/// Earlier runs on many hosts: shown, taken up again, run again
 #[derive(Debug, Args)]
 #[command(after_help = HISTORY_HELP)]
 pub(crate) struct HistoryArgs {

@@ -28,7 +28,7 @@ Examples:
   redial hosts list '@role=web&@dc=fra'
   redial hosts list --nats nats://broker:4222";
 
-/// `redial hosts`.
+/// Sets of hosts: spelled out, folded, counted
 #[derive(Debug, Args)]
 #[command(after_help = HOSTS_HELP)]
 pub(crate) struct HostsArgs {

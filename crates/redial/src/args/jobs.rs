@@ -97,7 +97,7 @@ Examples:
   cargo install --path crates/redial && redial upgrade
   redial upgrade unix:/run/redial/redial.sock";
 
-/// `redial upgrade`.
+/// Replace a server's program in place
 #[derive(Debug, Args)]
 #[command(after_help = UPGRADE_HELP)]
 pub(crate) struct UpgradeArgs {
@@ -108,7 +108,7 @@ pub(crate) struct UpgradeArgs {
     pub(crate) way: WayArgs,
 }
 
-/// `redial ps`.
+/// List the jobs on a host
 #[derive(Debug, Args)]
 #[command(after_help = format!("{HOSTS}\n\n{PS_HELP}"))]
 pub(crate) struct PsArgs {
@@ -125,7 +125,7 @@ pub(crate) struct PsArgs {
     pub(crate) way: WayArgs,
 }
 
-/// `redial attach`.
+/// Show a job as it goes on, and end as it does
 #[derive(Debug, Args)]
 #[command(after_help = ATTACH_HELP)]
 pub(crate) struct AttachArgs {
@@ -158,7 +158,7 @@ pub(crate) struct AttachArgs {
     pub(crate) verbose: bool,
 }
 
-/// `redial logs`.
+/// Print what a job has written
 #[derive(Debug, Args)]
 #[command(after_help = LOGS_HELP)]
 pub(crate) struct LogsArgs {
@@ -187,7 +187,7 @@ pub(crate) struct LogsArgs {
     pub(crate) way: WayArgs,
 }
 
-/// `redial wait`.
+/// Wait until a job has ended
 #[derive(Debug, Args)]
 #[command(after_help = WAIT_HELP)]
 pub(crate) struct WaitArgs {
@@ -204,7 +204,7 @@ pub(crate) struct WaitArgs {
     pub(crate) quiet: bool,
 }
 
-/// `redial kill`.
+/// Send a signal to jobs
 #[derive(Debug, Args)]
 #[command(after_help = KILL_HELP)]
 pub(crate) struct KillArgs {
@@ -230,7 +230,7 @@ pub(crate) struct KillArgs {
     pub(crate) way: WayArgs,
 }
 
-/// `redial rm`.
+/// Forget ended jobs
 #[derive(Debug, Args)]
 #[command(after_help = RM_HELP)]
 pub(crate) struct RmArgs {

@@ -23,7 +23,7 @@ Examples:
   redial keys forget web1                after its key has changed, and you know why
   redial keys nkey ~/.ssh/id_ed25519     the NKEY that a NATS broker is to let in, for --nats-nkey with that file";
 
-/// `redial keys`.
+/// Your own keys, and the hosts you trust
 #[derive(Debug, Args)]
 #[command(after_help = KEYS_HELP)]
 pub(crate) struct KeysArgs {

@@ -31,7 +31,7 @@ Examples:
   redial repl 'exec:ssh web1 redial serve --stdio' --cwd /var/log
   printf 'cd /tmp\\nexport A=1\\npwd; echo $A\\n' | redial repl unix:";
 
-/// `redial repl`.
+/// Type commands for a host at a prompt
 #[derive(Debug, Args)]
 #[command(after_help = REPL_HELP)]
 pub(crate) struct ReplArgs {

@@ -70,7 +70,7 @@ Examples:
   redial run 'exec:ssh web1 redial serve --stdio' --deadline 30s -- apt-get update
   tar c . | redial run unix:/run/redial/redial.sock --cwd /srv -- tar x";
 
-/// `redial run`.
+/// Run a command on a host
 #[derive(Debug, Args)]
 #[command(after_help = format!("{HOSTS}\n\n{RUN_HELP}"))]
 pub(crate) struct RunArgs {

@@ -29,7 +29,7 @@ Examples:
   redial shell --on-drop keep:8h ada@web1      # for a train with tunnels
   redial shell web1 < script.sh";
 
-/// `redial shell`.
+/// Work on a host: your login shell there, on a terminal that survives a dropped line
 #[derive(Debug, Args)]
 #[command(after_help = format!("{HOSTS}\n\n{SHELL_HELP}"))]
 pub(crate) struct ShellArgs {

@@ -22,7 +22,11 @@ pub(super) fn may_name_hosts(words: &[OsString]) -> bool {
 }
 
 /// The words of a command line, with `--` before the command if hosts are given by flags.
-pub(super) fn with_end_of_flags(root: &Command, words: Vec<OsString>) -> Vec<OsString> {
+pub(super) fn with_end_of_flags(root: &mut Command, words: Vec<OsString>) -> Vec<OsString> {
+    if let Some(run) = root.find_subcommand_mut("run") {
+        run.build();
+    }
+    let root = &*root;
     let run = root.find_subcommand("run");
     let at = words.iter().position(|word| word == "run");
     let (Some(run), Some(at)) = (run, at) else {
@@ -101,8 +105,7 @@ mod tests {
     fn marked(line: &str) -> String {
         let words = line.split(' ').map(OsString::from).collect();
         let mut root = super::super::Cli::command();
-        root.build();
-        let words = with_end_of_flags(&root, words);
+        let words = with_end_of_flags(&mut root, words);
         let words: Vec<String> = words
             .iter()
             .map(|word| word.to_string_lossy().into_owned())

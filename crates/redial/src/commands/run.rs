@@ -101,8 +101,7 @@ async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
     }
     let handle = job.handle();
     let replaced = Replaced::default();
-    let sinks = Sinks::start(&handle, settings.form(), &replaced)
-        .map_err(|error| Failure::Here("cannot write", error))?;
+    let sinks = Sinks::new(&handle, settings.form(), &replaced);
     let mut screen = Screen::new(settings.escape);
     let feed = || {
         let typist = screen.typist();

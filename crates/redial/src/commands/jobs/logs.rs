@@ -184,12 +184,11 @@ impl<'n> Shown<'n> {
             false => Form::Raw,
         };
         let handle = job.handle();
-        let mut sinks = Sinks::start(&handle, form, &Replaced::default())
-            .map_err(|error| Failure::Here("cannot write", error))?;
-        let say = |events: &mut Vec<Event>, sinks: &Sinks| {
+        let mut sinks = Sinks::new(&handle, form, &Replaced::default());
+        let say = |events: &mut Vec<Event>, sinks: &mut Sinks| {
             events.drain(..).for_each(|event| sinks.say(event));
         };
-        say(&mut self.events, &sinks);
+        say(&mut self.events, &mut sinks);
         for (stream, end, bytes) in held {
             sinks.write_up_to(stream, end, bytes);
         }
@@ -201,7 +200,7 @@ impl<'n> Shown<'n> {
             }
             tokio::select! {
                 part = self.next(&mut job), if !done => {
-                    say(&mut self.events, &sinks);
+                    say(&mut self.events, &mut sinks);
                     match part {
                         Ok(Some((stream, end, bytes))) => {
                             sinks.write_up_to(stream, end, bytes);

@@ -43,8 +43,7 @@ impl Session<'_> {
             return Ok(Next::Line);
         };
         let replaced = Replaced::default();
-        let sinks = Sinks::start(&job.handle(), self.settings.form(), &replaced)
-            .map_err(|error| Failure::Here("cannot write", error))?;
+        let sinks = Sinks::new(&job.handle(), self.settings.form(), &replaced);
         let mut running = Running {
             handle: job.handle(),
             sinks,

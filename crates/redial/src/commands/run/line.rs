@@ -82,7 +82,7 @@ impl Run<'_> {
     }
 
     /// Bytes are gone on the server.
-    pub(super) fn missed(&self, stream: Output, from: u64, to: u64) {
+    pub(super) fn missed(&mut self, stream: Output, from: u64, to: u64) {
         if self.settings.json {
             self.sinks.say(Event::missed(stream, from, to));
         }
@@ -92,7 +92,7 @@ impl Run<'_> {
     }
 
     /// Another line is dialled.
-    pub(super) fn line_dropped(&self, reason: &Lost) {
+    pub(super) fn line_dropped(&mut self, reason: &Lost) {
         if self.settings.json {
             let reason = reason.to_string();
             self.sinks.say(Event::Dropped { reason });
@@ -103,7 +103,7 @@ impl Run<'_> {
     }
 
     /// It is there.
-    pub(super) fn line_back(&self, after: Duration) {
+    pub(super) fn line_back(&mut self, after: Duration) {
         if self.settings.json {
             let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
             self.sinks.say(Event::Back { after_ms });
