@@ -16,7 +16,7 @@ use crate::processes;
 use crate::report::Verdict;
 use crate::stage::Stage;
 use crate::tally::{self, SKIPS_VARIABLE, Skip, Tally};
-use crate::test::TEST_LIMIT;
+use crate::test::{TEST_LIMIT, THREADS, threads};
 use crate::torture;
 use crate::watch::{self, Line};
 
@@ -44,7 +44,7 @@ const LOCK: &str = "/run/redial-test.lock";
 const LOCK_WAIT: Duration = Duration::from_secs(1800);
 /// Torture has had its time and its size in the first pass.
 const TORTURE_SECONDS: u32 = 5;
-const TORTURE_SCALE: &str = "0.02";
+const TORTURE_SCALE: &str = "0.005";
 /// Not the caller's PATH: that often leads into directories of root's.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -100,6 +100,7 @@ pub(crate) fn run(executables: &[Executable]) -> anyhow::Result<Outcome> {
         let copy = stage.bring(harness)?;
         let mut command = user.command(&copy, &stage);
         command.env(SKIPS_VARIABLE, &skips);
+        command.env(THREADS, threads());
         command.env(torture::SECONDS, TORTURE_SECONDS.to_string());
         command.env(torture::SCALE, TORTURE_SCALE);
         if let Some(redial) = &redial {

@@ -165,6 +165,15 @@ fn package(root: &Path, executables: &[Executable]) -> anyhow::Result<Verdict> {
     dist::trial::run(root, &program.context("no redial was built")?.path)
 }
 
+/// How many tests of a harness run at once, said to it.
+pub(crate) const THREADS: &str = "RUST_TEST_THREADS";
+
+/// Most of what tests do is to wait for processes, so that twice as many as there are cores keep them busy.
+pub(crate) fn threads() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (2 * cores).to_string()
+}
+
 /// Plain `cargo test`, doctests included, as whoever we are.
 fn first_pass(root: &Path) -> anyhow::Result<(Verdict, Counted)> {
     let skips = Scratch::new("skips")?;
@@ -173,6 +182,7 @@ fn first_pass(root: &Path) -> anyhow::Result<(Verdict, Counted)> {
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(FEATURES)
         .env("RUST_BACKTRACE", "1")
+        .env(THREADS, threads())
         .env(SKIPS_VARIABLE, &skips.path);
     let mut tally = Tally::default();
     let mut failures = Failures::default();

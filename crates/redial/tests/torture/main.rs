@@ -1,6 +1,6 @@
 //! Lines that are cut and stall, fronts and clients that are killed and stopped, slow readers,
 //! under jobs of all kinds: nothing may be lost, doubled or run twice. Twenty seconds of it, and
-//! what was asked for by number at a twentieth of its size; `settings` says how to have more.
+//! what was asked for by number at a few hundredths of its size; `settings` says how to have more.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here has failed")]
 

@@ -11,7 +11,7 @@ const SECONDS_USUALLY: u64 = 20;
 const SEED: &str = "REDIAL_TORTURE_SEED";
 /// How large the numbered checks are; 1 is what was asked for.
 const SCALE: &str = "REDIAL_TORTURE_SCALE";
-const SCALE_USUALLY: f64 = 0.05;
+const SCALE_USUALLY: f64 = 0.03;
 /// A file to which the tables are appended, as Markdown.
 const TABLE: &str = "REDIAL_TORTURE_TABLE";
 
