@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use anyhow::ensure;
 use bytes::{Bytes, BytesMut};
-use redial_frame::{FrameCodec, Framing, HeaderFormat};
+use redial_frame::{FrameCodec, FrameError, Framing, Header, HeaderFormat};
 use tokio_util::codec::{Encoder as _, LengthDelimitedCodec};
 
 /// The wire is at least so long, in bytes; rounds go over it again.
@@ -42,6 +42,8 @@ pub(crate) enum Framer {
     Codec,
     /// `redial_frame::Decoder` and `Framing::encode`: no codec, no `bytes`.
     Plain,
+    /// `redial_frame::Pieces` and `Framing::header`: no payload is copied.
+    Borrowed,
 }
 
 /// What is done.
@@ -65,7 +67,12 @@ pub(crate) struct Work {
 }
 
 impl Framer {
-    pub(crate) const ALL: [Framer; 3] = [Framer::TokioUtil, Framer::Codec, Framer::Plain];
+    pub(crate) const ALL: [Framer; 4] = [
+        Framer::TokioUtil,
+        Framer::Codec,
+        Framer::Plain,
+        Framer::Borrowed,
+    ];
 }
 
 impl Work {
@@ -151,6 +158,12 @@ impl Work {
                 let (framing, buffer) = (framing(), Vec::with_capacity(BUFFER));
                 encode(frames, buffer, move |out| framing.encode(payload, out))
             }
+            (Task::Encode, Framer::Borrowed) => {
+                encode(frames, Gathered::new(framing()), move |out| {
+                    out.add(payload)
+                })
+            }
+            (_, Framer::Borrowed) => decode_borrowed(pieces),
             (_, Framer::TokioUtil) => decode(tokio_util(), buffer, pieces),
             (_, Framer::Codec) => decode(FrameCodec::new(framing()), buffer, pieces),
             (_, Framer::Plain) => decode_plain(pieces),
@@ -197,6 +210,56 @@ fn decode_plain<'a>(pieces: &'a [&[u8]]) -> Round<'a> {
     })
 }
 
+fn decode_borrowed<'a>(pieces: &'a [&[u8]]) -> Round<'a> {
+    let mut decoder = redial_frame::Pieces::new(framing());
+    Box::new(move || {
+        let mut bytes = 0;
+        for mut piece in pieces.iter().copied() {
+            while let Some(payload) = decoder.next(&mut piece)? {
+                bytes += black_box(payload).bytes.len();
+            }
+        }
+        Ok(bytes)
+    })
+}
+
+/// Headers, each with its payload, as a vectored write takes them.
+struct Gathered<'a> {
+    framing: Framing,
+    frames: Vec<(Header, &'a [u8])>,
+    bytes: usize,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(framing: Framing) -> Self {
+        let frames = Vec::with_capacity(BUFFER / 4);
+        Gathered {
+            framing,
+            frames,
+            bytes: 0,
+        }
+    }
+
+    fn add(&mut self, payload: &'a [u8]) -> Result<(), FrameError> {
+        let header = self.framing.header(payload.len())?;
+        self.bytes += header.as_ref().len() + payload.len();
+        self.frames.push((header, payload));
+        Ok(())
+    }
+}
+
+impl Buffer for Gathered<'_> {
+    fn empty(&mut self) {
+        black_box(&self.frames);
+        self.frames.clear();
+        self.bytes = 0;
+    }
+
+    fn size(&self) -> usize {
+        self.bytes
+    }
+}
+
 fn encode<'a, B, E>(
     frames: usize,
     mut out: B,
@@ -210,30 +273,43 @@ where
         let mut bytes = 0;
         for _ in 0..frames {
             one(&mut out)?;
-            if out.as_ref().len() >= BUFFER {
-                bytes += black_box(out.as_ref()).len();
+            if out.size() >= BUFFER {
+                bytes += out.size();
                 out.empty();
             }
         }
-        bytes += black_box(out.as_ref()).len();
+        bytes += out.size();
         out.empty();
         Ok(bytes)
     })
 }
 
-trait Buffer: AsRef<[u8]> {
+trait Buffer {
+    /// Somebody has looked at it; it is used again.
     fn empty(&mut self);
+
+    fn size(&self) -> usize;
 }
 
 impl Buffer for BytesMut {
     fn empty(&mut self) {
+        black_box(&self[..]);
         self.clear();
+    }
+
+    fn size(&self) -> usize {
+        self.len()
     }
 }
 
 impl Buffer for Vec<u8> {
     fn empty(&mut self) {
+        black_box(&self[..]);
         self.clear();
+    }
+
+    fn size(&self) -> usize {
+        self.len()
     }
 }
 

@@ -14,6 +14,7 @@ mod memory;
 mod order;
 mod patience;
 mod peer;
+mod plot;
 mod process;
 mod report;
 mod settings;
@@ -41,7 +42,6 @@ fn main() -> ExitCode {
         }
         Chore::Bench(settings) => measure::all(&settings),
         Chore::Framing { rounds, work } => work.run(rounds),
-        Chore::Dial(port) => peer::floor::dial(port),
         Chore::Torture(settings) => torture::run(&settings),
     };
     match done {

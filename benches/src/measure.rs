@@ -14,6 +14,7 @@ mod nats;
 mod rate;
 mod spawn;
 mod stalled;
+mod start;
 mod timed;
 mod tls;
 
@@ -38,6 +39,7 @@ pub(crate) enum Measure {
     Idle,
     Stalled,
     Spawn,
+    Start,
     Dropped,
     Kept,
     Fleet,
@@ -46,7 +48,7 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Measure; 14] = [
+    pub(crate) const ALL: [Measure; 15] = [
         Measure::Latency,
         Measure::Cold,
         Measure::Rate,
@@ -56,6 +58,7 @@ impl Measure {
         Measure::Idle,
         Measure::Stalled,
         Measure::Spawn,
+        Measure::Start,
         Measure::Dropped,
         Measure::Kept,
         Measure::Fleet,
@@ -86,6 +89,7 @@ impl Measure {
             Measure::Idle => "idle",
             Measure::Stalled => "stalled",
             Measure::Spawn => "spawn",
+            Measure::Start => "start",
             Measure::Dropped => "dropped",
             Measure::Kept => "kept",
             Measure::Fleet => "fleet",
@@ -105,6 +109,7 @@ impl Measure {
             Measure::Idle => idle::measure(quick),
             Measure::Stalled => stalled::measure(quick),
             Measure::Spawn => spawn::measure(),
+            Measure::Start => start::measure(quick),
             Measure::Dropped => dropped::measure(quick),
             Measure::Kept => kept::measure(quick),
             Measure::Fleet => fleet::measure(quick),
@@ -181,6 +186,8 @@ fn page(
     println!("{text}");
     if settings.write {
         report::keep(Path::new(path), marker, &text)?;
+        let figures = report::json(&circumstances, &sections);
+        report::keep_figures(Path::new(path), marker, &figures, &sections)?;
     }
     Ok(())
 }

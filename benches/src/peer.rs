@@ -1,8 +1,10 @@
 //! The contestants: the spawner called in this process, redial, ssh, socat.
 
+pub(crate) mod asyncssh;
 pub(crate) mod bare;
 pub(crate) mod cutter;
 pub(crate) mod direct;
+pub(crate) mod dropbear;
 pub(crate) mod floor;
 pub(crate) mod home;
 pub(crate) mod many;

@@ -2,11 +2,16 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use serde_json::{Map, Value, json};
 
+use crate::plot::Plot;
 use crate::table::Table;
+
+/// Where pictures and figures are kept, beside the page that shows them.
+const PLOTS: &str = "performance";
 
 /// One thing measured.
 #[derive(Debug)]
@@ -17,10 +22,12 @@ pub(crate) struct Section {
     /// The figures: tables, or a program's own text in a fence.
     pub(crate) figures: String,
     pub(crate) goals: Vec<Goal>,
+    /// The figures once more, as pictures, and for programs.
+    pub(crate) plots: Vec<Plot>,
 }
 
 /// What is to be reached.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Goal {
     pub(crate) what: String,
     pub(crate) wanted: String,
@@ -88,17 +95,70 @@ pub(crate) fn markdown(circumstances: &[(&str, String)], sections: &[Section]) -
             goal.verdict.to_string(),
         ]);
     }
-    text += &format!("\n{goals}");
+    if sections.iter().any(|section| !section.goals.is_empty()) {
+        text += &format!("\n{goals}");
+    }
     for section in sections {
         let Section {
             title,
             how,
             figures,
+            plots,
             ..
         } = section;
         text += &format!("\n### {title}\n\n{how}\n\n{figures}");
+        for plot in plots {
+            text += &format!("\n![{}]({PLOTS}/{}.svg)\n", plot.title, plot.name);
+        }
     }
     text
+}
+
+/// The same for programs.
+pub(crate) fn json(circumstances: &[(&str, String)], sections: &[Section]) -> Value {
+    let about: Map<String, Value> = circumstances
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
+    let goals = sections
+        .iter()
+        .flat_map(|section| &section.goals)
+        .map(|goal| {
+            let Goal {
+                what,
+                wanted,
+                measured,
+                verdict,
+            } = goal;
+            let verdict = verdict.to_string().replace('*', "");
+            json!({ "goal": what, "wanted": wanted, "measured": measured, "verdict": verdict })
+        });
+    let goals: Vec<Value> = goals.collect();
+    let plots = sections.iter().flat_map(|section| &section.plots);
+    let figures: Vec<Value> = plots.map(Plot::json).collect();
+    json!({ "about": about, "goals": goals, "figures": figures })
+}
+
+/// Writes the pictures, and all figures as JSON in a file of this name, beside a page.
+///
+/// # Errors
+/// One cannot be drawn or written.
+pub(crate) fn keep_figures(
+    page: &Path,
+    name: &str,
+    figures: &Value,
+    sections: &[Section],
+) -> anyhow::Result<()> {
+    let dir = page.with_file_name(PLOTS);
+    let put = |file: PathBuf, text: String| {
+        fs::write(&file, text).with_context(|| file.display().to_string())
+    };
+    fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    for plot in sections.iter().flat_map(|section| &section.plots) {
+        put(dir.join(format!("{}.svg", plot.name)), plot.svg()?)?;
+    }
+    let text = serde_json::to_string_pretty(figures)? + "\n";
+    put(dir.join(format!("{name}.json")), text)
 }
 
 /// Puts `text` between the markers of this name in a page, in place of what was there.
@@ -143,7 +203,11 @@ mod tests {
                 Goal::measured("fast", "≤ 1", "2".to_owned(), false),
                 Goal::skipped("than ssh", "≤ 1", "no ssh here"),
             ],
+            plots: Vec::new(),
         };
+        let told = json(&[("CPU", "one".to_owned())], std::slice::from_ref(&section));
+        assert_eq!(told["about"]["CPU"], "one");
+        assert_eq!(told["goals"][0]["verdict"], "missed");
         let text = markdown(&[("CPU", "one".to_owned())], &[section]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "- CPU: one");

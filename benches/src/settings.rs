@@ -5,15 +5,15 @@ use crate::measure::Measure;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
-redial-benches [--quick] [--write] [--only NAME,…]   measures and prints Markdown
+redial-benches [NAME…] [--quick] [--write]   measures and prints Markdown
 redial-benches torture [--count N]                   many commands, then looks for leaks; then 10,000
                                              half-open connections (ulimit -n 13000)
 
   --quick        fewer rounds: to see that it works, not to quote
-  --write        puts the result into docs/performance.md, between its markers; all of it,
-                 or `--only fleet`, `--only frame` or `--only nats` (docs/scale.md), which
-                 have markers of their own
-  --only NAME    some of: latency, cold, rate, handshake, bulk, tls, idle, stalled, spawn, dropped,
+  --write        puts the result into docs/performance.md, between its markers, with plots and
+                 JSON in docs/performance/; all of it, or fleet, frame or nats (docs/scale.md),
+                 which have markers of their own
+  NAME           some of, instead of all: latency, cold, rate, handshake, bulk, tls, idle, stalled, spawn, start, dropped,
                  kept, fleet, nats, frame
   --count N      commands, 200000 if not said
 
@@ -31,8 +31,6 @@ pub(crate) enum Chore {
         rounds: usize,
         work: Work,
     },
-    /// Dials this port, where a floor of `cold` listens: the process it measures.
-    Dial(u16),
 }
 
 /// How to measure.
@@ -41,6 +39,16 @@ pub(crate) struct BenchSettings {
     pub(crate) quick: bool,
     pub(crate) write: bool,
     pub(crate) measures: Vec<Measure>,
+}
+
+impl BenchSettings {
+    /// These too, named with commas between.
+    fn add(&mut self, names: &str) -> Result<(), String> {
+        for name in names.split(',') {
+            self.measures.push(Measure::named(name)?);
+        }
+        Ok(())
+    }
 }
 
 /// How much to torture.
@@ -62,10 +70,6 @@ pub(crate) fn read(arguments: &[String]) -> Result<Chore, String> {
             rounds: rounds.parse().map_err(|_| format!("`{rounds}`"))?,
             work: Work::read(work)?,
         }),
-        ["dial", port] => match port.parse() {
-            Ok(port) => Ok(Chore::Dial(port)),
-            Err(_) => Err(format!("`{port}` is no port")),
-        },
         rest => bench(rest).map(Chore::Bench),
     }
 }
@@ -74,7 +78,7 @@ fn bench(words: &[&str]) -> Result<BenchSettings, String> {
     let mut settings = BenchSettings {
         quick: false,
         write: false,
-        measures: Measure::ALL.to_vec(),
+        measures: Vec::new(),
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -83,18 +87,21 @@ fn bench(words: &[&str]) -> Result<BenchSettings, String> {
             "--write" => settings.write = true,
             "--only" => {
                 let names = words.next().ok_or("--only needs a name")?;
-                let named = names.split(',').map(Measure::named);
-                settings.measures = named.collect::<Result<_, _>>()?;
+                settings.add(names)?;
             }
-            other => return Err(format!("no option `{other}`")),
+            other if other.starts_with('-') => return Err(format!("no option `{other}`")),
+            names => settings.add(names)?,
         }
+    }
+    if settings.measures.is_empty() {
+        settings.measures = Measure::ALL.to_vec();
     }
     let is_whole = match settings.measures[..] {
         [one] => [Measure::Frame, Measure::Fleet, Measure::Nats].contains(&one),
         _ => settings.measures == Measure::ALL,
     };
     if settings.write && !is_whole {
-        let text = "--write takes the whole table, without --only, or --only frame, fleet or nats";
+        let text = "--write takes the whole table, without a name, or frame, fleet or nats";
         return Err(text.to_owned());
     }
     Ok(settings)
@@ -131,6 +138,10 @@ mod tests {
             panic!("a bench");
         };
         assert_eq!(settings.measures, [Measure::Rate, Measure::Idle]);
+        let Ok(Chore::Bench(settings)) = read("rate idle --quick") else {
+            panic!("a bench");
+        };
+        assert_eq!(settings.measures, [Measure::Rate, Measure::Idle]);
     }
 
     #[test]
@@ -142,7 +153,7 @@ mod tests {
             ("--write --only rate", "--write"),
             ("torture --count many", "many"),
             ("torture now", "now"),
-            ("dial nobody", "nobody"),
+            ("speed", "speed"),
         ] {
             let complaint = read(text).unwrap_err();
             assert!(complaint.contains(word), "{complaint}");

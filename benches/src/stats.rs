@@ -9,6 +9,11 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
+    /// How this stands to another at a share of the runs.
+    pub(crate) fn ratio_at(&self, share: f64, other: &Samples) -> f64 {
+        self.quantile(share) / other.quantile(share)
+    }
+
     /// Adds a run's figure; NaN never comes out of a division here.
     pub(crate) fn push(&mut self, value: f64) {
         self.values.push(value);
@@ -17,6 +22,11 @@ impl Samples {
     /// Adds a run's time, in milliseconds.
     pub(crate) fn push_millis(&mut self, time: Duration) {
         self.push(time.as_secs_f64() * 1e3);
+    }
+
+    /// The same in another unit.
+    pub(crate) fn map(&self, change: impl Fn(f64) -> f64) -> Samples {
+        self.values.iter().copied().map(change).collect()
     }
 
     /// How many runs.

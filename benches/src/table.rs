@@ -12,15 +12,25 @@ pub(crate) struct Table {
 impl Table {
     /// An empty table with these columns.
     pub(crate) fn new<const N: usize>(head: [&str; N]) -> Self {
+        Table::with_columns(head.map(str::to_owned).to_vec())
+    }
+
+    /// The same, where their number is not known before.
+    pub(crate) fn with_columns(head: Vec<String>) -> Self {
         Table {
-            head: head.map(str::to_owned).to_vec(),
+            head,
             rows: Vec::new(),
         }
     }
 
     /// Adds a row; cells that are missing are empty.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        let mut cells = cells.map(|cell| cell.replace('|', "\\|")).to_vec();
+        self.add(cells.to_vec());
+    }
+
+    /// The same, where their number is not known before.
+    pub(crate) fn add(&mut self, cells: Vec<String>) {
+        let mut cells: Vec<_> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
         cells.resize(self.head.len(), String::new());
         self.rows.push(cells);
     }

@@ -8,6 +8,8 @@ use anyhow::Context;
 
 use crate::artifacts::{Executable, Kind};
 use crate::cargo;
+use crate::packages;
+use crate::report::Verdict;
 
 /// Tells redial-benches where the keeper's own benchmark is.
 const SPAWN_BENCH_VARIABLE: &str = "REDIAL_SPAWN_BENCH";
@@ -18,6 +20,9 @@ const SPAWN_BENCH_VARIABLE: &str = "REDIAL_SPAWN_BENCH";
 /// # Errors
 /// It cannot be built or started.
 pub(crate) fn run(root: &Path, mode: &[&str], arguments: &[String]) -> anyhow::Result<bool> {
+    if mode.is_empty() {
+        say_what_is_missing();
+    }
     let built = build(root)?;
     let find = |name: &str, kind| {
         let mut fitting = built.iter().filter(|e| e.kind == kind);
@@ -34,6 +39,15 @@ pub(crate) fn run(root: &Path, mode: &[&str], arguments: &[String]) -> anyhow::R
     Ok(status.success())
 }
 
+/// Peers are installed where that can be done; what is missing is a skipped line of the table.
+fn say_what_is_missing() {
+    let is_root = rustix::process::geteuid().is_root();
+    match packages::provide_peers(is_root) {
+        Verdict::Good(_) => {}
+        Verdict::Bad(text) | Verdict::NotRun(text) => eprintln!("xtask bench: peers: {text}"),
+    }
+}
+
 fn build(root: &Path) -> anyhow::Result<Vec<Executable>> {
     let output = cargo(root)
         .args(["build", "--release", "--bins", "--bench", "spawn"])
@@ -42,6 +56,8 @@ fn build(root: &Path) -> anyhow::Result<Vec<Executable>> {
             "redial",
             "-p",
             "redial-benches",
+            "-p",
+            "redial-floor",
             "-p",
             "redial-keeper",
         ])

@@ -28,17 +28,35 @@ const PACKAGES: [&str; 13] = [
     "valgrind",
 ];
 
+/// Peers of benchmarks, which no test needs.
+const PEERS: [&str; 5] = [
+    "ansible-core",
+    "dropbear-bin",
+    "pdsh",
+    "pssh",
+    "python3-asyncssh",
+];
+
 /// A mirror that does not answer must not hold up the tests for ever.
 const APT_LIMIT: Duration = Duration::from_secs(300);
 
 /// Installs what is missing when `root`; otherwise, and when that fails (no
 /// network), says what is: the tests that need it then skip and say so.
 pub(crate) fn provide(root: bool) -> Verdict {
-    let Some(installed) = installed() else {
-        let wanted = PACKAGES.join(" ");
-        return Verdict::NotRun(format!("no Debian; its names for what tests use: {wanted}"));
+    provide_all(root, &PACKAGES)
+}
+
+/// The same for benchmarks: peers that cannot be installed are skipped lines there.
+pub(crate) fn provide_peers(root: bool) -> Verdict {
+    provide_all(root, &[&PACKAGES[..], &PEERS].concat())
+}
+
+fn provide_all(root: bool, packages: &[&'static str]) -> Verdict {
+    let Some(installed) = installed(packages) else {
+        let wanted = packages.join(" ");
+        return Verdict::NotRun(format!("no Debian; its names for what is used: {wanted}"));
     };
-    let missing = missing(&installed);
+    let missing = missing(packages, &installed);
     let names = missing.join(" ");
     if missing.is_empty() {
         return Verdict::Good("all there".to_owned());
@@ -68,25 +86,24 @@ fn install(packages: &[&str]) -> anyhow::Result<Option<String>> {
 }
 
 /// What dpkg says of the packages; nothing where there is no dpkg.
-fn installed() -> Option<String> {
+fn installed(packages: &[&str]) -> Option<String> {
     let output = Command::new("dpkg-query")
         .args(["--show", "--showformat=${Package} ${db:Status-Status}\n"])
-        .args(PACKAGES)
+        .args(packages)
         .output()
         .ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn missing(installed: &str) -> Vec<&'static str> {
+fn missing(packages: &[&'static str], installed: &str) -> Vec<&'static str> {
     let there = |package: &str| {
         installed
             .lines()
             .any(|line| line.split_once(' ') == Some((package, "installed")))
     };
-    PACKAGES
-        .into_iter()
-        .filter(|package| !there(package))
-        .collect()
+    let mut missing = packages.to_vec();
+    missing.retain(|package| !there(package));
+    missing
 }
 
 #[cfg(test)]
@@ -99,6 +116,6 @@ mod tests {
                          openssh-client installed\nopenssh-server config-files\nopenssl installed\n\
                          passwd installed\nprocps installed\npython3 installed\n\
                          python3-jsonschema installed\nutil-linux installed\nvalgrind installed\n";
-        assert_eq!(missing(installed), ["openssh-server", "socat"]);
+        assert_eq!(missing(&PACKAGES, installed), ["openssh-server", "socat"]);
     }
 }

@@ -11,11 +11,13 @@ use anyhow::Context;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::order::Order;
+use crate::peer::floor::{Floor, Over};
 use crate::peer::nats::Called;
 use crate::peer::network::NetworkServer;
 use crate::peer::server::Server;
 use crate::peer::socat::Socat;
 use crate::peer::sshd::{AES128_GCM, CURVE25519, Sshd};
+use crate::plot::Kind;
 use crate::process;
 use crate::stats::Samples;
 use crate::table::Table;
@@ -32,6 +34,8 @@ pub(super) enum Carrier {
     Called(Arc<Called>),
     Socat(Socat),
     Ssh(Sshd),
+    /// Over this socket, in this form.
+    Floor(Arc<Floor>, Over, &'static str),
 }
 
 /// One of them, with what was measured.
@@ -55,7 +59,7 @@ pub(super) fn rounds(
     seed: u64,
 ) -> anyhow::Result<()> {
     for contestant in &*contestants {
-        let check = count_all(contestant.carrier.client());
+        let check = contestant.carrier.client().and_then(count_all);
         check.with_context(|| contestant.name)?;
         contestant.carrier.settle()?;
     }
@@ -67,6 +71,14 @@ pub(super) fn rounds(
         }
     }
     Ok(())
+}
+
+/// The speeds, as a picture has them.
+pub(super) fn bars(contestants: &[Contestant]) -> Kind {
+    let named = contestants
+        .iter()
+        .map(|it| (it.name.replace('`', ""), it.speed.clone()));
+    Kind::Bars(named.collect())
 }
 
 /// What was measured, a row for each.
@@ -100,10 +112,15 @@ impl Contestant {
         }
     }
 
+    /// CPU s of both sides, the medians together.
+    pub(super) fn cpu(&self) -> f64 {
+        self.client_cpu.median() + self.server_cpu.median()
+    }
+
     fn run(&mut self) -> anyhow::Result<()> {
         let before = self.carrier.cpu()?;
         let null = File::options().write(true).open("/dev/null");
-        let mut client = self.carrier.client();
+        let mut client = self.carrier.client()?;
         client
             .stdin(Stdio::null())
             .stdout(null.context("/dev/null")?);
@@ -127,12 +144,12 @@ impl Contestant {
 }
 
 impl Carrier {
-    fn client(&self) -> Command {
+    fn client(&self) -> anyhow::Result<Command> {
         let with_producer = |mut command: Command| {
             command.args(PRODUCER);
             command
         };
-        match self {
+        Ok(match self {
             Carrier::Redial(server) => with_producer(server.run()),
             Carrier::RedialOverTls(server) => with_producer(server.run()),
             Carrier::Dialled(called) => with_producer(called.server.run()),
@@ -142,7 +159,8 @@ impl Carrier {
                 let options = [CURVE25519, AES128_GCM].concat();
                 sshd.dial(&options, &PRODUCER.join(" "))
             }
-        }
+            Carrier::Floor(floor, over, form) => floor.receive(*over, form, BYTES)?,
+        })
     }
 
     /// Server and producer together.
@@ -153,6 +171,7 @@ impl Carrier {
             Carrier::Dialled(called) | Carrier::Called(called) => called.server.server().cpu(),
             Carrier::Socat(socat) => socat.cpu(),
             Carrier::Ssh(sshd) => sshd.cpu(),
+            Carrier::Floor(floor, ..) => floor.cpu(),
         }
     }
 
@@ -166,6 +185,7 @@ impl Carrier {
             }
             Carrier::Socat(socat) => socat.wait_for_no_connection(),
             Carrier::Ssh(sshd) => sshd.wait_for_no_connection(),
+            Carrier::Floor(floor, ..) => floor.wait_for_no_child(),
         }
     }
 }

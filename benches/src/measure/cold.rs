@@ -2,113 +2,131 @@
 
 use std::sync::Arc;
 
-use super::timed::Timed;
-use crate::order::Order;
+use super::timed::{self, Rounds, Timed};
+use crate::peer::dropbear::Dropbear;
 use crate::peer::floor::Floor;
 use crate::peer::home::Home;
 use crate::peer::network::NetworkServer;
 use crate::peer::run_true;
 use crate::peer::sshd::{CURVE25519, Sshd};
+use crate::plot::Plot;
 use crate::report::{Goal, Section};
-use crate::table::Table;
 
 const WHAT: &str = "`true` by a cold `redial run`";
-const DEFAULT_GOAL: &str = "p50 ≤ 0.067 × ssh";
-const CURVE25519_GOAL: &str = "p50 ≤ 0.125 × ssh, curve25519";
-const DEFAULT_MOST: f64 = 1.0 / 15.0;
-const CURVE25519_MOST: f64 = 1.0 / 8.0;
+const REDIAL: &str = "`redial run`, TCP and TLS";
+const FLOOR: &str = "floor: TCP, spawner";
+const SSH: &str = "`ssh`";
+const SSH_CURVE25519: &str = "`ssh`, curve25519";
+const SSH_NODELAY: &str = "`ssh`, curve25519, both with TCP_NODELAY";
+const DROPBEAR: &str = "`dbclient` to dropbear";
+/// Of each contestant: what is wanted, in words and as a part of its median.
+const GOALS: [(&str, &str, f64); 5] = [
+    (SSH, "p50 ≤ 1/25 of ssh", 1.0 / 25.0),
+    (SSH_CURVE25519, "p50 ≤ 1/15 of ssh, curve25519", 1.0 / 15.0),
+    (
+        SSH_NODELAY,
+        "p50 ≤ 1/6 of ssh, curve25519, TCP_NODELAY",
+        1.0 / 6.0,
+    ),
+    (DROPBEAR, "p50 ≤ 1/4 of dbclient to dropbear", 1.0 / 4.0),
+    (FLOOR, "p50 ≤ 2.50 × floor", 2.5),
+];
 const WARM_UP: usize = 2;
 const SEED: u64 = 4;
-
-/// Where the contestants stand.
-const REDIAL: usize = 0;
-const SSH: usize = 3;
-const SSH_CURVE25519: usize = 4;
 
 /// # Errors
 /// A command failed, or the server did not start.
 pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
-    let rounds = if quick { 20 } else { 200 };
+    let turns = Rounds {
+        warm_up: WARM_UP,
+        rounds: if quick { 10 } else { 150 },
+        in_a_row: 1,
+        seed: SEED,
+    };
     let home = Arc::new(Home::new()?);
     let redial = NetworkServer::start(&home, &[])?;
     let floor = Floor::start()?;
-    let sshd = Sshd::start(&home);
+    let (sshd, prompt) = (Sshd::start(&home), Sshd::without_delay(&home));
+    let dropbear = Dropbear::start(&home);
+    let mut missing = Vec::new();
     let mut contestants = vec![
-        Timed::new("`redial run`, TCP and TLS", || {
-            run_true(redial.run().arg("true"))
-        }),
+        Timed::new(REDIAL, || run_true(redial.run().arg("true"))),
         Timed::new("`redial run`, Unix socket", || {
             run_true(redial.server().run().arg("true"))
         }),
-        Timed::new("floor: TCP, spawner", || run_true(&mut floor.run()?)),
+        Timed::new(FLOOR, || run_true(&mut floor.dial()?)),
     ];
-    if let Ok(sshd) = &sshd {
-        contestants.extend([
-            Timed::new("`ssh`", || run_true(&mut sshd.dial(&[], "true"))),
-            Timed::new("`ssh`, curve25519", || {
+    match &sshd {
+        Ok(sshd) => contestants.extend([
+            Timed::new(SSH, || run_true(&mut sshd.dial(&[], "true"))),
+            Timed::new(SSH_CURVE25519, || {
                 run_true(&mut sshd.dial(&CURVE25519, "true"))
             }),
-        ]);
+        ]),
+        Err(error) => missing.push(format!("ssh: {error:#}")),
     }
-    let mut order = Order::new(SEED);
-    for round in 0..WARM_UP + rounds {
-        for index in order.round(contestants.len()) {
-            contestants[index].run(1, round >= WARM_UP)?;
-        }
+    match &prompt {
+        Ok(sshd) => contestants.push(Timed::new(SSH_NODELAY, || {
+            run_true(&mut sshd.dial(&CURVE25519, "true"))
+        })),
+        Err(error) => missing.push(format!("ssh with TCP_NODELAY: {error:#}")),
     }
-    let missing = sshd.as_ref().err().map(|error| format!("{error:#}"));
-    Ok(section(rounds, &contestants, missing))
+    match &dropbear {
+        Ok(dropbear) => contestants.push(Timed::new(DROPBEAR, || {
+            let output = dropbear.dial("true").output()?;
+            // What it says of a host it knows by `-y` is no output of the command.
+            anyhow::ensure!(output.status.success(), "{output:?}");
+            anyhow::ensure!(output.stdout.is_empty(), "{output:?}");
+            Ok(())
+        })),
+        Err(error) => missing.push(format!("dropbear: {error:#}")),
+    }
+    turns.run(&mut contestants)?;
+    Ok(section(turns.rounds, &contestants, &missing.join("; ")))
 }
 
-fn section(rounds: usize, contestants: &[Timed<'_>], missing: Option<String>) -> Section {
-    let p50 = |index: usize| contestants.get(index).map(|it| it.samples.median());
-    let mut table = Table::new([
-        "ms",
-        "min",
-        "p50",
-        "p99",
-        "max",
-        "p50 ÷ ssh",
-        "÷ curve25519",
-    ]);
-    for Timed { name, samples, .. } in contestants {
-        let ms = |value: f64| format!("{value:.2}");
-        let to = |index| p50(index).map(|ssh| format!("{:.3}", samples.median() / ssh));
-        table.row([
-            (*name).to_owned(),
-            ms(samples.min()),
-            ms(samples.median()),
-            ms(samples.quantile(0.99)),
-            ms(samples.max()),
-            to(SSH).unwrap_or_default(),
-            to(SSH_CURVE25519).unwrap_or_default(),
-        ]);
+fn section(rounds: usize, contestants: &[Timed<'_>], missing: &str) -> Section {
+    let median = |name| timed::median(contestants, name);
+    let against = [
+        ("floor", median(FLOOR)),
+        ("ssh", median(SSH)),
+        ("curve25519", median(SSH_CURVE25519)),
+    ];
+    let mut table = timed::table("ms", contestants, &against);
+    if !missing.is_empty() {
+        table.row([format!("skipped: {missing}")]);
     }
-    let reason = missing.unwrap_or_default();
-    if p50(SSH).is_none() {
-        table.row(["`ssh`".to_owned(), format!("skipped: {reason}")]);
-    }
-    let goal = |wanted, ssh, most| match (p50(REDIAL), p50(ssh)) {
-        (Some(ours), Some(ssh)) => {
-            let ratio = ours / ssh;
-            Goal::measured(WHAT, wanted, format!("{ratio:.3}"), ratio <= most)
-        }
-        _ => Goal::skipped(WHAT, wanted, &reason),
-    };
+    let goals = GOALS.map(
+        |(name, wanted, most)| match (median(REDIAL), median(name)) {
+            (Some(ours), Some(theirs)) => {
+                let ratio = ours / theirs;
+                let measured = match ratio < 1.0 {
+                    true => format!("1/{:.1}", 1.0 / ratio),
+                    false => format!("{ratio:.2}"),
+                };
+                Goal::measured(WHAT, wanted, measured, ratio <= most)
+            }
+            _ => Goal::skipped(WHAT, wanted, missing),
+        },
+    );
     Section {
         title: "One command from nothing",
         how: format!(
             "`true`, whole client processes, from their start to their end: dialled, key of the \
              server known, logged in with the same Ed25519 key, exit code 0 and no output checked. \
              {rounds} rounds; in each, everybody once, in an order shuffled from seed {SEED}. ssh \
-             by its defaults, and with `-o KexAlgorithms=curve25519-sha256`; its server starts a \
-             shell whose `true` is a builtin. The floor: a process that only dials TCP, to the \
-             keeper's own spawner in the measuring process; no keys and no protocol."
+             by its defaults, with `-o KexAlgorithms=curve25519-sha256`, and so with TCP_NODELAY \
+             on both sides, by a library preloaded into them; its server, as dropbear, starts a \
+             shell whose `true` is a builtin. The floor: a process that only dials TCP, to one with the \
+             keeper's own spawner; no keys and no protocol."
         ),
         figures: table.to_string(),
-        goals: vec![
-            goal(DEFAULT_GOAL, SSH, DEFAULT_MOST),
-            goal(CURVE25519_GOAL, SSH_CURVE25519, CURVE25519_MOST),
-        ],
+        goals: goals.to_vec(),
+        plots: vec![Plot {
+            name: "cold",
+            title: "true from nothing: a whole process, a connection, a login",
+            unit: "ms",
+            kind: timed::distribution(contestants),
+        }],
     }
 }

@@ -52,6 +52,7 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
         share <= 1.0,
     ));
     Ok(Section {
+        plots: Vec::new(),
         title: "Lines that drop",
         how: format!(
             "`redial run` through a proxy between two Unix sockets, {rounds} runs of each in an order of \

@@ -138,6 +138,7 @@ fn section(rounds: usize, contestants: &[Contestant<'_>], missing: Option<String
         table.row(["`ssh`".to_owned(), format!("skipped: {reason}")]);
     }
     Section {
+        plots: Vec::new(),
         title: "Logins",
         how: format!(
             "Whole connections: TCP, TLS or ssh's key exchange, the server's key known, a login \

@@ -53,6 +53,7 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
         ),
     ];
     Ok(Section {
+        plots: Vec::new(),
         title: "Kept jobs",
         how: "`true`, detached, over one connection; each is two records, fsynced. Listed by the client \
               library over an open connection, the slowest of five; the start is the slowest of three."

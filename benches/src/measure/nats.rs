@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::carried::{self, Carrier, Contestant};
-use super::timed::Timed;
+use super::timed::{self, Rounds, Timed};
 use crate::memory::mib;
-use crate::order::Order;
 use crate::patience::wait_for;
 use crate::peer::home::Home;
 use crate::peer::many::cost;
@@ -42,6 +41,7 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
     // The server goes into it.
     let much = much(&home, bulk)?;
     Ok(Section {
+        plots: Vec::new(),
         title: "By way of a NATS broker",
         how: format!(
             "One nats-server on this machine, which client, broker, agent and server share. `true`: whole client \
@@ -61,26 +61,19 @@ fn one_at_a_time(called: &Called, rounds: usize) -> anyhow::Result<Table> {
         Timed::new("dialled: TCP", || run_true(called.server.run().arg("true"))),
         Timed::new("called: NATS", || run_true(called.run().arg("true"))),
     ];
-    let mut order = Order::new(SEED);
-    for round in 0..WARM_UP + rounds {
-        for index in order.round(contestants.len()) {
-            contestants[index].run(1, round >= WARM_UP)?;
-        }
-    }
-    let mut table = Table::new(["`true`, cold, ms", "min", "p50", "p99", "max", "p50 ÷ TCP"]);
-    let first = contestants[0].samples.median();
-    for Timed { name, samples, .. } in &contestants {
-        let ms = |value: f64| format!("{value:.2}");
-        table.row([
-            (*name).to_owned(),
-            ms(samples.min()),
-            ms(samples.median()),
-            ms(samples.quantile(0.99)),
-            ms(samples.max()),
-            ms(samples.median() / first),
-        ]);
-    }
-    Ok(table)
+    let turns = Rounds {
+        warm_up: WARM_UP,
+        rounds,
+        in_a_row: 1,
+        seed: SEED,
+    };
+    turns.run(&mut contestants)?;
+    let first = Some(contestants[0].samples.median());
+    Ok(timed::table(
+        "`true`, cold, ms",
+        &contestants,
+        &[("TCP", first)],
+    ))
 }
 
 fn much(home: &Arc<Home>, rounds: usize) -> anyhow::Result<Table> {

@@ -19,6 +19,7 @@ const WANTED: &str = "≤ 1.25 × a bare process";
 /// The benchmark failed.
 pub(super) fn measure() -> anyhow::Result<Section> {
     let section = |figures, goal| Section {
+        plots: Vec::new(),
         title: "What a start costs",
         how: "The keeper's `crates/redial-keeper/benches/spawn.rs`, in its own words: the spawner \
               in a process that has much open or much memory, and std's `Command` beside it."

@@ -1,216 +1,44 @@
 //! The keeper's own spawner, called in this process: what starting a process costs
 //! when nothing else is done.
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::Context;
-use redial_keeper::account::{Account, environment};
-use redial_keeper::spawn::{Program, SpawnRequest, Spawner, Stdio3};
-use redial_keeper::tree::{CgroupRoot, JobCgroup};
-use rustix::event::{PollFd, PollFlags, epoll, poll};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use redial_floor::crew::Crew;
+pub(crate) use redial_floor::direct::Direct;
 
 use super::{Turns, join, per_second};
-
-/// Spawns `true` as the keeper does: looked for in PATH, with the environment of a
-/// job, /dev/null as stdin, pipes as outputs, and in a cgroup where one can be had.
-pub(crate) struct Direct {
-    spawner: Spawner,
-    request: SpawnRequest,
-    cgroups: Option<CgroupRoot>,
-}
-
-/// A child: its pidfd and our ends of its outputs, each gone when it has ended.
-struct Running {
-    sources: [Option<OwnedFd>; SOURCES],
-    cgroup: Option<JobCgroup>,
-}
-
-const SOURCES: usize = 3;
-/// Which of the sources is the pidfd.
-const PIDFD: usize = 0;
-
-impl Direct {
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let instance = format!("bench-{}-{number}", std::process::id());
-        Ok(Direct {
-            cgroups: CgroupRoot::discover(&instance).ok(),
-            ..Direct::without_cgroup()?
-        })
-    }
-
-    /// The same, as where no cgroup can be made.
-    pub(crate) fn without_cgroup() -> anyhow::Result<Self> {
-        let spawner = Spawner::new().context("cannot prepare a spawner")?;
-        let account = Arc::new(Account::own().context("cannot read passwd")?);
-        let mark = [b'0'; 32];
-        let env = environment(&account, &mark, None, &[]);
-        let program = Program::Argv(vec![b"true".to_vec()]);
-        let request = SpawnRequest {
-            env,
-            stdin: Stdio3::Null,
-            ..SpawnRequest::new(program, account)
-        };
-        Ok(Direct {
-            spawner,
-            request,
-            cgroups: None,
-        })
-    }
-
-    /// One `true`: started, its outputs read to their end, reaped.
-    ///
-    /// # Errors
-    /// It could not be started, failed or wrote something.
-    pub(crate) fn once(&mut self) -> anyhow::Result<()> {
-        let mut running = self.start()?;
-        while !running.is_over() {
-            for source in running.wait()? {
-                running.advance(source)?;
-            }
-        }
-        self.release(&mut running);
-        Ok(())
-    }
-
-    fn start(&mut self) -> anyhow::Result<Running> {
-        let cgroup = match &mut self.cgroups {
-            Some(cgroups) => Some(cgroups.acquire().context("cannot have a cgroup")?),
-            None => None,
-        };
-        self.request.cgroup = cgroup.as_ref().map(JobCgroup::fd);
-        let spawned = self.spawner.spawn(&self.request)?;
-        Ok(Running {
-            sources: [Some(spawned.pidfd), spawned.stdout, spawned.stderr],
-            cgroup,
-        })
-    }
-
-    fn release(&mut self, running: &mut Running) {
-        if let (Some(cgroups), Some(cgroup)) = (&mut self.cgroups, running.cgroup.take()) {
-            cgroups.release(cgroup);
-        }
-    }
-
-    /// Runs turns until there are none, `in_flight` at once.
-    fn work(&mut self, turns: &Turns, in_flight: usize) -> anyhow::Result<()> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("epoll")?;
-        let mut slots: Vec<Option<Running>> = Vec::new();
-        slots.resize_with(in_flight, || None);
-        let mut free: Vec<usize> = (0..in_flight).collect();
-        let mut events = Vec::with_capacity(in_flight);
-        loop {
-            while !free.is_empty() && turns.take() {
-                let Some(slot) = free.pop() else { break };
-                let running = self.start()?;
-                running.watch(&epoll, slot)?;
-                slots[slot] = Some(running);
-            }
-            if free.len() == in_flight {
-                return Ok(());
-            }
-            events.clear();
-            rustix::io::retry_on_intr(|| {
-                epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)
-            })
-            .context("epoll")?;
-            for event in &events {
-                let token = event.data.u64() as usize;
-                let (slot, source) = (token / SOURCES, token % SOURCES);
-                let Some(running) = &mut slots[slot] else {
-                    continue;
-                };
-                running.advance(source)?;
-                if running.is_over() {
-                    if let Some(mut running) = slots[slot].take() {
-                        self.release(&mut running);
-                    }
-                    free.push(slot);
-                }
-            }
-        }
-    }
-}
 
 /// `true` per second with `in_flight` at once, shared by `threads`, each with a
 /// spawner of its own.
 ///
 /// # Errors
-/// As [`Direct::once`].
+/// One could not be started, failed or wrote something.
 pub(crate) fn rate(threads: usize, count: usize, in_flight: usize) -> anyhow::Result<f64> {
     let turns = Turns::new(count);
-    let spawners = (0..threads).map(|_| Direct::new());
-    let spawners = spawners.collect::<anyhow::Result<Vec<_>>>()?;
+    let crews = (0..threads).map(|_| Crew::new(Direct::new()?, in_flight / threads));
+    let crews = crews.collect::<anyhow::Result<Vec<_>>>()?;
     let began = Instant::now();
     thread::scope(|scope| {
         let turns = &turns;
-        let workers: Vec<_> = spawners
+        let workers = crews
             .into_iter()
-            .map(|mut direct| scope.spawn(move || direct.work(turns, in_flight / threads)))
-            .collect();
-        join(workers)
+            .map(|crew| scope.spawn(move || work(crew, turns)));
+        join(workers.collect())
     })?;
     Ok(per_second(count, began.elapsed()))
 }
 
-impl Running {
-    fn open(&self) -> impl Iterator<Item = (usize, &OwnedFd)> {
-        let numbered = self.sources.iter().enumerate();
-        numbered.filter_map(|(number, source)| Some((number, source.as_ref()?)))
-    }
-
-    fn is_over(&self) -> bool {
-        self.sources.iter().all(Option::is_none)
-    }
-
-    /// The sources that are ready, at least one.
-    fn wait(&self) -> anyhow::Result<Vec<usize>> {
-        let (numbers, mut fds): (Vec<usize>, Vec<PollFd<'_>>) = self
-            .open()
-            .map(|(number, fd)| (number, PollFd::new(fd, PollFlags::IN)))
-            .unzip();
-        rustix::io::retry_on_intr(|| poll(&mut fds, None)).context("poll")?;
-        let ready = numbers.into_iter().zip(&fds);
-        Ok(ready
-            .filter(|(_, fd)| !fd.revents().is_empty())
-            .map(|(number, _)| number)
-            .collect())
-    }
-
-    fn watch(&self, epoll: &OwnedFd, slot: usize) -> anyhow::Result<()> {
-        for (number, fd) in self.open() {
-            let token = epoll::EventData::new_u64((slot * SOURCES + number) as u64);
-            epoll::add(epoll, fd, token, epoll::EventFlags::IN).context("epoll")?;
+/// Runs turns until there are none, as many at once as there is room for.
+fn work(mut crew: Crew, turns: &Turns) -> anyhow::Result<()> {
+    loop {
+        while crew.has_room() && turns.take() {
+            crew.start()?;
         }
-        Ok(())
-    }
-
-    /// A source is ready: the child has ended, or an output has.
-    fn advance(&mut self, number: usize) -> anyhow::Result<()> {
-        let Some(source) = &self.sources[number] else {
+        if crew.is_idle() {
             return Ok(());
-        };
-        if number == PIDFD {
-            let reap = || waitid(WaitId::PidFd(source.as_fd()), WaitIdOptions::EXITED);
-            let status = rustix::io::retry_on_intr(reap);
-            let code = status.context("waitid")?.and_then(|s| s.exit_status());
-            anyhow::ensure!(code == Some(0), "true exited with {code:?}");
-        } else {
-            match rustix::io::read(source, &mut [0]) {
-                Ok(0) => {}
-                Ok(_) => anyhow::bail!("true wrote something"),
-                Err(rustix::io::Errno::AGAIN) => return Ok(()),
-                Err(error) => return Err(error).context("read"),
-            }
         }
-        self.sources[number] = None;
-        Ok(())
+        crew.wait()?;
     }
 }
 
@@ -219,8 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn true_runs_to_its_end_alone_and_in_numbers() {
-        Direct::new().unwrap().once().unwrap();
+    fn true_runs_in_numbers() {
         for threads in [1, 2] {
             assert!(rate(threads, 50, 8).unwrap() > 0.0);
         }

@@ -8,6 +8,7 @@ use redial_client::{Client, Command, ConnectOptions, Finished, Target};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
+use super::network::NetworkServer;
 use super::server::Server;
 use super::{Turns, per_second};
 
@@ -25,6 +26,16 @@ impl Redial {
     pub(crate) fn connect(server: &Server) -> anyhow::Result<Self> {
         let runtime = runtime()?;
         let client = runtime.block_on(connect(server))?;
+        Ok(Redial { runtime, client })
+    }
+
+    /// The same over TCP and TLS, logged in.
+    ///
+    /// # Errors
+    /// There is no server, or it lets nobody in.
+    pub(crate) fn over_tls(network: &NetworkServer) -> anyhow::Result<Self> {
+        let runtime = runtime()?;
+        let client = runtime.block_on(network.connect())?;
         Ok(Redial { runtime, client })
     }
 

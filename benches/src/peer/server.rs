@@ -212,7 +212,11 @@ fn socket_in(dir: &Path) -> PathBuf {
     dir.join("run").join("redial.sock")
 }
 
-fn program() -> anyhow::Result<PathBuf> {
+/// The program beside our own.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
     let ours = std::env::current_exe().context("our own program")?;
     let program = ours.with_file_name("redial");
     let advice = "build it first: cargo xtask bench does";

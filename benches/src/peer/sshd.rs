@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,12 +24,18 @@ pub(crate) const CURVE25519: [&str; 2] = ["-o", "KexAlgorithms=curve25519-sha256
 /// The fastest cipher that ssh has on processors with AES of their own.
 pub(crate) const AES128_GCM: [&str; 2] = ["-c", "aes128-gcm@openssh.com"];
 
+/// ld.so(8).
+const PRELOAD: &str = "LD_PRELOAD";
+const NODELAY: &str = include_str!("../../floor/nodelay.c");
+
 /// sshd and its keys; ended when dropped.
 #[derive(Debug)]
 pub(crate) struct Sshd {
     daemon: Daemon,
     port: u16,
     home: Arc<Home>,
+    /// Preloaded into it and its clients.
+    preloaded: Option<PathBuf>,
     /// The home of the commands it runs; host keys and known hosts.
     dir: TempDir,
 }
@@ -40,6 +46,30 @@ impl Sshd {
     /// # Errors
     /// ssh is not installed, or does not work here.
     pub(crate) fn start(home: &Arc<Home>) -> anyhow::Result<Self> {
+        Sshd::preloaded(home, None)
+    }
+
+    /// The same, where neither side waits for an acknowledgement before it sends: this library is made by the
+    /// C compiler.
+    ///
+    /// # Errors
+    /// As [`Sshd::start`], or there is no C compiler.
+    pub(crate) fn without_delay(home: &Arc<Home>) -> anyhow::Result<Self> {
+        let library = home.path().join("nodelay.so");
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-O", "-x", "c", "-", "-ldl", "-o"]);
+        let mut cc = cc
+            .arg(&library)
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("cc")?;
+        let source = cc.stdin.take().context("its stdin")?;
+        std::io::Write::write_all(&mut { source }, NODELAY.as_bytes()).context("cc")?;
+        anyhow::ensure!(cc.wait()?.success(), "cc does not take nodelay.c");
+        Sshd::preloaded(home, Some(library))
+    }
+
+    fn preloaded(home: &Arc<Home>, library: Option<PathBuf>) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("cannot make a directory")?;
         let at = |name: &str| dir.path().join(name);
         make_key(&at("host"))?;
@@ -48,19 +78,17 @@ impl Sshd {
         let config = server_config(dir.path(), &home.authorized_keys(), port);
         fs::write(at("config"), config).context("cannot write")?;
         let log = fs::File::create(at("log")).context("cannot write")?;
-        let mut daemon = Daemon::spawn(
-            Command::new(sshd_path())
-                .args(["-D", "-e", "-f"])
-                .arg(at("config"))
-                .stdin(Stdio::null())
-                .stderr(log),
-        )?;
+        let mut command = Command::new(sshd_path());
+        command.args(["-D", "-e", "-f"]).arg(at("config"));
+        command.envs(library.as_ref().map(|library| (PRELOAD, library)));
+        let mut daemon = Daemon::spawn(command.stdin(Stdio::null()).stderr(log))?;
         let accepts = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
         let came = until(LIMIT, || daemon.check().is_err() || accepts());
         let sshd = Sshd {
             daemon,
             port,
             home: Arc::clone(home),
+            preloaded: library,
             dir,
         };
         sshd.checked(came)
@@ -97,6 +125,7 @@ impl Sshd {
         let known_hosts = self.path().join("known_hosts");
         let option = |name: &str, path: &Path| format!("{name}={}", path.display());
         let mut command = Command::new("ssh");
+        command.envs(self.preloaded.as_ref().map(|library| (PRELOAD, library)));
         command
             .args(["-F", "none", "-p", &self.port.to_string()])
             .args(["-l", self.home.login()])
@@ -120,6 +149,17 @@ impl Sshd {
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let stat = process::stat(self.daemon.pid())?;
         Ok(stat.cpu + stat.cpu_of_children)
+    }
+
+    /// The processes of its connections, and itself.
+    pub(crate) fn pids(&self) -> anyhow::Result<Vec<u32>> {
+        let mut pids = vec![self.daemon.pid()];
+        let mut next = 0;
+        while let Some(parent) = pids.get(next).copied() {
+            pids.extend(process::children(parent)?.iter().map(|(pid, _)| pid));
+            next += 1;
+        }
+        Ok(pids)
     }
 
     /// Waits until no connection is left.
@@ -178,7 +218,7 @@ fn sshd_path() -> &'static Path {
 }
 
 /// Free now; sshd cannot take port 0 and say which it got.
-fn free_port() -> anyhow::Result<u16> {
+pub(super) fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port")?;
     Ok(listener.local_addr().context("no port")?.port())
 }

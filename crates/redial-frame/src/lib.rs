@@ -11,6 +11,7 @@
 //!   allowed. [`Framing::parse`] finds the first frame of a buffer, [`Framing::header`] makes the
 //!   header for a payload; neither copies or allocates.
 //! - [`Decoder`]: takes bytes at any cut and copies only the frames that a cut went through.
+//! - [`Pieces`]: takes bytes at any cut and gives payloads as they come, without a copy.
 //! - [`FrameReader`] and [`FrameWriter`] (feature `std`, on by default): the same over
 //!   [`std::io::Read`] and [`std::io::Write`].
 //! - [`FrameCodec`] (feature `codec`): the same for tokio-util's `Framed`.
@@ -63,6 +64,7 @@ mod decoder;
 mod error;
 mod format;
 mod framing;
+mod pieces;
 
 #[cfg(feature = "codec")]
 mod codec;
@@ -75,5 +77,6 @@ pub use decoder::Decoder;
 pub use error::{FormatError, FrameError, IntegerError, Part};
 pub use format::HeaderFormat;
 pub use framing::{DEFAULT_MAX_PAYLOAD, Framing, Header, Parsed};
+pub use pieces::{Piece, Pieces};
 #[cfg(feature = "std")]
 pub use stream::{FrameReader, FrameWriter, StreamError};

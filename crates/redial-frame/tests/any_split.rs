@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use redial_frame::{
-    Decoder, FrameError, FrameReader, FrameWriter, Framing, Parsed, Part, StreamError,
+    Decoder, FrameError, FrameReader, FrameWriter, Framing, Parsed, Part, Pieces, StreamError,
 };
 
 /// The frames of a stream, and how it ended.
@@ -127,10 +127,39 @@ fn every_way(framing: &Framing, wire: &[u8], cuts: &[usize]) -> Vec<(&'static st
     vec![
         ("Framing::parse", by_parse(framing, wire)),
         ("Decoder", by_decoder(framing, wire, cuts)),
+        ("Pieces", by_pieces(framing, wire, cuts)),
         ("FrameReader", by_reader(framing, wire, cuts)),
         #[cfg(feature = "codec")]
         ("FrameCodec", by_codec(framing, wire, cuts)),
     ]
+}
+
+fn by_pieces(framing: &Framing, wire: &[u8], cuts: &[usize]) -> Outcome {
+    let mut decoder = Pieces::new(*framing);
+    let (mut frames, mut frame, mut has_begun) = (Vec::new(), Vec::new(), false);
+    for mut part in pieces(wire, cuts) {
+        loop {
+            match decoder.next(&mut part) {
+                Ok(Some(piece)) => {
+                    assert_eq!(piece.is_first, !has_begun);
+                    has_begun = piece.left > 0;
+                    frame.extend_from_slice(piece.bytes);
+                    if !has_begun {
+                        frames.push(std::mem::take(&mut frame));
+                    }
+                }
+                Ok(None) => {
+                    assert!(part.is_empty());
+                    break;
+                }
+                Err(error) => {
+                    assert_eq!(decoder.next(&mut &b"more"[..]), Err(error));
+                    return (frames, Err(error));
+                }
+            }
+        }
+    }
+    (frames, decoder.finish())
 }
 
 fn by_parse(framing: &Framing, mut wire: &[u8]) -> Outcome {
