@@ -9,7 +9,7 @@ use std::str::FromStr;
 mod host;
 
 pub use host::{DEFAULT_PORT, HostError, HostTarget};
-pub(crate) use host::{is_host, is_user, nats_name};
+pub(crate) use host::{NATS, is_host, is_user, nats_name};
 
 /// A server, named.
 ///
@@ -184,7 +184,7 @@ mod tests {
         for text in ["nats:", "nats:web1:7334", "nats:a/b"] {
             assert!(matches!(
                 text.parse::<Target>(),
-                Err(TargetError::Host(HostError::Host(..)))
+                Err(TargetError::Host(HostError::Nats(..)))
             ));
         }
         assert!(matches!(

@@ -188,6 +188,12 @@ impl Groups for Inventory {
         }
     }
 
+    fn apart(&self, mask: &str) -> Option<&str> {
+        let (prefix, _) = mask.split_once(':')?;
+        let mut apart = self.sources.iter().filter(|it| it.is_apart);
+        apart.find(|it| it.name == prefix).map(|it| &*it.name)
+    }
+
     fn all(&self, source: Option<&str>) -> Result<String, String> {
         if let Some(source) = source {
             return Ok(self.source(source)?.all());

@@ -8,6 +8,7 @@
 
 mod broker;
 mod dial;
+mod events;
 mod find;
 mod host;
 mod identity;

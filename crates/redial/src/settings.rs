@@ -17,7 +17,7 @@ pub(crate) use fleet::{FleetSettings, OutputMode, history, select};
 pub(crate) use inventory::inventory;
 pub(crate) use jobs::{JobName, Way, blow, wanted};
 pub(crate) use keys::{host_settings, target_settings};
-pub(crate) use nats::{cluster, discover, source as cluster_source, with_cluster};
+pub(crate) use nats::{check_excluded, cluster, discover, source as cluster_source, with_cluster};
 pub(crate) use repl::ReplSettings;
 pub(crate) use run::{RunSettings, Verbosity};
 pub(crate) use serve::{

@@ -119,7 +119,11 @@ fn redials_own_failures_are_125_with_one_clear_line() {
             &["--", "true"],
             "a bracket that is not closed at character 4",
         ),
-        ("nats:a/b", &["--", "true"], "is no host's name"),
+        (
+            "nats:a/b",
+            &["--", "true"],
+            "may not stand in a host's name",
+        ),
         (
             "local:",
             &["--on-drop", "keep", "--", "true"],

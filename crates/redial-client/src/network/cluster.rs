@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
     /// The host cannot be called.
-    #[error("{0}")]
+    #[error(transparent)]
     Call(#[from] CallError),
     /// Two hosts have one name.
     #[error(
@@ -33,7 +33,7 @@ impl NatsError {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             NatsError::Call(CallError::Broker(error)) => match error {
-                BrokerError::Connect(_) | BrokerError::Refused(_) => true,
+                BrokerError::Connect { .. } | BrokerError::Refused(_) => true,
                 BrokerError::NoUrl
                 | BrokerError::Url(_)
                 | BrokerError::File { .. }

@@ -139,17 +139,8 @@ impl Attempt<'_> {
             .come_in(link, called.as_ref(), progress, patience)
             .await;
         // Whatever came of it, that says more: and where somebody is in, they are put out again.
-        self.is_alone(called.as_ref())?;
+        is_alone(self.target, called.as_ref())?;
         came
-    }
-
-    /// No second host has answered to the name that was called.
-    fn is_alone(&self, called: Option<&Called>) -> Result<(), ConnectError> {
-        let alone = called.map_or(Ok(()), Called::is_alone);
-        alone.map_err(|source| ConnectError::Nats {
-            target: self.target.clone(),
-            source: Box::new(source),
-        })
     }
 
     async fn come_in(
@@ -161,7 +152,7 @@ impl Attempt<'_> {
     ) -> Result<Came, ConnectError> {
         let secure = secure(self.target, link, self.known, &mut patience).await?;
         // Nothing is proven to either of two.
-        self.is_alone(called)?;
+        is_alone(self.target, called)?;
         let secure = match secure {
             Ok(secure) => secure,
             Err(question) => return Ok(Came::Unknown(*question)),
@@ -279,6 +270,15 @@ struct Binding {
     host_key: PublicKey,
     exporter: [u8; 32],
     until: Instant,
+}
+
+/// No second host has answered to the name that was called.
+pub(crate) fn is_alone(target: &Target, called: Option<&Called>) -> Result<(), ConnectError> {
+    let alone = called.map_or(Ok(()), Called::is_alone);
+    alone.map_err(|source| ConnectError::Nats {
+        target: target.clone(),
+        source: Box::new(source),
+    })
 }
 
 pub(crate) fn host_key(target: &Target, error: impl Into<HostKeyError>) -> ConnectError {

@@ -9,7 +9,7 @@ use redial_net::auth::ssh_config::{ConfigError, TokenError};
 use super::identity::{Skipped, Source};
 use super::interaction::HostQuestion;
 use super::known_file::KnownFileError;
-use crate::target::HostError;
+use crate::target::{HostError, NATS};
 
 /// The way to a host is not known, or not safe to go.
 #[derive(Debug, thiserror::Error)]
@@ -107,9 +107,10 @@ pub enum HostKeyError {
     /// Nobody knows it, and nobody said that it is the one.
     #[error(
         "the server's key is not known: {shown}{}. Compare it with the one that the server logs \
-         when it starts; if it is that, run 'redial keys trust {name}', or connect with --host-key \
+         when it starts; if it is that, run 'redial keys trust {name}{}', or connect with --host-key \
          {shown}, or with --accept-new for any new host",
-        doubt.as_ref().map(|doubt| format!(" ({doubt})")).unwrap_or_default()
+        doubt.as_ref().map(|doubt| format!(" ({doubt})")).unwrap_or_default(),
+        if name.starts_with(NATS) { " --nats …" } else { "" }
     )]
     Unknown {
         /// The host.

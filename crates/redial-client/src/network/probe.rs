@@ -9,7 +9,7 @@ use redial_net::auth::PublicKey;
 use redial_net::tls::{Decision, TlsClient};
 use tokio::net::lookup_host;
 
-use super::connect::{Attempt, Came, Prepared, Recording, host_key, prepare};
+use super::connect::{Attempt, Came, Prepared, Recording, host_key, is_alone, prepare};
 use super::dial;
 use super::error::{HostKeyError, Tried};
 use super::host_keys::{Known, Verdict};
@@ -118,16 +118,17 @@ impl Probe {
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Tls`].
+    /// [`ConnectError::Tls`]; [`ConnectError::Nats`] if two answer to the name.
     pub async fn look(&self, link: Link) -> Result<Shown, ConnectError> {
         let dial::Link {
             transport,
             program: _program,
-            called: _called,
+            called,
         } = link.0;
         // Nothing is said over it, so anybody will do.
         let anybody = TlsClient::new(|_| Decision::Accept);
         let connected = anybody.connect(transport, self.patience().deadline()).await;
+        is_alone(&self.target, called.as_ref())?;
         let stream = connected.map_err(|source| ConnectError::Tls {
             target: self.target.clone(),
             source,

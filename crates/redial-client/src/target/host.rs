@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use redial_net::nats::Name;
+use redial_net::nats::{Name, NameError};
 
 /// The port of a redial server.
 pub const DEFAULT_PORT: u16 = 7334;
@@ -44,6 +44,11 @@ pub enum HostError {
          digits, '.', '-' and '_', or an IPv6 address in brackets as in [::1]:7334"
     )]
     Host(String, String),
+    /// A host of a NATS cluster, with a name that none has.
+    #[error(
+        "{0:?}: a host of a NATS cluster is written nats:NAME, a set of them nats:web[1-9] or nats:@*: {1}"
+    )]
+    Nats(String, NameError),
     /// No number, or none of a port.
     #[error(
         "{0:?}: {1:?} is no port; write a number from 1 to 65535 behind the last ':', as in host:7334"
@@ -83,7 +88,10 @@ impl HostTarget {
         }
         // Without a port: nobody is dialled.
         let (host, port) = match place.strip_prefix(NATS) {
-            Some(_) => (place, None),
+            Some(name) => match name.parse::<Name>() {
+                Ok(_) => (place, None),
+                Err(error) => return Err(HostError::Nats(text.to_owned(), error)),
+            },
             None => split(place),
         };
         if !is_host(host) {

@@ -15,6 +15,13 @@ pub trait Groups {
     ///
     /// As [`Groups::group`].
     fn all(&self, source: Option<&str>) -> Result<String, String>;
+
+    /// The source whose hosts alone a pattern is matched with, because all their names begin as it does and
+    /// they are not among the others.
+    fn apart(&self, mask: &str) -> Option<&str> {
+        let _ = mask;
+        None
+    }
 }
 
 /// There are none.

@@ -128,16 +128,19 @@ impl Reader<'_> {
     ) -> Result<HostSet, HostSetError> {
         let wrong = |reason: String| HostSetError::new(text, operand.at, reason);
         self.go_deeper().map_err(wrong)?;
-        let all = self.groups.all(self.source.as_deref()).map_err(wrong)?;
+        let masks: Vec<String> = masks.iter().collect();
+        // All have the beginning of the operand.
+        let apart = masks.first().and_then(|mask| self.groups.apart(mask));
+        let source = apart.map(str::to_owned).or_else(|| self.source.clone());
+        let all = self.groups.all(source.as_deref()).map_err(wrong)?;
         let reader = Reader {
             groups: self.groups,
-            source: self.source.clone(),
+            source,
             depth: self.depth + 1,
             left: self.left,
         };
         let all = reader.read(&all);
         let all = all.map_err(|error| wrong(format!("in the list of all hosts: {error};")))?;
-        let masks: Vec<String> = masks.iter().collect();
         let is_meant = |name: &String| masks.iter().any(|mask| is_like(mask, name));
         Ok(all.iter().filter(is_meant).collect())
     }

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
+use percent_encoding::percent_decode_str;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
+use super::events::Ear;
 use super::identity::{self, Identity};
 
 /// A broker that says nothing for so long is gone.
@@ -18,8 +20,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// so many under way.
 const WAITING: usize = 8_192;
 
-/// Refusals that wait to be heard.
-const REFUSALS: usize = 64;
+/// Brokers that are named when none takes us.
+const NAMED: usize = 3;
 
 /// The oldest version of nats-server that was tried.
 const OLDEST: (u64, u64) = (2, 9);
@@ -55,8 +57,13 @@ pub enum BrokerError {
         reason: String,
     },
     /// No broker takes us.
-    #[error("no NATS broker takes us: {0}")]
-    Connect(String),
+    #[error("no NATS broker takes us ({brokers}): {reason}")]
+    Connect {
+        /// Where they are.
+        brokers: String,
+        /// Why the last of them did not.
+        reason: String,
+    },
     /// It lacks what we need.
     #[error(
         "the NATS broker is nats-server {version}: at least {}.{} is needed",
@@ -70,6 +77,90 @@ pub enum BrokerError {
     /// It is there, but does not take what was asked of it.
     #[error("the NATS broker: {0}")]
     Refused(String),
+}
+
+impl BrokerOptions {
+    /// Whether they can be used at all, wherever the cluster is: a word about it is worth more before
+    /// anything runs than from a log later.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broker::connect`] for what will not be better later.
+    pub fn check(&self) -> Result<(), BrokerError> {
+        addresses(self)?;
+        if let Identity::Credentials(file) = identity::read(self)? {
+            credentials(&file)?;
+        }
+        self.ca
+            .as_deref()
+            .map_or(Ok(()), identity::check_authorities)
+    }
+}
+
+fn addresses(options: &BrokerOptions) -> Result<Vec<ServerAddr>, BrokerError> {
+    if options.urls.is_empty() {
+        return Err(BrokerError::NoUrl);
+    }
+    let addresses = options.urls.iter().map(|url| {
+        let address: Result<ServerAddr, _> = url.parse();
+        let address = address.ok().filter(|it| !it.host().is_empty());
+        // Without the password that it may have.
+        let shown = url.rsplit('@').next().unwrap_or_default();
+        address.ok_or_else(|| BrokerError::Url(shown.to_owned()))
+    });
+    addresses.collect()
+}
+
+/// As people know them, without the password that a URL may have.
+fn places(addresses: &[ServerAddr]) -> String {
+    let named = addresses.iter().take(NAMED);
+    let mut named: Vec<_> = named
+        .map(|it| match it.host() {
+            address if address.contains(':') => format!("[{address}]:{}", it.port()),
+            host => format!("{host}:{}", it.port()),
+        })
+        .collect();
+    if let Some(others @ 1..) = addresses.len().checked_sub(NAMED) {
+        named.push(format!("{others} more"));
+    }
+    named.join(", ")
+}
+
+/// The library says some things twice.
+fn reason(error: &async_nats::ConnectError) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    match (error.kind(), cause) {
+        (ConnectErrorKind::AuthorizationViolation, _) => {
+            "authorization violation: it does not know us by --nats-creds, --nats-nkey or the URL"
+                .to_owned()
+        }
+        (ConnectErrorKind::Io, Some(cause)) => cause,
+        (kind, Some(cause)) => format!("{kind}: {cause}"),
+        (kind, None) => kind.to_string(),
+    }
+}
+
+/// Who a URL says we are: `nats://user:password@…`, or `nats://token@…`. The library leaves that to us; who we
+/// are for one broker, we are for all of the cluster.
+fn of_urls(addresses: &[ServerAddr]) -> Result<ConnectOptions, BrokerError> {
+    let named = addresses.iter().find_map(|it| Some((it, it.username()?)));
+    let Some((address, user)) = named else {
+        return Ok(ConnectOptions::new());
+    };
+    let plain = |text: &str| {
+        let text = percent_decode_str(text).decode_utf8();
+        let text = text.map_err(|_| BrokerError::Url(places(std::slice::from_ref(address))));
+        text.map(std::borrow::Cow::into_owned)
+    };
+    Ok(match address.password() {
+        Some(password) => ConnectOptions::with_user_and_password(plain(user)?, plain(password)?),
+        None => ConnectOptions::with_token(plain(user)?),
+    })
+}
+
+fn credentials(file: &identity::Text) -> Result<ConnectOptions, BrokerError> {
+    let read = ConnectOptions::new().credentials(&file.text);
+    read.map_err(|error| file.wrong(error))
 }
 
 /// A connection to the cluster. It is made again by itself when it is lost; what was under way on it is
@@ -128,27 +219,15 @@ impl Broker {
     }
 
     async fn connect_with(options: &BrokerOptions, patient: bool) -> Result<Self, BrokerError> {
-        if options.urls.is_empty() {
-            return Err(BrokerError::NoUrl);
-        }
-        let addresses = options.urls.iter().map(|url| {
-            let address: Result<ServerAddr, _> = url.parse();
-            address.map_err(|_| BrokerError::Url(url.clone()))
-        });
-        let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+        let addresses = addresses(options)?;
+        let brokers = places(&addresses);
         // The library takes the process's own provider of ciphers; with two in the program it has to be
         // said which. An error says that it has been.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (tell, losses) = watch::channel(0);
-        let (tell_overflow, overflows) = watch::channel(0);
-        let refusals = broadcast::Sender::new(REFUSALS);
-        let refuse = refusals.clone();
+        let (ear, heard) = Ear::new(brokers.clone());
         let mut connecting = match identity::read(options)? {
-            Identity::None => ConnectOptions::new(),
-            Identity::Credentials(file) => {
-                let read = ConnectOptions::new().credentials(&file.text);
-                read.map_err(|error| file.wrong(error))?
-            }
+            Identity::None => of_urls(&addresses)?,
+            Identity::Credentials(file) => credentials(&file)?,
             Identity::Nkey(key) => ConnectOptions::with_auth_callback(move |nonce| {
                 let answer = key.answer(&nonce);
                 async move { answer.map_err(async_nats::AuthError::new) }
@@ -160,16 +239,7 @@ impl Broker {
             .ping_interval(PING)
             .subscription_capacity(WAITING)
             .event_callback(move |event| {
-                tracing::debug!(%event, "nats");
-                if let Event::ServerError(error) = &event {
-                    tracing::warn!(%error, "the NATS broker refuses something");
-                    let _ = refuse.send(error.to_string());
-                }
-                match event {
-                    Event::Disconnected | Event::Closed => tell.send_modify(|lost| *lost += 1),
-                    Event::SlowConsumer(_) => tell_overflow.send_modify(|lost| *lost += 1),
-                    _ => {}
-                }
+                ear.hear(&event);
                 std::future::ready(())
             });
         if patient {
@@ -177,16 +247,19 @@ impl Broker {
         }
         if let Some(ca) = &options.ca {
             // Now, and not by trying for ever.
-            std::fs::File::open(ca).map_err(|error| identity::file_error(ca, error))?;
+            identity::check_authorities(ca)?;
             connecting = connecting.add_root_certificates(ca.clone());
         }
         let client = connecting.connect(addresses).await;
-        let client = client.map_err(|error| BrokerError::Connect(error.to_string()))?;
+        let client = client.map_err(|error| BrokerError::Connect {
+            brokers,
+            reason: reason(&error),
+        })?;
         let broker = Broker {
             client,
-            losses,
-            overflows,
-            refusals,
+            losses: heard.losses,
+            overflows: heard.overflows,
+            refusals: heard.refusals,
         };
         if !patient {
             broker.check()?;
@@ -202,7 +275,7 @@ impl Broker {
     }
 
     /// What we need is in all brokers of some age; what a version calls itself otherwise is believed.
-    fn check(&self) -> Result<(), BrokerError> {
+    pub(super) fn check(&self) -> Result<(), BrokerError> {
         let info = self.client.server_info();
         let mut numbers = info.version.split('.').map_while(|it| it.parse().ok());
         let is_old = match (numbers.next(), numbers.next()) {

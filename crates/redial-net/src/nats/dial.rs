@@ -17,7 +17,7 @@ use crate::Transport;
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The cluster cannot be asked.
-    #[error("{0}")]
+    #[error(transparent)]
     Broker(#[from] BrokerError),
     /// It knows nobody of that name.
     #[error("no host answers to {0}; 'redial serve --nats … --name {0}' has to run there")]
@@ -55,6 +55,8 @@ impl Broker {
     /// [`CallError`]. The caller bounds the time.
     pub async fn dial(&self, name: &Name) -> Result<(Transport, Rival), CallError> {
         let refused = |error: &dyn std::fmt::Display| BrokerError::Refused(error.to_string());
+        // Another broker may have taken us since.
+        self.check()?;
         let losses = self.losses_from_now();
         let mut random = [0; 16];
         getrandom(&mut random)?;

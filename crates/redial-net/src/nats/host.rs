@@ -50,6 +50,7 @@ pub struct Serving {
 pub async fn serve(broker: Broker, serving: Serving) -> Result<(), BrokerError> {
     let refused = |error: &dyn std::fmt::Display| BrokerError::Refused(error.to_string());
     broker.is_there().await?;
+    tracing::info!(name = %serving.name, "called through NATS by this name");
     let mut instance = Instance::default();
     getrandom(&mut instance).map_err(|error| refused(&error))?;
     let client = broker.client.clone();
@@ -113,6 +114,11 @@ impl Host {
         let Some(reply) = message.reply else {
             return;
         };
+        // Another broker may have taken us since.
+        if let Err(error) = self.broker.check() {
+            tracing::warn!(%error, "a call is not answered");
+            return;
+        }
         // Who says it in another way is of another version, or nobody.
         let Some(Call { line }) = Call::decode(&message.payload) else {
             return;

@@ -10,11 +10,15 @@ use nkeys::KeyPair;
 use redial_auth::nkey::{NkeyError, is_nonce, nkey, sign_nonce};
 use redial_auth::{PrivateKey, PrivateKeyError};
 use rustix::fs::OFlags;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::broker::{BrokerError, BrokerOptions};
 
 /// Of a file; one with a JWT has some kilobytes.
 const FILE_MAX_BYTES: u64 = 64 << 10;
+/// All authorities of a system have some hundred kilobytes.
+const AUTHORITIES_MAX_BYTES: u64 = 4 << 20;
 
 /// As it was read.
 pub(super) enum Identity {
@@ -52,7 +56,8 @@ pub(super) fn read(options: &BrokerOptions) -> Result<Identity, BrokerError> {
 
 impl Text {
     fn read(path: &Path) -> Result<Self, BrokerError> {
-        let text = contents(path).map_err(|error| file_error(path, error))?;
+        let text = contents(path, FILE_MAX_BYTES).map_err(|error| file_error(path, error))?;
+        let text = String::from_utf8(text).map_err(|_| file_error(path, "is no text"))?;
         Ok(Text {
             path: path.to_owned(),
             text,
@@ -104,17 +109,32 @@ impl Key {
     }
 }
 
-fn contents(path: &Path) -> std::io::Result<String> {
+/// Whether there is at least one certificate in it.
+pub(super) fn check_authorities(path: &Path) -> Result<(), BrokerError> {
+    let wrong = |error: &dyn std::fmt::Display| file_error(path, error);
+    let text = contents(path, AUTHORITIES_MAX_BYTES).map_err(|error| wrong(&error))?;
+    let mut found = CertificateDer::pem_slice_iter(&text);
+    match found.next() {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(error)) => Err(wrong(&format_args!("no certificate in PEM: {error}"))),
+        None => Err(wrong(&"no certificate in PEM is in it")),
+    }
+}
+
+fn contents(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     // A pipe without a writer is empty instead of a hang.
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags(nonblocking)
         .open(path);
-    let mut text = String::new();
-    File::take(opened?, FILE_MAX_BYTES + 1).read_to_string(&mut text)?;
-    match text.len() as u64 > FILE_MAX_BYTES {
-        true => Err(std::io::Error::other("longer than 64 KiB")),
+    let mut text = Vec::new();
+    File::take(opened?, most + 1).read_to_end(&mut text)?;
+    match text.len() as u64 > most {
+        true => Err(std::io::Error::other(format!(
+            "longer than {} KiB",
+            most >> 10
+        ))),
         false => Ok(text),
     }
 }

@@ -55,7 +55,7 @@ const LISTEN: &str = "\
 Listen on unix:PATH, in a directory that is there and that nobody else can write, or on the network:
 ADDRESS[:PORT], [ADDRESS6][:PORT], port 7334 by default. Repeatable";
 
-/// `redial serve`.
+/// Serve commands on this machine
 #[derive(Debug, Args)]
 #[command(after_help = SERVE_HELP)]
 pub(crate) struct ServeArgs {
@@ -167,11 +167,15 @@ pub(crate) struct ServeArgs {
 
 /// `role=web`.
 fn tag(text: &str) -> Result<(String, String), String> {
+    // Else a set of hosts could not name it: nats:@role=web.
+    let odd = |c: char| c.is_whitespace() || c.is_control() || ",!&^@[]*?".contains(c);
     match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() && text.len() <= 256 => {
+        Some((key, value)) if !key.is_empty() && text.len() <= 256 && !text.contains(odd) => {
             Ok((key.to_owned(), value.to_owned()))
         }
-        _ => Err("a tag is KEY=VALUE, at most 256 bytes".to_owned()),
+        _ => Err(
+            "a tag is KEY=VALUE, at most 256 bytes, without blanks and any of ,!&^@[]*?".to_owned(),
+        ),
     }
 }
 

@@ -23,7 +23,7 @@ const STDIN_MAX_BYTES: u64 = 64 << 20;
 /// A set is none, or an inventory cannot be used.
 pub(crate) fn hosts(args: &HostsArgs, file: &File) -> Result<u8, SettingsError> {
     if let HostsCommand::List(list) = &args.what
-        && !list.nats.nats.is_empty()
+        && (!list.nats.nats.is_empty() || is_of_cluster(&list.sets))
     {
         return cluster::list(list, file);
     }
@@ -53,6 +53,14 @@ pub(crate) fn hosts(args: &HostsArgs, file: &File) -> Result<u8, SettingsError> 
         HostsCommand::Fold(_) => writeln!(out, "{set}"),
         HostsCommand::Count(_) => writeln!(out, "{}", set.len()),
     }))
+}
+
+/// Nothing else is asked for: then the cluster says more than a name.
+fn is_of_cluster(sets: &[String]) -> bool {
+    !sets.is_empty()
+        && sets
+            .iter()
+            .all(|set| set.starts_with("nats:@") || set.starts_with("nats:*"))
 }
 
 fn everything(args: &SetArgs) -> SetArgs {
@@ -135,6 +143,7 @@ fn read(args: &SetArgs, inventory: &Inventory) -> Result<HostSet, SettingsError>
     }
     for text in &args.exclude {
         let less = HostSet::parse(text, inventory).map_err(|error| error.to_string())?;
+        settings::check_excluded(&all, &less)?;
         all.difference(&less);
     }
     Ok(all)

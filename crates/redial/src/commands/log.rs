@@ -9,6 +9,9 @@ use crate::args::LogFormat;
 /// The variable that sets the level.
 pub(crate) const VARIABLE: &str = "REDIAL_LOG";
 
+/// The library that speaks with brokers.
+const BROKERS: &str = "async_nats";
+
 /// Starts logging at `default`, unless `REDIAL_LOG` says otherwise.
 pub(crate) fn start(format: LogFormat, default: &str) {
     let named = std::env::var(VARIABLE).ok();
@@ -17,6 +20,11 @@ pub(crate) fn start(format: LogFormat, default: &str) {
         let level: LevelFilter = default.parse().unwrap_or(LevelFilter::INFO);
         Targets::new().with_default(level)
     });
+    // What it has to say is said by us; it says each try to reach a broker.
+    let filter = match filter.would_enable(BROKERS, &tracing::Level::DEBUG) {
+        true => filter,
+        false => filter.with_target(BROKERS, LevelFilter::OFF),
+    };
     let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         // It would be said on stderr, which is what cannot be written, and panic at that: a full

@@ -147,7 +147,9 @@ pub(crate) fn select(
         all.union(read(text)?);
     }
     for text in without {
-        all.difference(&read(text)?);
+        let less = read(text)?;
+        super::nats::check_excluded(&all, &less)?;
+        all.difference(&less);
     }
     if all.is_empty() {
         let sets = sets.join(",");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use redial_client::network::{Broker, BrokerError, BrokerOptions, NatsFound};
+use redial_fleet::HostSet;
 use redial_fleet::inventory::{Entry, Inventory, Source};
 use serde::Deserialize;
 
@@ -64,6 +65,10 @@ pub(super) fn broker(args: &NatsArgs, file: &NatsTable) -> Result<BrokerOptions,
 
 /// The source of groups that are the hosts of a cluster.
 const SOURCE: &str = "nats";
+/// Between the operands of a set.
+const SEPARATORS: &str = ",!&^";
+/// Before the name of a host of the cluster.
+const HOST: &str = "nats:";
 /// How they are written, and what that is among other groups: as long, so that an error shows the place.
 const GROUP: &str = "nats:@";
 const OF_SOURCE: &str = "@nats:";
@@ -83,7 +88,7 @@ pub(crate) fn discover(options: &BrokerOptions) -> Result<Vec<NatsFound>, Settin
     Ok(found.map_err(|error| error.to_string())?)
 }
 
-/// Sets in which groups are of the cluster (`nats:@role=web`, `nats:@*`) as groups of a source, which the
+/// Sets in which groups or patterns are of the cluster (`nats:@role=web`, `nats:@*`, `nats:web*`) as groups of a source, which the
 /// inventory has from now on. The cluster is asked only if there is such a group.
 ///
 /// # Errors
@@ -98,7 +103,7 @@ pub(crate) fn with_cluster(
     let texts = texts.into_iter().flatten();
     if texts.fold(false, |any, text| of_source(text) | any) {
         let found = discover(&cluster(args, file)?)?;
-        inventory.sources.push(source(&found, "nats:"));
+        inventory.sources.push(source(&found, HOST));
     }
     Ok(())
 }
@@ -130,14 +135,33 @@ fn of_source(text: &mut String) -> bool {
         while let Some(at) = text[from..].find(word).map(|at| from + at) {
             let before = text[..at].chars().next_back();
             // Within a word it is a part of that: `ada@nats:web1`.
-            if before.is_none_or(|c| c.is_whitespace() || ",!&^".contains(c)) {
+            if before.is_none_or(|c| c.is_whitespace() || SEPARATORS.contains(c)) {
                 text.replace_range(at..at + word.len(), OF_SOURCE);
                 is_there = true;
             }
             from = at + word.len();
         }
     }
-    is_there
+    let mut words = text.split(|c: char| c.is_whitespace() || SEPARATORS.contains(c));
+    is_there || words.any(|word| word.starts_with(HOST) && word.contains(['*', '?']))
+}
+
+/// A name that is meant to be excluded has to be one: that of a host of the cluster has `nats:` before it.
+///
+/// # Errors
+///
+/// It is none, and one with that is.
+pub(crate) fn check_excluded(all: &HostSet, less: &HostSet) -> Result<(), SettingsError> {
+    let missed = less
+        .iter()
+        .find(|name| !all.contains(name) && all.contains(&format!("{HOST}{name}")));
+    match missed {
+        Some(name) => Err(format!(
+            "-x {name} excludes nothing: that host is written {HOST}{name} here"
+        )
+        .into()),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -156,7 +180,19 @@ mod tests {
             assert!(of_source(&mut text), "{text}");
             assert_eq!(text, read);
         }
-        for text in ["nats:web[1-2]", "anats:@x", "@all", "ada@nats:web[1-2]", ""] {
+        for text in ["nats:*", "web1,nats:web?", "a!nats:web[1-9]*"] {
+            let mut same = text.to_owned();
+            assert!(of_source(&mut same), "{text}");
+            assert_eq!(same, text);
+        }
+        for text in [
+            "nats:web[1-2]",
+            "web*,nats:a",
+            "anats:@x",
+            "@all",
+            "ada@nats:web[1-2]",
+            "",
+        ] {
             let mut same = text.to_owned();
             assert!(!of_source(&mut same), "{text}");
             assert_eq!(same, text);

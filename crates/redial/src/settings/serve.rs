@@ -321,7 +321,11 @@ fn asked_state_dir(flag: Option<&Path>, file: &File) -> Result<Option<PathBuf>, 
 /// A place that cannot be used is said now, not later.
 fn check_state_dir(args: &ServeArgs, file: &File) -> Result<(), SettingsError> {
     let asked = asked_state_dir(args.state_dir.as_deref(), file)?;
-    if asked.is_none() && (args.front || args.private || args.stdio) {
+    // Processes that the keeper starts keep nothing, and it has looked already.
+    if args.front || args.nats_agent.is_some() {
+        return Ok(());
+    }
+    if asked.is_none() && (args.private || args.stdio) {
         return Ok(());
     }
     let dir = match state_dir(args.state_dir.as_deref(), file) {

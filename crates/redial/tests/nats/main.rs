@@ -13,6 +13,7 @@ mod fleet;
 mod hostile;
 mod jobs;
 mod slow;
+mod words;
 
 use std::fs;
 use std::io::Read;
@@ -48,39 +49,6 @@ fn a_host_that_has_dialled_out_is_called_by_its_name() {
         .redial(&home, ["run"])
         .args(["nats:web1.example", "--", "true"]);
     assert_eq!(again.ran().code, 0);
-}
-
-#[test]
-fn what_is_wrong_is_said_with_what_to_do() {
-    let (broker, home) = (Broker::start(), Home::with_key());
-    let nobody = broker
-        .redial(&home, ["run"])
-        .args(["nats:web1", "--", "true"])
-        .ran();
-    assert_eq!(nobody.code, 125);
-    let words = "no host answers to web1; 'redial serve --nats … --name web1' has to run there";
-    assert!(nobody.stderr.contains(words), "{}", nobody.stderr);
-    let nowhere = home.redial(["run", "nats:web1", "--", "true"]).ran();
-    assert_eq!(nowhere.code, 125);
-    assert!(nowhere.stderr.contains("--nats URL"), "{}", nowhere.stderr);
-    let broken = home.redial(["run", "--nats", "what is this", "nats:web1", "--", "true"]);
-    let broken = broken.ran();
-    assert!(
-        broken.stderr.contains("is no NATS URL"),
-        "{}",
-        broken.stderr
-    );
-    let url = broker.url();
-    drop(broker);
-    let gone = home
-        .redial(["run", "--nats", &url, "nats:web1", "--", "true"])
-        .ran();
-    assert_eq!(gone.code, 125);
-    assert!(
-        gone.stderr.contains("no NATS broker takes us"),
-        "{}",
-        gone.stderr
-    );
 }
 
 #[test]
@@ -165,6 +133,12 @@ fn an_agent_that_is_killed_is_replaced_and_its_lines_go_on() {
         .begun();
     eventually(|| started.exists().then_some(())).unwrap();
     let agent = host.agent();
+    let limits = fs::read_to_string(format!("/proc/{agent}/limits")).unwrap();
+    let memory = limits
+        .lines()
+        .find(|line| line.starts_with("Max data size"))
+        .unwrap();
+    assert!(memory.contains(" 1073741824 "), "{memory}");
     kill_process(Pid::from_raw(agent.cast_signed()).unwrap(), Signal::KILL).unwrap();
     eventually(|| (host.agent() != agent).then_some(())).unwrap();
     fs::write(started.with_extension("go"), "").unwrap();
@@ -175,31 +149,6 @@ fn an_agent_that_is_killed_is_replaced_and_its_lines_go_on() {
         "{}",
         String::from_utf8_lossy(&ended.stderr)
     );
-}
-
-#[test]
-fn of_two_hosts_with_one_name_neither_gets_a_command_and_both_keys_are_named() {
-    let (broker, home) = (Broker::start(), Home::with_key());
-    let (one, other) = (
-        Host::start(&broker, &home, "web1"),
-        Host::start(&broker, &home, "web1"),
-    );
-    let mark = one.dir().join("mark");
-    let ran = one
-        .run(&home)
-        .args(["--redial", "0s", "--", "touch"])
-        .args([&mark])
-        .ran();
-    assert_eq!(ran.code, 125, "{}", ran.stderr);
-    assert!(
-        ran.stderr.contains("two hosts answer to web1"),
-        "{}",
-        ran.stderr
-    );
-    for host in [&one, &other] {
-        assert!(ran.stderr.contains(&host.fingerprint()), "{}", ran.stderr);
-    }
-    assert!(!mark.exists());
 }
 
 #[test]
@@ -267,6 +216,16 @@ fn hosts_are_chosen_by_what_they_say_of_themselves() {
     assert_eq!((code, &*said), (0, "nats:db1: hi"), "{words}");
     let (code, said, words) = run(&["nats:web[1-9]&nats:@role=web!nats:web2"]);
     assert_eq!((code, &*said), (0, "nats:web1: hi"), "{words}");
+    let (code, said, words) = run(&["nats:w*,nats:db?", "-x", "nats:*2"]);
+    assert_eq!(
+        (code, &*said),
+        (0, "nats:db1: hi; nats:web1: hi"),
+        "{words}"
+    );
+    // Whom somebody wants to leave out is not run on because of a missing word.
+    let (code, said, words) = run(&["nats:@*", "-x", "web[2,7]"]);
+    assert_eq!((code, &*said), (125, ""), "{words}");
+    assert!(words.contains("is written nats:web2"), "{words}");
     let (code, _, words) = run(&["nats:@role=cache"]);
     assert_eq!(code, 125);
     assert!(words.contains("no host has the tag role=cache"), "{words}");
@@ -308,6 +267,10 @@ fn who_asks_the_cluster_is_told_which_hosts_there_are() {
         "{text}"
     );
     assert!(lines[1].ends_with(" rack=4 role=web"), "{text}");
+    // As a set of hosts, the cluster is where the settings say.
+    let set = broker.redial(&home, ["hosts", "list", "nats:@*"]).ran();
+    let set = String::from_utf8(set.stdout).unwrap();
+    assert!(set.contains(&tagged.fingerprint()), "{set}");
     let ran = broker
         .redial(&home, ["hosts", "list", "--json"])
         .args(["web[1-9]"])

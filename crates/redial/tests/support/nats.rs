@@ -134,6 +134,9 @@ fn port_after(ports: &Path, before: &str) -> Option<u16> {
     url.rsplit(':').next()?.parse().ok()
 }
 
+/// The agent's log has it as soon as the host can be called.
+const CALLED: &str = "called through NATS by this name";
+
 /// A machine that has dialled out.
 pub(crate) struct Host {
     child: Child,
@@ -195,7 +198,7 @@ impl Host {
 
     /// Waits until it can be called.
     pub(crate) fn is_there(&self) {
-        let is_there = |log: &str| log.contains("event: connected") && log.contains(" listening ");
+        let is_there = |log: &str| log.contains(CALLED) && log.contains(" listening ");
         let there = eventually(|| is_there(&self.log()).then_some(()));
         there.unwrap_or_else(|| panic!("{}", self.log()));
     }

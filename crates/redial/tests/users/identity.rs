@@ -153,7 +153,11 @@ fn through_nats_users_are_who_they_are_and_who_speaks_with_the_broker_is_nobody(
     let Some(town) = Town::start("users through a NATS broker", &args) else {
         return;
     };
-    let there = eventually(|| town.log().contains("event: connected").then_some(()));
+    let there = eventually(|| {
+        town.log()
+            .contains("called through NATS by this name")
+            .then_some(())
+    });
     there.unwrap_or_else(|| panic!("{}", town.log()));
     for who in [&ADA, &BOB] {
         let run = town.named("run", who.name, &format!("{}@nats:town", who.name));

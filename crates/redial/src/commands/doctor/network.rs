@@ -65,7 +65,13 @@ impl Patient<'_> {
         };
         let found = match link.peer() {
             Some(peer) => Finding::ok("connect", peer).took(began.elapsed()),
-            None => Finding::ok("connect", "the program is started").took(began.elapsed()),
+            None => {
+                let done = match self.probe.route().via {
+                    Via::Nats(_) => "the host has answered through NATS",
+                    _ => "the program is started",
+                };
+                Finding::ok("connect", done).took(began.elapsed())
+            }
         };
         sheet.say(&found);
         let began = Instant::now();

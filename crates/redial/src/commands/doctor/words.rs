@@ -13,6 +13,7 @@ pub(super) fn failed(step: &'static str, target: &Target, error: &ConnectError) 
     match error {
         ConnectError::Tcp { source, .. } => Finding::wrong(step, source).advice(IS_IT_THERE),
         ConnectError::Tls { source, .. } => Finding::wrong(step, source).advice(IS_IT_REDIAL),
+        ConnectError::Nats { source, .. } => Finding::wrong(step, source),
         ConnectError::Route { source, .. } => Finding::wrong(step, source),
         ConnectError::HostKey { source, .. } => match &**source {
             HostKeyError::File(text) => Finding::wrong(step, text),
@@ -80,7 +81,12 @@ fn unknown(step: &'static str, host: &str, shown: &str, doubt: Option<&str>) -> 
     let doubt = doubt.map(|doubt| format!(" ({doubt})")).unwrap_or_default();
     Finding::wrong(step, format_args!("{shown} is not known{doubt}")).advice(format_args!(
         "compare it with what the server logs when it starts, or 'redial keys' says there; if it \
-         is that one, run 'redial keys trust {host}'"
+         is that one, run 'redial keys trust {host}{}'",
+        if host.starts_with("nats:") {
+            " --nats …"
+        } else {
+            ""
+        }
     ))
 }
 

@@ -61,7 +61,22 @@ pub(super) fn listen(
     };
     let mut door = socket.clone().into_os_string();
     door.push(".nats");
-    nats_listen(args, file, door.into()).map(Some)
+    let listen = nats_listen(args, file, door.into())?;
+    let usable = listen.broker.check();
+    usable.map_err(|error| format!("--nats: {error}"))?;
+    Ok(Some(listen))
+}
+
+fn tags(all: &[(String, String)]) -> Result<BTreeMap<String, String>, SettingsError> {
+    let mut tags = BTreeMap::new();
+    for (key, value) in all {
+        if let Some(other) = tags.insert(key.clone(), value.clone()) {
+            return Err(
+                format!("--tag: {key} is {other:?} and {value:?}; a tag has one value").into(),
+            );
+        }
+    }
+    Ok(tags)
 }
 
 fn nats_listen(args: &ServeArgs, file: &File, door: PathBuf) -> Result<NatsListen, SettingsError> {
@@ -76,7 +91,7 @@ fn nats_listen(args: &ServeArgs, file: &File, door: PathBuf) -> Result<NatsListe
     Ok(NatsListen {
         broker: super::nats::broker(&args.nats, &file.nats)?,
         name,
-        tags: args.tag.iter().cloned().collect(),
+        tags: tags(&args.tag)?,
         door,
     })
 }
