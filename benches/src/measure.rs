@@ -23,7 +23,7 @@ use std::path::Path;
 use crate::framing;
 use crate::instructions;
 use crate::machine;
-use crate::peer::{server, socat, ssh};
+use crate::peer::{server, version};
 use crate::report::{self, Section};
 use crate::settings::BenchSettings;
 
@@ -128,13 +128,8 @@ pub(crate) fn all(settings: &BenchSettings) -> anyhow::Result<()> {
         .measures
         .iter()
         .partition(|measure| **measure == Measure::Frame);
-    let missing = |program: &str| format!("no {program}");
     if !commands.is_empty() {
-        let versions = [
-            server::version()?,
-            ssh::version().unwrap_or_else(|| missing("ssh")),
-            socat::version().unwrap_or_else(|| missing("socat")),
-        ];
+        let versions = versions()?;
         // Each on a page of its own, for they take long.
         let own = [
             (Measure::Fleet, (PAGE, "bench-fleet")),
@@ -155,11 +150,33 @@ pub(crate) fn all(settings: &BenchSettings) -> anyhow::Result<()> {
     if !frame.is_empty() {
         let versions = [
             framing::peer_version(),
-            instructions::valgrind().unwrap_or_else(|| missing("valgrind")),
+            instructions::valgrind().unwrap_or_else(|| "no valgrind".to_owned()),
         ];
         page((PAGE, "bench-frame"), &versions, &frame, settings)?;
     }
     Ok(())
+}
+
+/// Of us and of all peers.
+fn versions() -> anyhow::Result<Vec<String>> {
+    let python = "import asyncssh; print(asyncssh.__version__)";
+    let others = [
+        ("openssh", "ssh", &["-V"][..]),
+        ("dropbear", "dbclient", &["-V"]),
+        (
+            "asyncssh",
+            "/usr/bin/python3",
+            &["-W", "ignore", "-c", python],
+        ),
+        ("socat", "socat", &["-V"]),
+        ("pdsh", "pdsh", &["-V"]),
+        ("clush", "clush", &["--version"]),
+        ("parallel-ssh", "parallel-ssh", &["--version"]),
+        ("ansible", "ansible", &["--version"]),
+        ("nats-server", "nats-server", &["--version"]),
+    ];
+    let others = others.map(|(name, program, arguments)| version(name, program, arguments));
+    Ok([vec![server::version()?], others.to_vec()].concat())
 }
 
 /// Where figures are kept.

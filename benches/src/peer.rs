@@ -43,6 +43,25 @@ impl Turns {
     }
 }
 
+/// The first line of what a program says of its version, and its name if it does not say that.
+pub(crate) fn version(name: &str, program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output();
+    let Ok(output) = output else {
+        return format!("no {name}");
+    };
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let mut lines = said.lines().map(str::trim);
+    match lines.find(|line| line.contains(|c: char| c.is_ascii_digit())) {
+        Some(line) if line.to_lowercase().contains(name) => line.to_owned(),
+        Some(line) => format!("{name} {line}"),
+        None => format!("no {name}"),
+    }
+}
+
 /// Runs a program of a peer to its end. It must succeed in silence.
 ///
 /// # Errors

@@ -84,6 +84,20 @@ pub(crate) fn children(parent: u32) -> anyhow::Result<Vec<(u32, Stat)>> {
     Ok(found)
 }
 
+/// A process, its children, theirs, and so on.
+///
+/// # Errors
+/// There is no such process.
+pub(crate) fn tree(root: u32) -> anyhow::Result<Vec<u32>> {
+    let mut pids = vec![root];
+    let mut next = 0;
+    while let Some(parent) = pids.get(next).copied() {
+        pids.extend(children(parent)?.iter().map(|(pid, _)| pid));
+        next += 1;
+    }
+    Ok(pids)
+}
+
 /// What the descriptors of a process lead to; sockets and the like have names such
 /// as `socket:[7]`.
 ///

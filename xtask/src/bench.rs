@@ -8,11 +8,15 @@ use anyhow::Context;
 
 use crate::artifacts::{Executable, Kind};
 use crate::cargo;
+use crate::dist;
 use crate::packages;
 use crate::report::Verdict;
 
 /// Tells redial-benches where the keeper's own benchmark is.
 const SPAWN_BENCH_VARIABLE: &str = "REDIAL_SPAWN_BENCH";
+
+/// Tells it which program is measured, if not the one beside it.
+const PROGRAM_VARIABLE: &str = "REDIAL_BENCH_PROGRAM";
 
 /// Builds all in one go, so that nothing is built twice with other features, then
 /// runs redial-benches with these arguments, its output and input ours.
@@ -20,8 +24,14 @@ const SPAWN_BENCH_VARIABLE: &str = "REDIAL_SPAWN_BENCH";
 /// # Errors
 /// It cannot be built or started.
 pub(crate) fn run(root: &Path, mode: &[&str], arguments: &[String]) -> anyhow::Result<bool> {
+    let is_quick = arguments.iter().any(|argument| argument == "--quick");
+    let mut program = None;
     if mode.is_empty() {
         say_what_is_missing();
+        if !is_quick {
+            // It takes long, and is what people run.
+            program = Some(dist::build(root)?);
+        }
     }
     let built = build(root)?;
     let find = |name: &str, kind| {
@@ -34,6 +44,7 @@ pub(crate) fn run(root: &Path, mode: &[&str], arguments: &[String]) -> anyhow::R
     let mut command = Command::new(&benches);
     command.current_dir(root).args(mode).args(arguments);
     command.envs(spawn.map(|path| (SPAWN_BENCH_VARIABLE, path)));
+    command.envs(program.map(|path| (PROGRAM_VARIABLE, path)));
     let status = command.status();
     let status = status.with_context(|| format!("cannot start {}", benches.display()))?;
     Ok(status.success())

@@ -128,7 +128,11 @@ pub(crate) fn make(root: &Path, program: &Path, out: &Path) -> anyhow::Result<Ma
     })
 }
 
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
+/// The program as others get it.
+///
+/// # Errors
+/// It cannot be built.
+pub(crate) fn build(root: &Path) -> anyhow::Result<PathBuf> {
     let output = cargo(root)
         .args(["build", "--profile", "dist", "--locked", "-p", "redial"])
         .arg("--message-format=json-render-diagnostics")

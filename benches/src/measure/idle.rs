@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use redial_client::{Client, Command, Job, JobEvent};
+use redial_client::{Client, Command, ConnectOptions, Job, JobEvent};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::memory::{Memory, mib};
@@ -24,6 +24,8 @@ use crate::table::Table;
 const OF_OTHERS: usize = 50;
 /// Both sides of all, and what a process has open besides.
 const DESCRIPTORS: u64 = 60_000;
+/// The most connections, or jobs with their pipes, and some.
+const LEAST_DESCRIPTORS: u64 = 15_000;
 const LIMIT: Duration = Duration::from_secs(60);
 const KIB: f64 = 1_024.0;
 /// Of a connection, and of a job.
@@ -60,7 +62,7 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
     let jobs = if quick {
         &[100, 500][..]
     } else {
-        &[100, 1_000, 5_000]
+        &[100, 1_000, 3_000]
     };
     allow_descriptors()?;
     let unix = counts.iter().map(|count| of_unix(*count));
@@ -204,14 +206,16 @@ fn goals(tls: &[Grown], jobs: &[Grown], others: &[(&str, anyhow::Result<f64>)]) 
 /// The connections' other ends are ours. Servers that we start have as many.
 fn allow_descriptors() -> anyhow::Result<()> {
     let now = getrlimit(Resource::Nofile);
-    if now.current.is_none_or(|current| current >= DESCRIPTORS) {
-        return Ok(());
-    }
+    let most = now
+        .maximum
+        .map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    let enough = "not enough descriptors (ulimit -Hn)";
+    anyhow::ensure!(most >= LEAST_DESCRIPTORS, "{enough}: {most}");
     let more = Rlimit {
-        current: Some(DESCRIPTORS),
-        maximum: now.maximum.map(|most| most.max(DESCRIPTORS)),
+        current: Some(most),
+        ..now
     };
-    setrlimit(Resource::Nofile, more).context("cannot have enough descriptors (ulimit -n)")
+    setrlimit(Resource::Nofile, more).context(enough)
 }
 
 fn of_unix(count: usize) -> anyhow::Result<Grown> {
@@ -258,7 +262,8 @@ fn of_jobs(count: usize) -> anyhow::Result<Grown> {
     let most = (count + 100).to_string();
     let server = Server::start(&["--max-jobs", &most, "--max-channels", &most])?;
     let runtime = redial::runtime()?;
-    let client = runtime.block_on(redial::connect(&server))?;
+    let options = ConnectOptions::default().jobs_at_once(count + 100);
+    let client = runtime.block_on(redial::connect_with(&server, options))?;
     runtime.block_on(redial::run_true(&client))?;
     let before = server.settled_memory()?;
     let began = Instant::now();
@@ -270,7 +275,8 @@ fn of_jobs(count: usize) -> anyhow::Result<Grown> {
     let each = began.elapsed().div_f64(count as f64);
     let with = server.settled_memory()?;
     anyhow::ensure!(server.jobs()?.len() == count, "not all of them run");
-    runtime.block_on(client.close());
+    // They end with the server.
+    drop((jobs, client));
     Ok(Grown {
         count,
         before,

@@ -63,7 +63,14 @@ impl Asyncssh {
         run_true(&mut sshd.dial(&CURVE25519, "true"))?;
         let mut python = Command::new("/usr/bin/python3");
         python
-            .args(["-c", SCRIPT, &sshd.port().to_string(), home.login()])
+            .args([
+                "-W",
+                "ignore",
+                "-c",
+                SCRIPT,
+                &sshd.port().to_string(),
+                home.login(),
+            ])
             .arg(home.key())
             .arg(sshd.path().join("known_hosts"))
             .stdin(Stdio::piped())

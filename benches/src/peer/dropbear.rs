@@ -102,13 +102,7 @@ impl Dropbear {
 
     /// The processes of its connections, and itself.
     pub(crate) fn pids(&self) -> anyhow::Result<Vec<u32>> {
-        let mut pids = vec![self.daemon.pid()];
-        pids.extend(
-            process::children(self.daemon.pid())?
-                .iter()
-                .map(|(pid, _)| pid),
-        );
-        Ok(pids)
+        process::tree(self.daemon.pid())
     }
 }
 

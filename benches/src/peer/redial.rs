@@ -116,8 +116,16 @@ where
 
 /// One more connection to a server.
 pub(crate) async fn connect(server: &Server) -> anyhow::Result<Client> {
+    connect_with(server, ConnectOptions::default()).await
+}
+
+/// The same, in another way.
+pub(crate) async fn connect_with(
+    server: &Server,
+    options: ConnectOptions,
+) -> anyhow::Result<Client> {
     let target = Target::Unix(Some(server.socket()));
-    Ok(Client::connect(&target, ConnectOptions::default()).await?)
+    Ok(Client::connect(&target, options).await?)
 }
 
 /// One `true` over a connection, to its complete outcome.

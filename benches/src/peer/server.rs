@@ -19,6 +19,8 @@ use crate::process;
 const START_LIMIT: Duration = Duration::from_secs(10);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 const LOG: &str = "log";
+/// Where `cargo xtask bench` says which program is measured.
+const PROGRAM_VARIABLE: &str = "REDIAL_BENCH_PROGRAM";
 const AGENT: &str = "--nats-agent";
 
 /// The server; ended when dropped.
@@ -202,21 +204,28 @@ impl Server {
     }
 }
 
-/// What `redial --version` says.
+/// What `redial --version` says, and how it was built.
 pub(crate) fn version() -> anyhow::Result<String> {
-    let output = Command::new(program()?).arg("--version").output()?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let program = program()?;
+    let output = Command::new(&program).arg("--version").output()?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let mut folders = program.iter().rev().filter_map(|name| name.to_str());
+    let profile = folders.nth(1).unwrap_or("?");
+    Ok(format!("{version}, profile {profile}"))
 }
 
 fn socket_in(dir: &Path) -> PathBuf {
     dir.join("run").join("redial.sock")
 }
 
-/// The program beside our own.
+/// The program that is measured: the one that was named, else the one beside our own.
 ///
 /// # Errors
 /// There is none.
 pub(crate) fn program() -> anyhow::Result<PathBuf> {
+    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE) {
+        return Ok(named.into());
+    }
     let ours = std::env::current_exe().context("our own program")?;
     let program = ours.with_file_name("redial");
     let advice = "build it first: cargo xtask bench does";

@@ -46,12 +46,6 @@ impl Ssh {
     }
 }
 
-/// What `ssh -V` says, if it is there.
-pub(crate) fn version() -> Option<String> {
-    let output = Command::new("ssh").arg("-V").output().ok()?;
-    Some(String::from_utf8_lossy(&output.stderr).trim().to_owned())
-}
-
 fn client(sshd: &Sshd) -> Command {
     let mut command = sshd.client();
     let control = sshd.path().join("control");

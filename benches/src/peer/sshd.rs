@@ -153,13 +153,7 @@ impl Sshd {
 
     /// The processes of its connections, and itself.
     pub(crate) fn pids(&self) -> anyhow::Result<Vec<u32>> {
-        let mut pids = vec![self.daemon.pid()];
-        let mut next = 0;
-        while let Some(parent) = pids.get(next).copied() {
-            pids.extend(process::children(parent)?.iter().map(|(pid, _)| pid));
-            next += 1;
-        }
-        Ok(pids)
+        process::tree(self.daemon.pid())
     }
 
     /// Waits until no connection is left.
