@@ -62,7 +62,7 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
     let jobs = if quick {
         &[100, 500][..]
     } else {
-        &[100, 1_000, 3_000]
+        &[100, 1_000, 2_000]
     };
     allow_descriptors()?;
     let unix = counts.iter().map(|count| of_unix(*count));
@@ -260,7 +260,17 @@ fn connections(
 
 fn of_jobs(count: usize) -> anyhow::Result<Grown> {
     let most = (count + 100).to_string();
-    let server = Server::start(&["--max-jobs", &most, "--max-channels", &most])?;
+    // Each may have so much of it as one does by default, of which only what is used is there.
+    let pool = (count / 8 + 64).to_string();
+    let limits = [
+        "--max-jobs",
+        &most,
+        "--max-channels",
+        &most,
+        "--log-pool",
+        &pool,
+    ];
+    let server = Server::start(&limits)?;
     let runtime = redial::runtime()?;
     let options = ConnectOptions::default().jobs_at_once(count + 100);
     let client = runtime.block_on(redial::connect_with(&server, options))?;
@@ -327,10 +337,12 @@ fn of_processes(
         client.stdout(std::process::Stdio::null());
         client.stderr(std::process::Stdio::null());
         clients.push(Daemon::spawn(&mut client)?);
+        // One after the other: dropbear takes few strangers at once.
+        wait_for("one more is logged in", LIMIT, || {
+            let is_there = |all: Vec<u32>| all.iter().filter(|pid| is_sleep(pid)).count();
+            pids().is_ok_and(|all| is_there(all) == clients.len())
+        })?;
     }
-    wait_for("all are logged in", LIMIT, || {
-        pids().is_ok_and(|all| all.iter().filter(|pid| is_sleep(pid)).count() == OF_OTHERS)
-    })?;
     let with = Memory::of(&servers()?)?;
     Ok((with - before) as f64 / KIB / OF_OTHERS as f64)
 }
