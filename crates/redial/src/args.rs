@@ -58,8 +58,8 @@ pub(crate) use run::RunArgs;
 pub(crate) use serve::{AuditForm, LogFormat, ServeArgs};
 pub(crate) use shell::ShellArgs;
 
-/// Words that ask what the commands are.
-const HELP: [&str; 3] = ["help", "--help", "-h"];
+/// Words that ask for nothing that the commands define.
+const VERSION: [&str; 2] = ["--version", "-V"];
 
 /// What was asked for.
 pub(crate) struct Arguments {
@@ -100,10 +100,9 @@ fn read(argv: Vec<OsString>) -> Result<Cli, clap::Error> {
     let mut cli = Cli::command();
     // What each command takes is defined when it is asked for: defining all of it takes longer than most
     // commands do. Who asks for help is told of each.
-    if argv
-        .get(1)
-        .is_none_or(|word| HELP.iter().any(|help| word == help))
-    {
+    let first = argv.get(1).map(|word| word.to_string_lossy());
+    let names_command = |word: &str| word != "help" && !word.starts_with('-');
+    if !first.is_some_and(|word| names_command(&word) || VERSION.contains(&&*word)) {
         cli.build();
     }
     let argv = match words::may_name_hosts(&argv) {
@@ -191,6 +190,26 @@ mod tests {
     #[test]
     fn the_definition_of_the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_says_what_each_command_is_for_wherever_it_is_asked_for() {
+        for words in [
+            &["redial", "--help"][..],
+            &["redial", "help"],
+            &["redial", "--config", "x", "--help"],
+            &["redial", "--config=x", "help"],
+        ] {
+            let argv = words.iter().map(OsString::from).collect();
+            let Err(help) = read(argv) else {
+                panic!("{words:?} is no command");
+            };
+            let help = help.to_string();
+            assert!(
+                help.contains("Run a command on a host"),
+                "{words:?}: {help}"
+            );
+        }
     }
 
     #[test]
