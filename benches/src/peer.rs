@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use crate::patience::wait_for;
+use crate::process;
+
 /// Hands out so many turns, to whoever asks.
 #[derive(Debug)]
 pub(crate) struct Turns {
@@ -119,6 +122,9 @@ pub(crate) fn per_second(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
 }
 
+/// How long the last child of a server may take.
+const LAST_CHILD_LIMIT: Duration = Duration::from_secs(10);
+
 /// A program that runs beside us, killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -142,6 +148,19 @@ impl Daemon {
             None => Ok(()),
             Some(status) => anyhow::bail!("ended at once: {status}"),
         }
+    }
+
+    /// CPU time of the process and of all that it has waited for.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = process::stat(self.pid())?;
+        Ok(stat.cpu + stat.cpu_of_children)
+    }
+
+    /// Waits until none of its children is left.
+    pub(crate) fn wait_for_no_child(&self) -> anyhow::Result<()> {
+        let pid = self.pid();
+        let alone = || process::children(pid).is_ok_and(|children| children.is_empty());
+        wait_for("a server has no child", LAST_CHILD_LIMIT, alone)
     }
 
     /// The child itself, for who ends it in a friendlier way.

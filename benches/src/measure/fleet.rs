@@ -67,7 +67,7 @@ fn against_others(runners: &[Runner], hosts: usize) -> Vec<Goal> {
             30.0,
         ),
         ("pdsh", |it| &it.cpu, "client's CPU ≤ 1/30 of pdsh", 30.0),
-        ("asyncssh", |it| &it.wall, "wall ≤ 0.125 × asyncssh", 8.0),
+        ("asyncssh", |it| &it.wall, "wall ≤ 1/10 of asyncssh", 10.0),
         (
             "asyncssh",
             |it| &it.cpu,

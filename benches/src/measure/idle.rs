@@ -343,6 +343,12 @@ fn of_processes(
             pids().is_ok_and(|all| is_there(all) == clients.len())
         })?;
     }
-    let with = Memory::of(&servers()?)?;
+    // Who has just started a command may be between two processes.
+    let mut with = None;
+    wait_for("the servers stand still", LIMIT, || {
+        with = servers().and_then(|all| Memory::of(&all)).ok();
+        with.is_some()
+    })?;
+    let with = with.unwrap_or_default();
     Ok((with - before) as f64 / KIB / OF_OTHERS as f64)
 }

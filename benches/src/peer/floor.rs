@@ -12,7 +12,6 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use super::{Daemon, Turns, join, per_second};
-use crate::process;
 
 /// `redial-floor serve`; ended when dropped.
 #[derive(Debug)]
@@ -111,15 +110,12 @@ impl Floor {
 
     /// CPU time of the process and of all that it has waited for.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let stat = process::stat(self.daemon.pid())?;
-        Ok(stat.cpu + stat.cpu_of_children)
+        self.daemon.cpu()
     }
 
     /// Waits until none of its children is left.
     pub(crate) fn wait_for_no_child(&self) -> anyhow::Result<()> {
-        let pid = self.daemon.pid();
-        let alone = || process::children(pid).is_ok_and(|children| children.is_empty());
-        crate::patience::wait_for("redial-floor has no child", Duration::from_secs(10), alone)
+        self.daemon.wait_for_no_child()
     }
 }
 

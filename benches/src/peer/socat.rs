@@ -9,7 +9,6 @@ use tempfile::TempDir;
 
 use super::Daemon;
 use crate::patience::wait_for;
-use crate::process;
 
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// Larger blocks than its own 8 KiB: what makes it fast.
@@ -70,15 +69,12 @@ impl Socat {
     /// CPU time of the listener and of all that it has waited for, the commands
     /// among them.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let stat = process::stat(self.daemon.pid())?;
-        Ok(stat.cpu + stat.cpu_of_children)
+        self.daemon.cpu()
     }
 
     /// Waits until no connection is left.
     pub(crate) fn wait_for_no_connection(&self) -> anyhow::Result<()> {
-        let pid = self.daemon.pid();
-        let alone = || process::children(pid).is_ok_and(|children| children.is_empty());
-        wait_for("socat has no child", START_LIMIT, alone)
+        self.daemon.wait_for_no_child()
     }
 }
 

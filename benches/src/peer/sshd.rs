@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::Daemon;
 use super::home::Home;
-use crate::patience::{until, wait_for};
+use crate::patience::until;
 use crate::process;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -147,8 +147,7 @@ impl Sshd {
     /// CPU time of the listener and of all that it has waited for: the processes of
     /// connections that are over, and their commands.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let stat = process::stat(self.daemon.pid())?;
-        Ok(stat.cpu + stat.cpu_of_children)
+        self.daemon.cpu()
     }
 
     /// The processes of its connections, and itself.
@@ -158,9 +157,7 @@ impl Sshd {
 
     /// Waits until no connection is left.
     pub(crate) fn wait_for_no_connection(&self) -> anyhow::Result<()> {
-        let pid = self.daemon.pid();
-        let alone = || process::children(pid).is_ok_and(|children| children.is_empty());
-        wait_for("sshd has no child", LIMIT, alone)
+        self.daemon.wait_for_no_child()
     }
 }
 
