@@ -28,6 +28,14 @@ pub(crate) struct Seen {
     pub(crate) stdin_arrived: u64,
 }
 
+impl Seen {
+    /// There is a chunk for the next byte of stdin.
+    pub(crate) fn has_stdin_room(&self) -> bool {
+        let number = self.stdin_arrived / CHUNK_BYTES as u64;
+        self.chunks.contains_key(&(0, number))
+    }
+}
+
 pub(crate) fn command(argv: &[&str]) -> Command {
     let argv = argv
         .iter()
@@ -107,7 +115,11 @@ impl Front {
             ToFront::StdinChunk(id, chunk) => {
                 self.seen(&id).chunks.insert((0, chunk.number), chunk.slot);
             }
-            ToFront::StdinTaken(id, at) => self.seen(&id).stdin_taken = at,
+            ToFront::StdinTaken(id, at) => {
+                let seen = self.seen(&id);
+                assert!(seen.stdin_taken < at && at <= seen.stdin_arrived);
+                seen.stdin_taken = at;
+            }
             ToFront::StdinClosed(id) => self.seen(&id).stdin_closed = true,
             ToFront::Applied(id, number) => self.seen(&id).applied = number,
             ToFront::Exited(id, exit) => self.seen(&id).exit = Some(exit),

@@ -152,11 +152,12 @@ fn stdin_goes_through_cat_and_back() {
     let mut sent = 0;
     while sent < bytes.len() {
         sent += front.write_stdin(who, id, &bytes[sent..]);
-        let (taken, seen) = (front.seen(&id).stdin_taken, front.seen(&id).bytes[0].len());
+        let seen = front.seen(&id).bytes[0].len();
         if sent < bytes.len() {
-            front.until("something moves", |front| {
+            // Output too: what is not acknowledged would stop `cat`, and that the room.
+            front.until("there is room for stdin, or output", |front| {
                 let now = &front.jobs[&id];
-                now.stdin_taken > taken || now.bytes[0].len() > seen
+                now.has_stdin_room() || now.bytes[0].len() > seen
             });
         }
         front.acknowledge(who, id);
