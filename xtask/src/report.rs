@@ -117,6 +117,10 @@ impl fmt::Display for Report {
             }
         }
         for row in &self.rows {
+            // Said again where a log that was cut still has it.
+            if let Verdict::Bad(text) = &row.verdict {
+                writeln!(f, "failed: {}: {text}", row.step)?;
+            }
             for failure in &row.failures {
                 writeln!(f, "failed: {} ({})", failure.test, row.step)?;
                 for line in &failure.said {
@@ -170,6 +174,10 @@ mod tests {
         let text = report.to_string();
         assert_eq!(text.lines().last(), Some("0 passed, 1 failed, 0 skipped"));
         assert!(text.contains("not run: formatting failed"), "{text}");
+        assert!(
+            text.contains("\nfailed: formatting: exit status: 1\n"),
+            "{text}"
+        );
     }
 
     #[test]
