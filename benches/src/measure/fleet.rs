@@ -1,11 +1,12 @@
 //! One command on many hosts.
 
+mod growth;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::memory::mib;
 use crate::order::Order;
-use crate::peer::direct;
 use crate::peer::home::Home;
 use crate::peer::many::{Cost, FAN_OUT, Names, Through, cost, is_there, peak};
 use crate::plot::{Kind, Plot};
@@ -15,7 +16,6 @@ use crate::table::Table;
 
 const SEED: u64 = 11;
 const QUIET: [&str; 3] = ["-q", "--output", "quiet"];
-const LOGINS_AT_ONCE: usize = 64;
 
 /// A contestant, and what its runs cost, in milliseconds.
 struct Runner {
@@ -33,11 +33,14 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
         (256, 3, 10_000)
     };
     let home = Arc::new(Home::new()?);
-    let names = Names::start(&home, most)?;
+    let inventories = [&[hosts][..], &growth::HOSTS].concat();
+    let within = |it: &usize| *it <= most;
+    let inventories: Vec<usize> = inventories.into_iter().filter(within).collect();
+    let names = Names::start(&home, &inventories)?;
     let through = Through::start(&home);
     let (runners, missing) = against(&names, through.as_ref().ok(), hosts, rounds)?;
     let mut goals = against_others(&runners, hosts);
-    let scale = scaled(&names, most, rounds)?;
+    let scale = growth::measure(&names, most, rounds)?;
     goals.extend(scale.goals);
     let (outputs, more) = outputs(&names, most)?;
     goals.extend(more);
@@ -149,7 +152,8 @@ fn how(hosts: usize, rounds: usize, most: usize, missing: &[&str]) -> String {
          share its cores. ssh by its defaults, through one sshd; ansible's raw module; asyncssh in one process; \
          warm: through a master connection for each name that is there already, which redial does not \
          have: its cold run is compared. CPU: of the client and all that it starts. Then redial alone: \
-         `true` on 100 to {most} names, and 64 KiB from each, folded, all the same and all different.{missing}"
+         `true` on 100 to {most} names, which are all that its inventory and its known_hosts have, and 64 KiB \
+         from each, folded, all the same and all different.{missing}"
     )
 }
 
@@ -269,84 +273,6 @@ fn table(runners: &[Runner], hosts: usize) -> Table {
         ]);
     }
     table
-}
-
-/// What [`scaled`] found.
-struct Scaled {
-    table: Table,
-    goals: Vec<Goal>,
-    /// Hosts, and ms for each.
-    points: Vec<(f64, f64)>,
-}
-
-/// How the time for one host grows with their number, and against what the machine can do.
-fn scaled(names: &Names, most: usize, rounds: usize) -> anyhow::Result<Scaled> {
-    let mut table = Table::new([
-        "`true` on so many hosts",
-        "s",
-        "ms a host",
-        "client's CPU, ms a host",
-    ]);
-    let mut each = Vec::new();
-    for hosts in [100, 1_000, 10_000]
-        .into_iter()
-        .filter(|hosts| *hosts <= most)
-    {
-        let (mut wall, mut cpu) = (Samples::default(), Samples::default());
-        // A short run is disturbed by little: it is made more often.
-        for _ in 0..rounds * (1_000 / hosts).max(1) {
-            let cost = cost(names.run(hosts, &QUIET, &["true"]))?;
-            wall.push_millis(cost.wall);
-            cpu.push_millis(cost.cpu);
-        }
-        let of = |samples: &Samples| samples.median() / hosts as f64;
-        each.push((hosts, of(&wall)));
-        table.row([
-            hosts.to_string(),
-            wall.spread(|ms| format!("{:.2}", ms / 1e3)),
-            format!("{:.2}", of(&wall)),
-            format!("{:.2}", of(&cpu)),
-        ]);
-    }
-    let times = || each.iter().map(|(_, time)| *time);
-    let flat = times().fold(0.0, f64::max) / times().fold(f64::MAX, f64::min);
-    let rate = each
-        .iter()
-        .find(|(hosts, _)| *hosts == 1_000)
-        .map_or(0.0, |(_, time)| 1e3 / time);
-    let spawns = direct::rate(1, 2_000, 64)?;
-    let runtime = crate::peer::redial::runtime()?;
-    let logins = names.server().logins(&runtime, LOGINS_AT_ONCE, 1_000)?;
-    table.row(["hosts a second, at 1,000".to_owned(), format!("{rate:.0}")]);
-    table.row([
-        "logins a second, nothing run".to_owned(),
-        format!("{logins:.0}"),
-    ]);
-    table.row([
-        "processes a second, no login".to_owned(),
-        format!("{spawns:.0}"),
-    ]);
-    let share = rate / spawns;
-    let goals = vec![
-        Goal::measured(
-            "1,000 hosts",
-            "≥ 0.80 × the spawn rate",
-            format!("{share:.2}; {:.2} × logins", rate / logins),
-            share >= 0.8,
-        ),
-        Goal::measured(
-            "time a host, 100 to 10,000",
-            "flat within 1.20",
-            format!("{flat:.2}"),
-            flat <= 1.2,
-        ),
-    ];
-    let points = each.iter().map(|(hosts, ms)| (*hosts as f64, *ms));
-    Ok(Scaled {
-        table,
-        goals,
-        points: points.collect(),
-    })
 }
 
 /// Memory with 64 KiB from each host.

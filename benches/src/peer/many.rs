@@ -45,30 +45,60 @@ pub(crate) struct Cost {
 /// redial's part: names in a hosts.toml, one server behind them.
 pub(crate) struct Names {
     server: NetworkServer,
+    home: Arc<Home>,
+    /// So many names are in an inventory, and in a known_hosts, of their own.
+    inventories: Vec<usize>,
 }
 
 impl Names {
     /// # Errors
     /// The server does not start, or a file cannot be written.
-    pub(crate) fn start(home: &Arc<Home>, count: usize) -> anyhow::Result<Self> {
+    pub(crate) fn start(home: &Arc<Home>, inventories: &[usize]) -> anyhow::Result<Self> {
         let server = NetworkServer::start(home, &["--max-connections", "1024"])?;
-        let config = home.path().join(".config/redial");
-        fs::create_dir_all(&config)?;
-        let port = server.port();
-        let hosts = (1..=count)
-            .map(|host| format!("[hosts.n{host:05}]\naddress = \"127.0.0.1\"\nport = {port}\n"));
-        fs::write(config.join("hosts.toml"), hosts.collect::<String>())?;
-        let names = Names { server };
-        // Each name is met once.
-        let mut first = names.run(count, &["--accept-new", "-q"], &["true"]);
-        anyhow::ensure!(first.status()?.success(), "a first run on {count} hosts");
+        let mut inventories = inventories.to_vec();
+        inventories.sort_unstable();
+        inventories.dedup();
+        let names = Names {
+            server,
+            home: Arc::clone(home),
+            inventories,
+        };
+        let port = names.server.port();
+        for &count in &names.inventories {
+            let config = names.config(count).join("redial");
+            fs::create_dir_all(&config)?;
+            let hosts = (1..=count).map(|host| {
+                format!("[hosts.n{host:05}]\naddress = \"127.0.0.1\"\nport = {port}\n")
+            });
+            fs::write(config.join("hosts.toml"), hosts.collect::<String>())?;
+            // Each name is met once.
+            let mut first = names.run_of(count, count, &["--accept-new", "-q"], &["true"]);
+            anyhow::ensure!(first.status()?.success(), "a first run on {count} hosts");
+        }
         Ok(names)
     }
 
-    /// `redial run` on the first so many.
+    fn config(&self, inventory: usize) -> PathBuf {
+        self.home.path().join(format!(".config-{inventory}"))
+    }
+
+    /// `redial run` on so many, which are all of their inventory if there is one of that size.
     pub(crate) fn run(&self, count: usize, flags: &[&str], command: &[&str]) -> Command {
+        let larger = self.inventories.iter().find(|it| **it >= count);
+        self.run_of(*larger.unwrap_or(&count), count, flags, command)
+    }
+
+    /// `redial run` on the first so many of an inventory.
+    pub(crate) fn run_of(
+        &self,
+        inventory: usize,
+        count: usize,
+        flags: &[&str],
+        command: &[&str],
+    ) -> Command {
         let mut run = self.server.client();
-        run.args(["run", "-f", &FAN_OUT.to_string()])
+        run.env("XDG_CONFIG_HOME", self.config(inventory))
+            .args(["run", "-f", &FAN_OUT.to_string()])
             .args(flags)
             .args(["-w", &format!("n[00001-{count:05}]"), "--"])
             .args(command);
