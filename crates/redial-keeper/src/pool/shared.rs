@@ -9,9 +9,8 @@ use rustix::mm::ProtFlags;
 
 use super::{CHUNK_BYTES, Mapping, Slots};
 
-/// Touched pages of free chunks that are kept for the next user, in bytes: enough
-/// for some busy streams, little enough for an idle server.
-const WARM_BYTES: usize = 4 * 1024 * 1024;
+/// So many chunks are given back at a time: about a millisecond, in which jobs wait.
+const COOL_AT_ONCE: usize = 128;
 
 /// A pool, and whose its chunks are.
 #[derive(Debug)]
@@ -19,8 +18,6 @@ pub(crate) struct Pool {
     mapping: Mapping,
     slots: Slots,
     chunks: u32,
-    /// A chunk has come back since somebody last asked whether it is idle.
-    is_busy: bool,
     /// Given up, and perhaps still read by somebody.
     late: Vec<u32>,
 }
@@ -38,7 +35,6 @@ impl Pool {
             mapping: Mapping::create(name, chunks)?,
             slots: Slots::new(chunks),
             chunks,
-            is_busy: false,
             late: Vec::new(),
         })
     }
@@ -53,7 +49,6 @@ impl Pool {
             mapping: Mapping::map(fd, chunks, protection)?,
             slots: Slots::without(chunks, used),
             chunks,
-            is_busy: false,
             late: Vec::new(),
         })
     }
@@ -100,10 +95,6 @@ impl Pool {
     /// A chunk comes back.
     pub(crate) fn give_back(&mut self, slot: u32) {
         self.slots.give_back(slot);
-        self.is_busy = true;
-        if self.slots.warm() * CHUNK_BYTES > WARM_BYTES {
-            self.cool_one();
-        }
     }
 
     /// A chunk is given up that somebody may still read: it comes back later.
@@ -121,24 +112,19 @@ impl Pool {
         self.slots.warm() > 0
     }
 
-    /// Gives the memory of all free chunks back to the system, unless some have come
-    /// back since this was last called: then they will be wanted again.
-    pub(crate) fn cool_if_idle(&mut self) {
-        if std::mem::take(&mut self.is_busy) {
-            return;
-        }
-        while self.slots.warm() > 0 {
-            self.cool_one();
-        }
-    }
-
-    fn cool_one(&mut self) {
-        if let Some(slot) = self.slots.cool() {
+    /// Gives the memory of those free chunks back to the system that nobody has wanted
+    /// for a while, some at a time; says whether there are more. Giving back at once what
+    /// many busy streams want again would cost them more than their bytes do: each page
+    /// is cleared anew.
+    pub(crate) fn cool_unwanted(&mut self) -> bool {
+        let (unwanted, is_more) = self.slots.cool_unwanted(COOL_AT_ONCE);
+        for slot in unwanted {
             // On failure the pages stay until the chunk is used again: no harm.
             if let Err(error) = self.mapping.punch(slot) {
                 tracing::debug!(%error, "cannot give memory of a log pool back");
             }
         }
+        is_more
     }
 
     /// See `Mapping::slice`: for bytes of the output pool, which only we write.

@@ -4,14 +4,16 @@ use std::collections::{HashSet, VecDeque};
 
 /// The free chunks of a pool, most recently used first.
 ///
-/// A chunk that was used has touched pages; those chunks are handed out first,
-/// and given back to the system when too many of them lie around.
+/// A chunk that was used has touched pages; those chunks are handed out first, and
+/// those of them that nobody wants for a while are given back to the system.
 #[derive(Debug)]
 pub(super) struct Slots {
     /// Free, pages touched; the newest at the back.
     warm: VecDeque<u32>,
     /// Free, without pages.
     cold: Vec<u32>,
+    /// The fewest in `warm` since it was last cooled: so many were not wanted.
+    unwanted: usize,
     total: u32,
 }
 
@@ -21,6 +23,7 @@ impl Slots {
         Self {
             warm: VecDeque::new(),
             cold: (0..total).rev().collect(),
+            unwanted: 0,
             total,
         }
     }
@@ -28,8 +31,10 @@ impl Slots {
     /// All free but these. Whether their pages are touched, nobody knows any more.
     pub(super) fn without(total: u32, used: &HashSet<u32>) -> Self {
         let free = (0..total).filter(|slot| !used.contains(slot));
+        let warm: VecDeque<u32> = free.collect();
         Self {
-            warm: free.collect(),
+            unwanted: warm.len(),
+            warm,
             cold: Vec::new(),
             total,
         }
@@ -37,7 +42,9 @@ impl Slots {
 
     /// A chunk, or none is free.
     pub(super) fn take(&mut self) -> Option<u32> {
-        self.warm.pop_back().or_else(|| self.cold.pop())
+        let slot = self.warm.pop_back().or_else(|| self.cold.pop());
+        self.unwanted = self.unwanted.min(self.warm.len());
+        slot
     }
 
     /// A chunk comes back; its pages were touched.
@@ -61,10 +68,17 @@ impl Slots {
         self.warm.len()
     }
 
-    /// The free chunk that was used longest ago; its pages are to be given back.
-    pub(super) fn cool(&mut self) -> Option<u32> {
-        let slot = self.warm.pop_front()?;
-        self.cold.push(slot);
-        Some(slot)
+    /// Takes up to `most` of the warm ones that were not wanted since the last time that
+    /// all such were taken, used longest ago first: their pages are to be given back.
+    /// Says too whether there are more.
+    pub(super) fn cool_unwanted(&mut self, most: usize) -> (Vec<u32>, bool) {
+        let cooled: Vec<u32> = self.warm.drain(..self.unwanted.min(most)).collect();
+        self.cold.extend(&cooled);
+        self.unwanted -= cooled.len();
+        let is_more = self.unwanted > 0;
+        if !is_more {
+            self.unwanted = self.warm.len();
+        }
+        (cooled, is_more)
     }
 }

@@ -67,14 +67,27 @@ fn a_punched_chunk_costs_no_memory() {
 }
 
 #[test]
-fn used_chunks_are_used_again_first_and_cool_down_oldest_first() {
+fn used_chunks_are_used_again_first_and_those_nobody_wants_cool_down() {
     let mut slots = Slots::new(16);
-    let taken: Vec<u32> = (0..3).map(|_| slots.take().unwrap()).collect();
+    let mut taken: Vec<u32> = (0..4).map(|_| slots.take().unwrap()).collect();
     taken.iter().for_each(|&slot| slots.give_back(slot));
-    assert_eq!(slots.take(), Some(taken[2]));
-    assert_eq!(slots.warm(), 2);
-    assert_eq!(slots.cool(), Some(taken[0]));
-    assert_eq!(slots.free(), 15);
+    // They have come since: perhaps they are wanted again at once.
+    assert_eq!(slots.cool_unwanted(9), (vec![], false));
+    let kept = [slots.take(), slots.take()];
+    assert_eq!(kept, [taken.pop(), taken.pop()]);
+    kept.iter()
+        .flatten()
+        .for_each(|&slot| slots.give_back(slot));
+    // Two were there all the time.
+    assert_eq!(slots.cool_unwanted(1), (vec![taken[0]], true));
+    assert_eq!(slots.cool_unwanted(1), (vec![taken[1]], false));
+    assert_eq!((slots.warm(), slots.free()), (2, 16));
+    // Nobody has wanted the others since.
+    assert_eq!(
+        slots.cool_unwanted(9),
+        (kept.into_iter().flatten().collect(), false)
+    );
+    assert_eq!((slots.warm(), slots.free()), (0, 16));
     while slots.take().is_some() {}
     assert!(slots.is_short());
 }
