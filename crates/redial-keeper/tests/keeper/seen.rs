@@ -24,7 +24,6 @@ pub(crate) struct Seen {
     pub(crate) outcome: Option<Outcome>,
     pub(crate) applied: u64,
     pub(crate) stdin_closed: bool,
-    pub(crate) stdin_taken: u64,
     pub(crate) stdin_arrived: u64,
 }
 
@@ -115,11 +114,6 @@ impl Front {
             ToFront::StdinChunk(id, chunk) => {
                 self.seen(&id).chunks.insert((0, chunk.number), chunk.slot);
             }
-            ToFront::StdinTaken(id, at) => {
-                let seen = self.seen(&id);
-                assert!(seen.stdin_taken < at && at <= seen.stdin_arrived);
-                seen.stdin_taken = at;
-            }
             ToFront::StdinClosed(id) => self.seen(&id).stdin_closed = true,
             ToFront::Applied(id, number) => self.seen(&id).applied = number,
             ToFront::Exited(id, exit) => self.seen(&id).exit = Some(exit),
@@ -129,7 +123,7 @@ impl Front {
             ToFront::Attached(_, id, _, snapshot) => self.see_snapshot(*id, &snapshot),
             ToFront::Echo(number) if self.answers_echoes => self.say(&ToKeeper::Echo(number)),
             ToFront::Echo(number) => self.echoes.push(number),
-            ToFront::Refused(..) | ToFront::Answer(..) => {}
+            ToFront::StdinTaken(..) | ToFront::Refused(..) | ToFront::Answer(..) => {}
             other => panic!("not expected now: {other:?}"),
         }
     }
