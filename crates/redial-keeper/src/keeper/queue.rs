@@ -11,7 +11,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -22,7 +22,8 @@ pub(super) struct Queue<T> {
     max: usize,
     /// In hand at once, of one lane.
     most: usize,
-    wake: Mutex<Option<OwnedFd>>,
+    /// Read by who wakes and by who is woken, which is at the same time.
+    wake: RwLock<Option<OwnedFd>>,
     wait: OwnedFd,
 }
 
@@ -62,7 +63,7 @@ impl<T> Queue<T> {
             most,
             // A pipe holds 65,536 bytes (pipe(7)): the keeper never waits for room in it.
             max: max.min(60_000),
-            wake: Mutex::new(Some(wake)),
+            wake: RwLock::new(Some(wake)),
             wait,
         })
     }
@@ -80,7 +81,7 @@ impl<T> Queue<T> {
     }
 
     fn wake_one(&self) {
-        if let Some(wake) = &*lock(&self.wake) {
+        if let Some(wake) = &*self.wake.read().unwrap_or_else(PoisonError::into_inner) {
             // It has room, and a reader as long as `self` lives: this cannot fail.
             let _ = rustix::io::retry_on_intr(|| rustix::io::write(wake, &[0]));
         }
@@ -91,7 +92,7 @@ impl<T> Queue<T> {
     pub(super) fn pop(&self) -> Option<(u32, T)> {
         loop {
             let read = rustix::io::retry_on_intr(|| rustix::io::read(&self.wait, &mut [0]));
-            if read != Ok(1) || lock(&self.wake).is_none() {
+            if read != Ok(1) || self.is_closed() {
                 return None;
             }
             let mut state = lock(&self.state);
@@ -127,7 +128,12 @@ impl<T> Queue<T> {
 
     /// Ends the threads that wait. What is still queued is nobody's any more.
     pub(super) fn close(&self) {
-        *lock(&self.wake) = None;
+        *self.wake.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn is_closed(&self) -> bool {
+        let wake = self.wake.read();
+        wake.unwrap_or_else(PoisonError::into_inner).is_none()
     }
 }
 
