@@ -73,7 +73,7 @@ impl HostKey {
         if !is_certificate_verify(input) {
             return Err(HostKeyError::Input);
         }
-        let signature = sign(self.key.inner(), input).ok_or(HostKeyError::Input)?;
+        let signature = sign(&self.key.signer(), input).ok_or(HostKeyError::Input)?;
         Ok(signature.as_bytes().to_vec())
     }
 }
@@ -112,7 +112,7 @@ mod tests {
         let key = HostKey::generate(&[1; 32]);
         for hash in [32, 48] {
             let signature = key.sign_certificate_verify(&input(hash)).unwrap();
-            let own = sign(key.key.inner(), &input(hash)).unwrap();
+            let own = sign(&key.key.signer(), &input(hash)).unwrap();
             assert_eq!(signature, own.as_bytes());
             assert_eq!(signature.len(), 64);
         }

@@ -56,7 +56,7 @@ pub fn sign_nonce(key: &PrivateKey, nonce: &[u8]) -> Result<Vec<u8>, NkeyError> 
     if !is_nonce(nonce) {
         return Err(NkeyError::Nonce);
     }
-    let signature = sign(key.inner(), nonce).ok_or(NkeyError::Nonce)?;
+    let signature = sign(&key.signer(), nonce).ok_or(NkeyError::Nonce)?;
     Ok(signature.as_bytes().to_vec())
 }
 

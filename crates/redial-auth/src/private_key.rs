@@ -1,10 +1,13 @@
 //! Private keys: reading them from text, making them, writing them.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
 
+use ed25519_dalek::{SignatureError, Signer, SigningKey};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
-use ssh_key::{Cipher, Kdf, LineEnding};
+use ssh_key::public::KeyData;
+use ssh_key::{Algorithm, Cipher, Kdf, LineEnding, Signature};
 use zeroize::Zeroizing;
 
 use crate::limits;
@@ -17,6 +20,9 @@ const ROUNDS: u32 = 24;
 pub struct PrivateKey {
     inner: ssh_key::PrivateKey,
     public: PublicKey,
+    /// Of an Ed25519 key: what comes before a signature takes as long as the signature, and
+    /// some keys make many.
+    ready: Option<Box<SigningKey>>,
 }
 
 /// Why a private key cannot be had from a text.
@@ -107,7 +113,16 @@ impl PrivateKey {
 
     fn new(inner: ssh_key::PrivateKey) -> Result<PrivateKey, PrivateKeyError> {
         let public = PublicKey::from_data(inner.public_key().key_data().clone())?;
-        Ok(PrivateKey { inner, public })
+        let pair = inner.key_data().ed25519();
+        // None if the halves are not of one key: then there are no signatures either.
+        let ready = pair
+            .and_then(|pair| SigningKey::try_from(pair).ok())
+            .map(Box::new);
+        Ok(PrivateKey {
+            inner,
+            public,
+            ready,
+        })
     }
 
     /// Its public half.
@@ -148,8 +163,28 @@ impl PrivateKey {
         text.map_err(|_| PrivateKeyError::Malformed)
     }
 
-    pub(crate) fn inner(&self) -> &ssh_key::PrivateKey {
-        &self.inner
+    /// Signs anything, and so is not for everybody.
+    pub(crate) fn signer(&self) -> AnySigner<'_> {
+        AnySigner(self)
+    }
+}
+
+/// See [`PrivateKey::signer`].
+pub(crate) struct AnySigner<'a>(&'a PrivateKey);
+
+impl Signer<Signature> for AnySigner<'_> {
+    fn try_sign(&self, message: &[u8]) -> Result<Signature, SignatureError> {
+        let Some(ready) = &self.0.ready else {
+            return self.0.inner.try_sign(message);
+        };
+        let signature = ready.try_sign(message)?.to_bytes();
+        Signature::new(Algorithm::Ed25519, signature).map_err(SignatureError::from)
+    }
+}
+
+impl From<&AnySigner<'_>> for KeyData {
+    fn from(signer: &AnySigner<'_>) -> KeyData {
+        signer.0.public.data().clone()
     }
 }
 

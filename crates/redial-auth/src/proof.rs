@@ -126,7 +126,7 @@ pub fn sign_proof(key: &PrivateKey, statement: &Statement<'_>) -> Result<Vec<u8>
         return Err(ProofError::Key);
     }
     let message = statement.encode()?;
-    let signed = key.inner().sign(NAMESPACE, HashAlg::Sha512, &message);
+    let signed = SshSig::sign(&key.signer(), NAMESPACE, HashAlg::Sha512, &message);
     let signed = signed.map_err(|_| ProofError::CannotSign)?;
     signed.encode_vec().map_err(|_| ProofError::Malformed)
 }

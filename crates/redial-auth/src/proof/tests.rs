@@ -108,7 +108,7 @@ fn what_an_agent_signs_becomes_the_same_proof() {
         exporter: &EXPORTER,
     };
     let blob = |key: &PrivateKey| {
-        let signature = sign(key.inner(), &statement.to_sign().unwrap());
+        let signature = sign(&key.signer(), &statement.to_sign().unwrap());
         signature.encode_vec().unwrap()
     };
     let proof = assemble_proof(&statement, &blob(&key));
