@@ -87,7 +87,7 @@ impl TlsClient {
             .map_err(|error| progress.explain(error))?;
         let handshake = Handshake {
             transport,
-            records: Records::new(Core::Client(core)),
+            records: Records::new(Core::Client(core.into())),
             side: Side::Client,
             keeps_last: self.speaks_first,
             progress: progress.clone(),

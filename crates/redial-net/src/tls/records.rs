@@ -26,9 +26,10 @@ const WRITE_BYTES: usize = 640 * 1024;
 /// A peer that makes us answer without reading the answers is left at this.
 const MAX_UNSENT_BYTES: usize = 1024 * 1024;
 
+/// In a box: futures that hold a stream are moved, and this is most of one.
 pub(super) enum Core {
-    Client(UnbufferedClientConnection),
-    Server(UnbufferedServerConnection),
+    Client(Box<UnbufferedClientConnection>),
+    Server(Box<UnbufferedServerConnection>),
 }
 
 pub(super) struct Records {

@@ -114,7 +114,7 @@ impl TlsServer {
             .map_err(|error| progress.explain(error))?;
         let handshake = Handshake {
             transport,
-            records: Records::new(Core::Server(core)),
+            records: Records::new(Core::Server(core.into())),
             side: Side::Server,
             keeps_last: false,
             progress: progress.clone(),
