@@ -16,7 +16,7 @@ const SEED: u64 = 3;
 /// # Errors
 /// Bytes are missing, a process failed, or the server did not start.
 pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
-    let rounds = if quick { 3 } else { 11 };
+    let rounds = if quick { 2 } else { 11 };
     let redial = Carrier::Redial(Server::start(&[])?);
     let floor = Carrier::Floor(Arc::new(Floor::start()?), Over::Unix, "plain");
     let mut contestants = vec![

@@ -23,14 +23,16 @@ const SEED: u64 = 12;
 const WARM_UP: usize = 2;
 const CROWD_LIMIT: Duration = Duration::from_secs(120);
 const AT_ONCE: &str = "64";
-/// How long the crowd is watched that does nothing.
-const IDLE: Duration = Duration::from_secs(20);
+/// How long the crowd is watched that does nothing: for each of its hosts so long.
+const IDLE_EACH: Duration = Duration::from_millis(10);
+/// And so long at least: agents speak every few seconds.
+const IDLE_LEAST: Duration = Duration::from_secs(6);
 
 /// # Errors
 /// A command failed, or a server did not start.
 pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
     let (rounds, bulk, hosts) = if quick {
-        (20, 3, 200)
+        (20, 1, 200)
     } else {
         (200, 11, 2_000)
     };
@@ -109,7 +111,8 @@ fn crowd(
 ) -> anyhow::Result<Table> {
     let mut rows = Rows(Table::new(["Many hosts that have dialled out", ""]));
     let crowd = gather(&mut rows, home, nats, called, hosts)?;
-    idle(&mut rows, nats, &crowd)?;
+    let watched = IDLE_LEAST.max(IDLE_EACH * u32::try_from(hosts)?);
+    idle(&mut rows, nats, &crowd, watched)?;
     let mut discover = Samples::default();
     for _ in 0..rounds {
         let began = Instant::now();
@@ -159,13 +162,13 @@ fn gather(
     Ok(crowd)
 }
 
-fn idle(rows: &mut Rows, nats: &Nats, crowd: &Crowd) -> anyhow::Result<()> {
+fn idle(rows: &mut Rows, nats: &Nats, crowd: &Crowd, watched: Duration) -> anyhow::Result<()> {
     // What came with the connections is over.
-    std::thread::sleep(IDLE);
+    std::thread::sleep(watched);
     let (broker, agents) = (nats.used()?.cpu, crowd.cpu()?);
-    std::thread::sleep(IDLE);
+    std::thread::sleep(watched);
     let share = |cpu: Duration| {
-        let share = cpu.as_secs_f64() / IDLE.as_secs_f64();
+        let share = cpu.as_secs_f64() / watched.as_secs_f64();
         format!("{:.2} %", share * 100.0)
     };
     rows.add(

@@ -18,7 +18,7 @@ const SEED: u64 = 6;
 /// # Errors
 /// Bytes are missing, a process failed, or the server did not start.
 pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
-    let rounds = if quick { 3 } else { 11 };
+    let rounds = if quick { 2 } else { 11 };
     let home = Arc::new(Home::new()?);
     let redial = Carrier::RedialOverTls(NetworkServer::start(&home, &[])?);
     let floor = Arc::new(Floor::start()?);
