@@ -339,7 +339,16 @@ fn of_processes(
         all.retain(|pid| !is_sleep(pid));
         anyhow::Ok(all)
     };
-    let before = Memory::of(&servers()?)?;
+    // Who has just started a command, or ended one, may be between two processes.
+    let standing = || {
+        let mut all = None;
+        wait_for("the servers stand still", LIMIT, || {
+            all = servers().and_then(|all| Memory::of(&all)).ok();
+            all.is_some()
+        })?;
+        anyhow::Ok(all.unwrap_or_default())
+    };
+    let before = standing()?;
     let mut clients = Vec::new();
     for _ in 0..OF_OTHERS {
         let mut client = dial();
@@ -353,12 +362,5 @@ fn of_processes(
             pids().is_ok_and(|all| is_there(all) == clients.len())
         })?;
     }
-    // Who has just started a command may be between two processes.
-    let mut with = None;
-    wait_for("the servers stand still", LIMIT, || {
-        with = servers().and_then(|all| Memory::of(&all)).ok();
-        with.is_some()
-    })?;
-    let with = with.unwrap_or_default();
-    Ok((with - before) as f64 / KIB / OF_OTHERS as f64)
+    Ok((standing()? - before) as f64 / KIB / OF_OTHERS as f64)
 }
