@@ -6,11 +6,6 @@ use super::turn::Keeper;
 use super::users::Users;
 use crate::wire::Confinement;
 
-/// Free memory of the pools that nobody wanted for this long goes back.
-const COOL_AFTER_MS: u64 = 1_000;
-/// The same, when there was more than is done at a time.
-const COOL_ON_AFTER_MS: u64 = 10;
-
 impl Keeper<'_> {
     /// What is nobody's in particular.
     pub(super) fn keep_house(&mut self) -> Result<(), KeeperError> {
@@ -95,13 +90,8 @@ impl Keeper<'_> {
     }
 
     fn cool_pools(&mut self) {
-        let ground = &mut self.ground;
-        if self.cool_at.is_some_and(|at| at <= ground.now) {
-            let is_more = ground.output.cool_unwanted() | ground.stdin.cool_unwanted();
-            self.cool_at = is_more.then(|| ground.now + COOL_ON_AFTER_MS);
-        }
-        if self.cool_at.is_none() && (ground.output.is_warm() || ground.stdin.is_warm()) {
-            self.cool_at = Some(ground.now + COOL_AFTER_MS);
-        }
+        let now = self.ground.now;
+        let due = [&mut self.ground.output, &mut self.ground.stdin].map(|pool| pool.cool(now));
+        self.cool_at = due.into_iter().flatten().min();
     }
 }

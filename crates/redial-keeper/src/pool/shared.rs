@@ -9,8 +9,12 @@ use rustix::mm::ProtFlags;
 
 use super::{CHUNK_BYTES, Mapping, Slots};
 
-/// So many chunks are given back at a time: about a millisecond, in which jobs wait.
+/// Memory of free chunks that nobody wanted for this long goes back.
+const COOL_AFTER_MS: u64 = 1_000;
+/// So many chunks at a time: about a millisecond, in which jobs wait.
 const COOL_AT_ONCE: usize = 128;
+/// Until more of them go, when there were more.
+const COOL_ON_AFTER_MS: u64 = 10;
 
 /// A pool, and whose its chunks are.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub(crate) struct Pool {
     chunks: u32,
     /// Given up, and perhaps still read by somebody.
     late: Vec<u32>,
+    /// When to look again for memory that nobody wants.
+    cool_at: Option<u64>,
 }
 
 impl Pool {
@@ -36,6 +42,7 @@ impl Pool {
             slots: Slots::new(chunks),
             chunks,
             late: Vec::new(),
+            cool_at: None,
         })
     }
 
@@ -50,6 +57,7 @@ impl Pool {
             slots: Slots::without(chunks, used),
             chunks,
             late: Vec::new(),
+            cool_at: None,
         })
     }
 
@@ -107,16 +115,21 @@ impl Pool {
         std::mem::take(&mut self.late)
     }
 
-    /// Whether free chunks cost memory.
-    pub(crate) fn is_warm(&self) -> bool {
-        self.slots.warm() > 0
+    /// Gives the memory of those free chunks back to the system that nobody has wanted
+    /// for a while; says when it is to be called again. Giving back at once what many busy
+    /// streams want again would cost them more than their bytes do: each page is cleared anew.
+    pub(crate) fn cool(&mut self, now_ms: u64) -> Option<u64> {
+        if self.cool_at.is_some_and(|at| at <= now_ms) {
+            let is_more = self.cool_some();
+            self.cool_at = is_more.then(|| now_ms + COOL_ON_AFTER_MS);
+        }
+        if self.cool_at.is_none() && self.slots.warm() > 0 {
+            self.cool_at = Some(now_ms + COOL_AFTER_MS);
+        }
+        self.cool_at
     }
 
-    /// Gives the memory of those free chunks back to the system that nobody has wanted
-    /// for a while, some at a time; says whether there are more. Giving back at once what
-    /// many busy streams want again would cost them more than their bytes do: each page
-    /// is cleared anew.
-    pub(crate) fn cool_unwanted(&mut self) -> bool {
+    fn cool_some(&mut self) -> bool {
         let (unwanted, is_more) = self.slots.cool_unwanted(COOL_AT_ONCE);
         for slot in unwanted {
             // On failure the pages stay until the chunk is used again: no harm.

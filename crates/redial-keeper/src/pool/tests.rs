@@ -1,5 +1,6 @@
 //! Shared memory and its chunks.
 
+use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 
 use super::*;
@@ -90,4 +91,28 @@ fn used_chunks_are_used_again_first_and_those_nobody_wants_cool_down() {
     assert_eq!((slots.warm(), slots.free()), (0, 16));
     while slots.take().is_some() {}
     assert!(slots.is_short());
+}
+
+#[test]
+fn memory_of_another_program_that_nobody_wants_goes_back_some_at_a_time() {
+    let made = Pool::create("test", 400 * CHUNK_BYTES as u64).unwrap();
+    let shared = made.share(true).unwrap();
+    let view = StdinView::map(made.share(true).unwrap(), 400).unwrap();
+    (0..400).for_each(|slot| assert!(view.write(slot, 0, &[1; CHUNK_BYTES])));
+    let blocks = || rustix::fs::fstat(&shared).unwrap().st_blocks.unsigned_abs();
+    let all = blocks();
+    let used = HashSet::from([0]);
+    let mut pool = Pool::adopt(made.share(true).unwrap(), 400, &used).unwrap();
+    let mut now = 5_000;
+    let (mut steps, mut before) = (0, all);
+    while let Some(due) = pool.cool(now) {
+        assert!(due > now && due <= now + 1_000);
+        now = due;
+        steps += 1;
+        assert!(before - blocks() <= all / 3);
+        before = blocks();
+    }
+    assert!(steps >= 4, "{steps} steps");
+    // Whose chunk is in use keeps it.
+    assert_eq!(blocks(), all / 400);
 }

@@ -24,6 +24,7 @@ pub(crate) struct Seen {
     pub(crate) outcome: Option<Outcome>,
     pub(crate) applied: u64,
     pub(crate) stdin_closed: bool,
+    pub(crate) stdin_taken: u64,
     pub(crate) stdin_arrived: u64,
 }
 
@@ -123,7 +124,8 @@ impl Front {
             ToFront::Attached(_, id, _, snapshot) => self.see_snapshot(*id, &snapshot),
             ToFront::Echo(number) if self.answers_echoes => self.say(&ToKeeper::Echo(number)),
             ToFront::Echo(number) => self.echoes.push(number),
-            ToFront::StdinTaken(..) | ToFront::Refused(..) | ToFront::Answer(..) => {}
+            ToFront::StdinTaken(id, at) => self.seen(&id).stdin_taken = at,
+            ToFront::Refused(..) | ToFront::Answer(..) => {}
             other => panic!("not expected now: {other:?}"),
         }
     }

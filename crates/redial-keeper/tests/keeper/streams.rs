@@ -149,7 +149,7 @@ fn stdin_goes_through_cat_and_back() {
     cat.stdin = true;
     let id = front.start(who, cat);
     let bytes: Vec<u8> = (0_u32..1_000_000).flat_map(u32::to_le_bytes).collect();
-    let mut sent = 0;
+    let (mut sent, mut taken) = (0, 0);
     while sent < bytes.len() {
         sent += front.write_stdin(who, id, &bytes[sent..]);
         let seen = front.seen(&id).bytes[0].len();
@@ -160,8 +160,11 @@ fn stdin_goes_through_cat_and_back() {
                 now.has_stdin_room() || now.bytes[0].len() > seen
             });
         }
+        let before = std::mem::replace(&mut taken, front.seen(&id).stdin_taken);
+        assert!(before <= taken && taken <= sent as u64);
         front.acknowledge(who, id);
     }
+    assert!(taken > 0);
     front.end_stdin(who, id);
     let outcome = front.outcome(who, id);
     assert!(front.seen(&id).bytes[0] == bytes);
