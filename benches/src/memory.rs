@@ -57,7 +57,8 @@ impl Memory {
     /// # Errors
     /// As [`Memory::of`].
     pub(crate) fn settled(pids: &[u32], limit: Duration) -> anyhow::Result<Memory> {
-        const STILL: usize = 100;
+        // As long as a keeper takes to find that nobody wants it.
+        const STILL: usize = 220;
         let mut lowest = Memory::of(pids)?;
         let mut same = 0;
         patience::until(limit, || {

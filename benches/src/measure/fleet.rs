@@ -152,7 +152,7 @@ fn how(hosts: usize, rounds: usize, most: usize, missing: &[&str]) -> String {
          share its cores. ssh by its defaults, through one sshd; ansible's raw module; asyncssh in one process; \
          warm: through a master connection for each name that is there already, which redial does not \
          have: its cold run is compared. CPU: of the client and all that it starts. Then redial alone: \
-         `true` on 100 to {most} names, which are all that its inventory and its known_hosts have, and 64 KiB \
+         `true` on 100 to {most} names, which (but for the last row) are all that its inventory and its known_hosts have, and 64 KiB \
          from each, folded, all the same and all different.{missing}"
     )
 }
