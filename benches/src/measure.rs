@@ -108,7 +108,7 @@ impl Measure {
             Measure::Tls => tls::measure(quick),
             Measure::Idle => idle::measure(quick),
             Measure::Stalled => stalled::measure(quick),
-            Measure::Spawn => spawn::measure(),
+            Measure::Spawn => spawn::measure(quick),
             Measure::Start => start::measure(quick),
             Measure::Dropped => dropped::measure(quick),
             Measure::Kept => kept::measure(quick),

@@ -28,7 +28,7 @@ struct Runner {
 /// A command failed, or a server did not start.
 pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
     let (hosts, rounds, most) = if quick {
-        (32, 1, 1_000)
+        (16, 1, 1_000)
     } else {
         (256, 3, 10_000)
     };

@@ -21,7 +21,7 @@ use crate::report::{Goal, Section};
 use crate::table::Table;
 
 /// Connections of others, each with processes of its own.
-const OF_OTHERS: usize = 20;
+const OF_OTHERS: usize = 10;
 /// Both sides of all, and what a process has open besides.
 const DESCRIPTORS: u64 = 60_000;
 /// The most connections, or jobs with their pipes, and some.

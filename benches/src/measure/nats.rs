@@ -26,7 +26,7 @@ const AT_ONCE: &str = "64";
 /// How long the crowd is watched that does nothing: for each of its hosts so long.
 const IDLE_EACH: Duration = Duration::from_millis(10);
 /// And so long at least: agents speak every few seconds.
-const IDLE_LEAST: Duration = Duration::from_secs(6);
+const IDLE_LEAST: Duration = Duration::from_secs(4);
 
 /// # Errors
 /// A command failed, or a server did not start.
