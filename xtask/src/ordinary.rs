@@ -37,7 +37,7 @@ const NAME: &str = "redial-test";
 /// How often we look again at what we wait for.
 const POLL: Duration = Duration::from_millis(50);
 /// How long processes may take to go after the last test.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(3);
 /// Two passes at once would end each other's processes.
 const LOCK: &str = "/run/redial-test.lock";
 /// How long another pass may keep us waiting.
