@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use redial_net::proto::message;
 
+use crate::job::Output;
+
 /// Everything that is known about how a job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -35,6 +37,14 @@ impl Outcome {
     /// Whether it ended by itself with exit code 0.
     pub fn is_success(&self) -> bool {
         self.status == Status::Exited(0) && self.cause == Cause::Itself
+    }
+
+    /// What it wrote there.
+    pub(crate) fn of(&self, stream: Output) -> &Digest {
+        match stream {
+            Output::Stdout => &self.stdout,
+            Output::Stderr => &self.stderr,
+        }
     }
 }
 

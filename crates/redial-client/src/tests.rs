@@ -63,7 +63,8 @@ async fn a_wrong_checksum_or_a_missing_byte_is_no_clean_exit() {
     let client = client().await;
     for (word, needle) in [
         ("lie", "checksum"),
-        ("short", "99 of 100 bytes"),
+        ("short", "bytes 99 to 100 did not arrive"),
+        ("gone", "bytes 0 to 100 did not arrive"),
         ("cut", "its end"),
     ] {
         match soon(client.run(Command::new([word]))).await {

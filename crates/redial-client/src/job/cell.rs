@@ -171,6 +171,7 @@ impl JobCell {
         state.ended = true;
         state.over = true;
         state.line_is_back();
+        state.miss_the_rest(&outcome);
         let (job, outcome) = (self.id, Box::new(outcome));
         let item = if let Some((stream, reason)) = state.difference(&outcome) {
             Err(JobError::Incomplete {

@@ -196,10 +196,26 @@ impl JobState {
         if received.lenient && !has_begun {
             received.begin(to);
         } else {
-            received.missed.get_or_insert((from, to));
-            received.arrived = received.arrived.max(to);
+            received.lack(from, to);
         }
         self.queue.push(Ok(JobEvent::Missed { stream, from, to }));
+    }
+
+    /// Where only the outcome is left, it alone tells of bytes that are gone: they lie behind all
+    /// that has arrived, and are named like others.
+    pub(super) fn miss_the_rest(&mut self, outcome: &Outcome) {
+        if outcome.status == Status::Unknown {
+            // Nobody knows what there should be.
+            return;
+        }
+        for stream in Output::BOTH {
+            let received = &mut self.outputs[stream.index()];
+            let (from, to) = (received.arrived, outcome.of(stream).bytes);
+            if received.is_wanted() && from < to {
+                received.lack(from, to);
+                self.queue.push(Ok(JobEvent::Missed { stream, from, to }));
+            }
+        }
     }
 
     /// It is attached to like this.
@@ -250,10 +266,9 @@ impl JobState {
     }
 
     pub(super) fn difference(&self, outcome: &Outcome) -> Option<(Output, String)> {
-        let said = [&outcome.stdout, &outcome.stderr];
         Output::BOTH.into_iter().find_map(|stream| {
-            let index = stream.index();
-            let reason = self.outputs[index].difference(said[index], outcome)?;
+            let received = &self.outputs[stream.index()];
+            let reason = received.difference(outcome.of(stream), outcome)?;
             Some((stream, reason))
         })
     }
@@ -266,13 +281,23 @@ impl Received {
         (self.arrived, self.taken, self.reported) = (from, from, from);
     }
 
+    fn is_wanted(&self) -> bool {
+        !self.stopped && !self.unwanted
+    }
+
+    /// These bytes will not come.
+    fn lack(&mut self, from: u64, to: u64) {
+        self.missed.get_or_insert((from, to));
+        self.arrived = self.arrived.max(to);
+    }
+
     fn difference(&self, said: &Digest, outcome: &Outcome) -> Option<String> {
-        if self.stopped || self.unwanted {
+        if !self.is_wanted() {
             return None;
         }
         if let Some((from, to)) = self.missed {
             return Some(format!(
-                "bytes {from} to {to} went on the server before they could be sent"
+                "bytes {from} to {to} did not arrive, and the server has them no more"
             ));
         }
         if outcome.status == Status::Unknown {

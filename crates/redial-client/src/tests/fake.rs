@@ -81,7 +81,7 @@ impl Fake {
                 let len = word(1).parse().unwrap();
                 job.outputs = [pattern(0, len), b"err\n".to_vec()];
             }
-            "lie" | "short" | "cut" => job.outputs[0] = pattern(0, 100),
+            "lie" | "short" | "gone" | "cut" => job.outputs[0] = pattern(0, 100),
             "policy" | "private" => job.outputs[0] = policy.into_bytes(),
             "cat" => job.echoes = true,
             "deaf" => connection.stdin_closed(channel),
@@ -89,7 +89,7 @@ impl Fake {
             _ => {}
         }
         let said = match word(0).as_str() {
-            "short" => 99,
+            "short" | "gone" => 99,
             _ => job.outputs[0].len(),
         };
         connection
@@ -98,6 +98,9 @@ impl Fake {
         connection
             .data_ready(channel, Stream::Stderr, job.outputs[1].len() as u64)
             .unwrap();
+        if word(0) == "gone" {
+            connection.missed(channel, Stream::Stdout, 99, 100);
+        }
         if start.stdin {
             connection.grant(channel, Stream::Stdin, 200_000);
         }
