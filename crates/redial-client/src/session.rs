@@ -86,6 +86,9 @@ impl ClientSession {
             notes = self.shared.take_notes(cx.waker());
         }
         self.resume(connection);
+        if notes.greet {
+            connection.greet();
+        }
         if let Some(authenticate) = notes.authenticate
             && let Err(error) = connection.authenticate(&authenticate)
         {

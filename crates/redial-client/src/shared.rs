@@ -35,6 +35,8 @@ pub(crate) struct Notes {
     pub(crate) jobs: Vec<Arc<JobCell>>,
     /// Jobs of another line, which has dropped, and the desk of their handles.
     pub(crate) adopted: Option<Box<Held>>,
+    /// Hello is to be said, though the login will take its time.
+    pub(crate) greet: bool,
     /// The next word of the login.
     pub(crate) authenticate: Option<Box<Authenticate>>,
     /// Jobs to be started.
@@ -108,6 +110,11 @@ impl Shared {
     /// The jobs that were handed over and not taken.
     pub(crate) fn take_back(&self) -> Option<Box<Held>> {
         lock(&self.inbox).notes.adopted.take()
+    }
+
+    /// Says hello before the login has a word, so that the server knows that somebody is there.
+    pub(crate) fn greet(&self) {
+        self.change(|notes| notes.greet = true);
     }
 
     /// Says who we are. The answer comes through the session's channel.

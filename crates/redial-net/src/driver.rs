@@ -48,6 +48,24 @@ pub enum DriveError {
 ///
 /// [`DriveError`] for every other end.
 pub async fn drive<T, S>(
+    transport: T,
+    connection: Connection,
+    session: &mut S,
+) -> Result<(), DriveError>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: Session + ?Sized,
+{
+    drive_since(Instant::now(), transport, connection, session).await
+}
+
+/// As [`drive`], for a connection whose clock began at `epoch`.
+///
+/// # Errors
+///
+/// As there.
+pub async fn drive_since<T, S>(
+    epoch: Instant,
     mut transport: T,
     connection: Connection,
     session: &mut S,
@@ -62,7 +80,7 @@ where
         session,
         inbox: Inbox::new(),
         outbox: Outbox::default(),
-        epoch: Instant::now(),
+        epoch,
         timer: None,
         shrink_at: None,
         leave_at: None,

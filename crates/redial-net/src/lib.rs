@@ -18,7 +18,7 @@ mod tcp;
 pub mod tls;
 mod transport;
 
-pub use driver::{DriveError, drive};
+pub use driver::{DriveError, drive, drive_since};
 pub use program::{Over, Program, program};
 pub use redial_auth as auth;
 pub use redial_proto as proto;

@@ -12,7 +12,7 @@ pub type Time = core::time::Duration;
 /// Which end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// Speaks first, opens channels.
+    /// Opens channels.
     Client,
     /// Runs jobs.
     Server,
@@ -27,8 +27,9 @@ pub struct Config {
     pub limits: LimitsMessage,
     /// For the handshake, and for the peer's goodbye after ours.
     pub handshake_timeout: Time,
-    /// Server: ask the client to authenticate. Client: requests wait until the handshake is done,
-    /// instead of following the hello at once.
+    /// On a transport that proves the server and not the client, and has agreed on the version (TLS): the
+    /// server speaks first and asks the client to authenticate; requests wait until that is done,
+    /// instead of following the client's hello at once.
     pub auth: bool,
     /// Server: what a signature must cover.
     pub nonce: Option<[u8; 32]>,

@@ -53,6 +53,8 @@ pub struct Connection {
     side: Side,
     config: Config,
     phase: Phase,
+    /// Its own hello is said.
+    greeted: bool,
     /// Times the client has been told that it is not authenticated.
     tries: u8,
     peer: Option<Box<Peer>>,
@@ -96,18 +98,26 @@ const MINIMUM: LimitsMessage = LimitsMessage {
 };
 
 impl Connection {
-    /// The client's side. Its hello is ready to be transmitted.
+    /// The client's side. Its hello is ready to be transmitted, unless the server speaks first
+    /// ([`Config::auth`]).
     #[must_use]
     pub fn client(config: Config, now: Time) -> Self {
         let mut client = Self::new(Side::Client, config, now);
-        client.say_client_hello();
+        if !client.config.auth {
+            client.greet();
+        }
         client
     }
 
-    /// The server's side.
+    /// The server's side. Where it speaks first ([`Config::auth`]), its hello is ready to be
+    /// transmitted.
     #[must_use]
     pub fn server(config: Config, now: Time) -> Self {
-        Self::new(Side::Server, config, now)
+        let mut server = Self::new(Side::Server, config, now);
+        if server.config.auth {
+            server.greet_client();
+        }
+        server
     }
 
     fn new(side: Side, mut config: Config, now: Time) -> Self {
@@ -116,6 +126,7 @@ impl Connection {
         Self {
             side,
             phase: Phase::Hello,
+            greeted: false,
             tries: 0,
             peer: None,
             channels: BTreeMap::new(),

@@ -15,10 +15,11 @@ use redial_keeper::wire::{
 };
 use redial_net::proto::{Config, Connection, Time};
 use redial_net::tls::TlsServer;
-use redial_net::{DriveError, Transport, drive};
+use redial_net::{DriveError, Transport, drive_since};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::pipe;
 use tokio::task::LocalSet;
+use tokio::time::Instant;
 
 use crate::hub::Hub;
 use crate::network::{self, Caller, tls_server};
@@ -276,7 +277,8 @@ impl Front {
             _ => {
                 let session = FrontSession::new(capability, Rc::clone(&hub), pools);
                 let connection = Connection::server(self.config(), Time::ZERO);
-                let serving = converse(capability, transport, connection, session, hub);
+                let began = Instant::now();
+                let serving = converse(began, capability, transport, connection, session, hub);
                 tokio::task::spawn_local(serving);
             }
         }
@@ -299,15 +301,16 @@ impl Drop for Front {
     }
 }
 
-/// One connection from its first byte to its last.
+/// One connection from its first byte to its last; its clock runs since it `began`.
 pub(crate) async fn converse(
+    began: Instant,
     capability: Capability,
     transport: impl AsyncRead + AsyncWrite + Unpin,
     connection: Connection,
     mut session: FrontSession,
     hub: Rc<RefCell<Hub>>,
 ) {
-    match drive(transport, connection, &mut session).await {
+    match drive_since(began, transport, connection, &mut session).await {
         Ok(()) => tracing::debug!(capability, "connection closed"),
         Err(DriveError::Protocol(error)) => {
             tracing::warn!(capability, error = %error.to_string().escape_debug(), "refused");

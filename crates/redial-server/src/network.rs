@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redial_keeper::signer::{SignerError, SignerLink};
-use redial_keeper::wire::{Capability, TcpPeer, ToKeeper};
+use redial_keeper::wire::{Capability, TcpPeer};
 use redial_net::Transport;
 use redial_net::proto::{Config, Connection, Time};
 use redial_net::tls::{HostKey, HostSigner, SignError, TlsServer};
@@ -65,8 +65,15 @@ pub(crate) async fn serve(
         transport,
     } = caller;
     let from = Ipv6Addr::from(*peer.address).to_canonical();
+    let mut config = config;
+    config.auth = true;
+    config.nonce = Some(*peer.nonce);
+    config.limits.keepalive_ms = KEEPALIVE_MS;
+    // Its clock runs from here: the handshakes have one time together, not each its own.
     let (began, time) = (Instant::now(), config.handshake_timeout);
-    let stream = match tls.accept(transport, began + time).await {
+    let mut connection = Connection::server(config, Time::ZERO);
+    let greeting = connection.take_greeting();
+    let stream = match tls.accept_saying(transport, &greeting, began + time).await {
         Ok(stream) => stream,
         Err(error) => {
             let error = error.to_string();
@@ -74,26 +81,10 @@ pub(crate) async fn serve(
             return hub.borrow_mut().close(capability);
         }
     };
-    tell_secured(&hub, capability);
-    let mut config = config;
-    config.auth = true;
-    config.nonce = Some(*peer.nonce);
-    config.limits.keepalive_ms = KEEPALIVE_MS;
-    // All of the handshake together, not each half of it.
-    config.handshake_timeout = time
-        .saturating_sub(began.elapsed())
-        .max(Duration::from_millis(1));
+    drop(greeting);
     let exporter = *stream.exporter().as_bytes();
     let session = FrontSession::of_stranger(capability, Rc::clone(&hub), pools, exporter);
-    let connection = Connection::server(config, Time::ZERO);
-    converse(capability, stream, connection, session, hub).await;
-}
-
-fn tell_secured(hub: &Rc<RefCell<Hub>>, capability: Capability) {
-    let mut hub = hub.borrow_mut();
-    hub.tell(&ToKeeper::Secured(capability));
-    // If it cannot be sent at once, it goes with what follows.
-    let _ = hub.flush();
+    converse(began, capability, stream, connection, session, hub).await;
 }
 
 /// The keeper has dismissed this connection: it goes, whatever its client does.

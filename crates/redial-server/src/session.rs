@@ -315,6 +315,11 @@ impl Session for FrontSession {
             }
             Event::ClientHello(hello) => {
                 tracing::debug!(agent = %hello.agent.escape_debug(), "hello");
+                if self.exporter.is_some() {
+                    // Goes with the login, which mostly comes with it.
+                    let secured = ToKeeper::Secured(self.capability);
+                    self.hub.borrow_mut().tell(&secured);
+                }
             }
             Event::Authenticate(authenticate) => self.authenticate(connection, authenticate),
             // The others are the client's.

@@ -13,6 +13,7 @@ use redial_keeper::wire::{
 use redial_net::proto::{Config, Connection, Time};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::front::{Pools, converse};
 use crate::hub::Hub;
@@ -128,7 +129,8 @@ impl Front {
         let hub = Rc::clone(&self.hub);
         let session = FrontSession::new(capability, Rc::clone(&hub), self.pools.clone());
         let connection = Connection::server(config, Time::ZERO);
-        let serving = converse(capability, transport, connection, session, hub);
+        let began = Instant::now();
+        let serving = converse(began, capability, transport, connection, session, hub);
         self.serving
             .insert(capability, tokio::task::spawn_local(serving));
     }

@@ -291,6 +291,10 @@ impl Login<'_> {
     /// but no more than the server has.
     async fn sign(&mut self, at: usize) -> Result<Result<Vec<u8>, Unsigned>, Broken> {
         let identity = &self.identities.keys[at];
+        if identity.agent.is_some() {
+            // Somebody may have to touch a token first.
+            self.lease.shared().greet();
+        }
         let signed = sign(identity, self.bound, self.network);
         let signed = timeout_at(self.bound.until, signed).await;
         Ok(signed.unwrap_or_else(|_| {

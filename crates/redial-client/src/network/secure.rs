@@ -55,7 +55,7 @@ pub(crate) async fn secure(
         *lock(&place) = Some((key.ok(), verdict));
         decision
     })
-    .speaks_first();
+    .finishes_with_first_write();
     let connected = client.connect(transport, patience.deadline());
     let connected = patience.measure(connected).await;
     let decided = lock(&decided).take();

@@ -41,7 +41,7 @@ pub enum Decision {
 /// whoever has to ask a person refuses, asks, and dials again.
 pub struct TlsClient {
     decide: Arc<dyn Fn(&HostKey) -> Decision + Send + Sync>,
-    speaks_first: bool,
+    finishes_with_first_write: bool,
 }
 
 impl TlsClient {
@@ -49,14 +49,14 @@ impl TlsClient {
     pub fn new(decide: impl Fn(&HostKey) -> Decision + Send + Sync + 'static) -> Self {
         TlsClient {
             decide: Arc::new(decide),
-            speaks_first: false,
+            finishes_with_first_write: false,
         }
     }
 
     /// The last message of the handshake goes with the first bytes that are written, which is one
-    /// wake-up of the server instead of two. For who writes at once: until then the server waits.
-    pub fn speaks_first(mut self) -> Self {
-        self.speaks_first = true;
+    /// wake-up of the server instead of two. For who writes soon: until then the server waits.
+    pub fn finishes_with_first_write(mut self) -> Self {
+        self.finishes_with_first_write = true;
         self
     }
 
@@ -89,7 +89,8 @@ impl TlsClient {
             transport,
             records: Records::new(Core::Client(core.into())),
             side: Side::Client,
-            keeps_last: self.speaks_first,
+            keeps_last: self.finishes_with_first_write,
+            first: &[],
             progress: progress.clone(),
         };
         let shaken = handshake.run(deadline).await?;
@@ -99,7 +100,8 @@ impl TlsClient {
             .peer_certificates()
             .and_then(|shown| shown.first());
         let host_key = HostKey::from_spki(shown.map(|spki| &spki[..]).unwrap_or_default())?;
-        established(shaken, host_key, &catch, &progress)
+        let stream = established(shaken, host_key, &catch, &progress)?;
+        Ok(stream.holding(self.finishes_with_first_write))
     }
 }
 

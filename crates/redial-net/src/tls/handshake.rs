@@ -1,6 +1,7 @@
 //! From a line to a TLS connection, before a deadline.
 
 use std::future::poll_fn;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,16 +18,18 @@ use super::opening::{Opening, Side, judge};
 use super::records::Records;
 use super::stream::TlsStream;
 
-pub(super) struct Handshake<T> {
+pub(super) struct Handshake<'a, T> {
     pub(super) transport: T,
     pub(super) records: Records,
     pub(super) side: Side,
     /// What is said last goes out with what is written next.
     pub(super) keeps_last: bool,
+    /// Goes out as early as TLS has keys for it.
+    pub(super) first: &'a [u8],
     pub(super) progress: Arc<Progress>,
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Handshake<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> Handshake<'_, T> {
     /// Both sides' hellos, keys and confirmations.
     pub(super) async fn run(mut self, deadline: Instant) -> Result<(T, Records), TlsError> {
         let after = deadline.saturating_duration_since(Instant::now());
@@ -73,7 +76,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Handshake<T> {
     }
 
     fn process(&mut self) -> Result<(), TlsError> {
-        let result = self.records.shake_hands();
+        let mut result = self.records.shake_hands();
+        if result.is_ok() && !self.first.is_empty() {
+            // Nothing is taken before there are keys.
+            result = self
+                .records
+                .encrypt(&[IoSlice::new(self.first)])
+                .map(|taken| {
+                    self.first = &self.first[taken..];
+                });
+        }
         result.map_err(|error| self.progress.explain(error))
     }
 

@@ -76,7 +76,8 @@ impl TlsServer {
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.max_early_data_size = 0;
-        config.send_half_rtt_data = false;
+        // Ours, to whoever is there: nothing but what every stranger may know.
+        config.send_half_rtt_data = true;
         Ok(TlsServer {
             key,
             signer,
@@ -101,6 +102,25 @@ impl TlsServer {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
+        self.accept_saying(transport, &[], deadline).await
+    }
+
+    /// As [`Self::accept`]; what this side says `first` goes out with its part of the handshake
+    /// (RFC 8446 section 2, "0.5-RTT"), before the client has confirmed anything: it must be no secret,
+    /// and short.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn accept_saying<T>(
+        &self,
+        transport: T,
+        first: &[u8],
+        deadline: Instant,
+    ) -> Result<TlsStream<T>, TlsError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
         let progress = Arc::new(Progress::new());
         let catch = Arc::new(Catch::default());
         let mut config = self.config.clone();
@@ -117,6 +137,7 @@ impl TlsServer {
             records: Records::new(Core::Server(core.into())),
             side: Side::Server,
             keeps_last: false,
+            first,
             progress: progress.clone(),
         };
         established(

@@ -27,6 +27,8 @@ pub struct TlsStream<T> {
     records: Records,
     host_key: HostKey,
     exporter: Exporter,
+    /// The end of the handshake waits for the first write.
+    holds: bool,
     closing: Closing,
 }
 
@@ -48,8 +50,14 @@ impl<T> TlsStream<T> {
             records,
             host_key,
             exporter,
+            holds: false,
             closing: Closing::No,
         }
+    }
+
+    pub(super) fn holding(mut self, holds: bool) -> Self {
+        self.holds = holds;
+        self
     }
 
     /// The server's key: the peer's that was accepted, or, on the server, its own.
@@ -153,6 +161,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<T> {
         if this.closing == Closing::Said {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
+        this.holds = false;
         // One batch at a time: the line's speed is the writer's. The end of a handshake goes with it.
         if this.records.outgoing.len() > WITH_NEXT_BYTES {
             ready!(this.poll_send(cx))?;
@@ -172,7 +181,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(cx))?;
+        if !self.holds {
+            ready!(self.poll_send(cx))?;
+        }
         Pin::new(&mut self.transport).poll_flush(cx)
     }
 

@@ -1,6 +1,7 @@
 //! What is said arrives, to the byte.
 
 use std::os::unix::net::UnixStream;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 use crate::choppy::Choppy;
 use crate::plain::{self, Wants};
 use crate::sides::{Asking, Serving, pattern};
-use crate::support::{Key, PATIENCE, connected, server, soon, tcp_pair};
+use crate::support::{Key, PATIENCE, connected, server, soon, tcp_pair, trusting};
 
 async fn echo<A, B>((mut ours, mut theirs): (TlsStream<A>, TlsStream<B>))
 where
@@ -168,6 +169,51 @@ async fn the_exporter_is_the_one_that_rustls_computes_itself() {
     assert_eq!(EXPORTER_LABEL, redial_auth::EXPORTER_LABEL);
     let exporter = peer.export_keying_material([0; 32], EXPORTER_LABEL, None);
     assert_eq!(stream.exporter().as_bytes(), &exporter.unwrap());
+}
+
+#[tokio::test]
+async fn what_a_server_says_first_comes_with_its_part_of_the_handshake() {
+    let key = Key::ed25519(1);
+    let (ours, theirs) = Transport::pair().unwrap();
+    let server = server(&key);
+    let accepting = server.accept_saying(theirs, b"who are you?", soon());
+    let mut accepting = pin!(accepting);
+    let client = trusting(&key.public).finishes_with_first_write();
+    let dialling = async {
+        let mut stream = client.connect(ours, soon()).await.unwrap();
+        let mut said = [0; 12];
+        stream.read_exact(&mut said).await.unwrap();
+        // Whoever only reads has not said yet that he is content.
+        stream.flush().await.unwrap();
+        (stream, said)
+    };
+    let (mut stream, said) = tokio::select! {
+        biased;
+        _ = &mut accepting => panic!("the client has finished before it wrote"),
+        dialled = dialling => dialled,
+    };
+    assert_eq!(&said, b"who are you?");
+    stream.write_all(b"me").await.unwrap();
+    stream.flush().await.unwrap();
+    let mut accepted = accepting.await.unwrap();
+    let mut answer = [0; 2];
+    accepted.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"me");
+    assert_eq!(stream.exporter(), accepted.exporter());
+}
+
+#[tokio::test]
+async fn another_client_hears_what_a_server_says_first_once_it_is_in() {
+    let key = Key::ed25519(1);
+    let (ours, theirs) = Transport::pair().unwrap();
+    let (server, client) = (server(&key), trusting(&key.public));
+    let (accepted, dialled) = tokio::join!(
+        server.accept_saying(theirs, b"hello", soon()),
+        client.connect(ours, soon())
+    );
+    let (_accepted, mut said) = (accepted.unwrap(), [0; 5]);
+    dialled.unwrap().read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"hello");
 }
 
 /// Plays what `plain::dial` expects.

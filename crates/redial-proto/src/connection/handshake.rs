@@ -7,7 +7,7 @@ use super::Connection;
 use crate::codec::{Check, PreAuth, decode, encode};
 use crate::config::{Peer, Side};
 use crate::error::{CommandError, ErrorCode, Fault};
-use crate::event::Event;
+use crate::event::{Body, Event, Transmit};
 use crate::kind::Kind;
 use crate::limits::{self, VERSION};
 use crate::message::{Authenticate, Authenticated, ClientHello, Goodbye, GoodbyeCode, ServerHello};
@@ -69,6 +69,7 @@ impl Connection {
             let bytes = payload.len();
             return Err(CommandError::TooLong { bytes, limit });
         }
+        self.greet();
         self.outbox.push(Kind::Authenticate, 0, 0, payload);
         self.phase = Phase::Deciding;
         Ok(())
@@ -98,13 +99,53 @@ impl Connection {
         }
     }
 
-    pub(super) fn say_client_hello(&mut self) {
+    /// Client: says hello, if it has not. Where the server speaks first
+    /// ([`Config::auth`](crate::Config::auth)), hello waits for [`authenticate`](Self::authenticate),
+    /// to go with it: who takes long to make a proof says it before.
+    pub fn greet(&mut self) {
+        if self.check_side(Side::Client).is_err() || core::mem::replace(&mut self.greeted, true) {
+            return;
+        }
         let hello = ClientHello {
             min_version: VERSION,
             max_version: VERSION,
             features: Vec::new(),
             limits: self.config.limits,
             agent: self.config.agent.clone(),
+        };
+        self.outbox.push(Kind::Hello, 0, 0, encode(&hello));
+    }
+
+    /// Server that speaks first: the frame of its hello, for a transport that carries it with its
+    /// own handshake. Nothing, where it was transmitted.
+    #[must_use]
+    pub fn take_greeting(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if self.side == Side::Server
+            && self.phase == Phase::Hello
+            && let Some(Transmit { head, body }) = self.poll_transmit()
+        {
+            bytes.extend_from_slice(head.as_ref());
+            if let Body::Owned(payload) = body {
+                bytes.extend_from_slice(&payload);
+            }
+        }
+        bytes
+    }
+
+    /// Server: says hello, if it has not.
+    pub(super) fn greet_client(&mut self) {
+        if core::mem::replace(&mut self.greeted, true) {
+            return;
+        }
+        let hello = ServerHello {
+            version: VERSION,
+            features: Vec::new(),
+            limits: self.config.limits,
+            agent: self.config.agent.clone(),
+            instance: self.config.instance.into(),
+            auth: self.config.auth,
+            nonce: self.config.nonce.map(Into::into),
         };
         self.outbox.push(Kind::Hello, 0, 0, encode(&hello));
     }
@@ -151,16 +192,7 @@ impl Connection {
                 "this server speaks version 1 only",
             ));
         }
-        let answer = ServerHello {
-            version: VERSION,
-            features: Vec::new(),
-            limits: self.config.limits,
-            agent: self.config.agent.clone(),
-            instance: self.config.instance.into(),
-            auth: self.config.auth,
-            nonce: self.config.nonce.map(Into::into),
-        };
-        self.outbox.push(Kind::Hello, 0, 0, encode(&answer));
+        self.greet_client();
         self.peer = Some(Box::new(Peer {
             version: VERSION,
             features: Vec::new(),
@@ -182,7 +214,8 @@ impl Connection {
                 "the server chose a version that was not offered",
             ));
         }
-        if !hello.features.is_empty() {
+        // Who speaks first names all it has, without having heard what we have.
+        if !hello.features.is_empty() && !self.config.auth {
             return Err(Fault::state("a feature that was not offered"));
         }
         if hello.auth && self.highest > 0 {
@@ -201,6 +234,9 @@ impl Connection {
             true => Phase::Authenticate,
             false => Phase::Ready,
         };
+        if !hello.auth {
+            self.greet();
+        }
         self.allow_early_stdin();
         Ok(Event::ServerHello(hello))
     }

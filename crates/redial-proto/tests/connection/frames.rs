@@ -288,8 +288,12 @@ pub(crate) fn said(side: &mut Connection) -> Vec<Vec<u8>> {
 
 /// The kinds of all that waits to be transmitted.
 pub(crate) fn kinds_said(side: &mut Connection) -> Vec<Kind> {
+    kinds(&said(side))
+}
+
+pub(crate) fn kinds(frames: &[Vec<u8>]) -> Vec<Kind> {
     let kind = |frame: &Vec<u8>| Kind::try_from(frame[4]).expect("a known kind");
-    said(side).iter().map(kind).collect()
+    frames.iter().map(kind).collect()
 }
 
 /// A server that is ready, with nothing to transmit.

@@ -17,6 +17,15 @@ fn asking() -> Config {
     }
 }
 
+/// Whose transport proves the server only.
+fn asked() -> Connection {
+    let config = Config {
+        auth: true,
+        ..Config::client()
+    };
+    Connection::client(config, NOW)
+}
+
 #[test]
 fn before_authentication_a_server_takes_nothing_else_from_any_kind_number() {
     let hello = message(Kind::Hello, 0, &client_hello());
@@ -46,15 +55,54 @@ fn before_authentication_a_server_takes_nothing_else_from_any_kind_number() {
 }
 
 #[test]
+fn where_the_client_must_log_in_the_server_speaks_first_and_hello_goes_with_the_proof() {
+    let mut server = Connection::server(asking(), NOW);
+    let mut client = asked();
+    assert_eq!(kinds_said(&mut client), []);
+    for frame in said(&mut server) {
+        let event = hear(&mut client, &frame).expect("good");
+        assert!(matches!(event, Some(Event::ServerHello(_))));
+    }
+    assert_eq!(kinds_said(&mut client), []);
+    client.authenticate(&authenticate()).expect("asked for");
+    let frames = said(&mut client);
+    assert_eq!(kinds(&frames), [Kind::Hello, Kind::Authenticate]);
+    for frame in &frames {
+        hear(&mut server, frame).expect("good").expect("told");
+    }
+    server.authenticated(authenticated(0));
+    assert_eq!(kinds_said(&mut server), [Kind::Authenticated]);
+}
+
+#[test]
+fn who_needs_long_for_a_proof_says_hello_before_once() {
+    let mut client = asked();
+    client.greet();
+    client.greet();
+    assert_eq!(kinds_said(&mut client), [Kind::Hello]);
+    let hello = message(Kind::Hello, 0, &server_hello(true));
+    hear(&mut client, &hello).expect("good");
+    client.authenticate(&authenticate()).expect("asked for");
+    assert_eq!(kinds_said(&mut client), [Kind::Authenticate]);
+}
+
+#[test]
+fn a_server_that_speaks_first_names_features_that_nobody_has_to_know() {
+    let hello = ServerHello {
+        features: vec!["to-come".to_owned()],
+        ..server_hello(true)
+    };
+    let hello = message(Kind::Hello, 0, &hello);
+    assert!(hear(&mut asked(), &hello).is_ok());
+    let mut first = Connection::client(Config::client(), NOW);
+    let error = hear(&mut first, &hello).map(drop);
+    assert_eq!(error.expect_err("not offered").code, ErrorCode::State);
+}
+
+#[test]
 fn three_tries_and_no_more() {
     let mut server = Connection::server(asking(), NOW);
-    let mut client = Connection::client(
-        Config {
-            auth: true,
-            ..Config::client()
-        },
-        NOW,
-    );
+    let mut client = asked();
     let exchange = |client: &mut Connection, server: &mut Connection| {
         for frame in said(client) {
             hear(server, &frame).expect("good");
@@ -71,10 +119,10 @@ fn three_tries_and_no_more() {
     for result in [1, 2, 2] {
         assert!(!client.is_ready() && !server.is_ready());
         client.authenticate(&authenticate()).expect("asked for");
-        for frame in said(&mut client) {
-            let event = hear(&mut server, &frame).expect("good");
-            assert!(matches!(event, Some(Event::Authenticate(_))));
-        }
+        let frames = said(&mut client);
+        let heard = frames.iter().map(|frame| hear(&mut server, frame));
+        let last = heard.last().expect("it says something").expect("good");
+        assert!(matches!(last, Some(Event::Authenticate(_))));
         server.authenticated(authenticated(result));
         exchange(&mut client, &mut server);
     }

@@ -1,5 +1,7 @@
 //! A server with a host key, which knows whom to let in and remembers what was said.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use redial_net::proto::message::{Authenticate, Authenticated};
 use redial_net::proto::{ChannelId, Config, Connection, Event, Stream};
 use redial_net::tls::{self, HostSigner, SignError, TlsServer};
 use redial_net::{Session, Slices, Transport, drive};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -173,21 +175,23 @@ async fn serve(line: Transport, rules: Rules, log: Arc<Mutex<Log>>) {
     let spki = tls::HostKey::from_spki(&host_key.to_spki().unwrap()).unwrap();
     let signer = Arc::new(Signer(HostKey::generate(&[rules.signer; 32])));
     let server = TlsServer::new(spki, signer).unwrap();
-    let Ok(mut stream) = server.accept(line, Instant::now() + PATIENCE).await else {
-        return;
-    };
+    let mut config = Config::server([7; 16]);
+    config.auth = true;
+    config.nonce = rules.nonce.then_some(NONCE);
+    let mut connection = Connection::server(config, Duration::ZERO);
+    let mut greeting = connection.take_greeting();
+    let until = Instant::now() + PATIENCE;
     match rules.after_tls {
         AfterTls::Speaks => {}
-        AfterTls::HangsUp => return,
-        AfterTls::IsSilent => {
-            let mut sink = Vec::new();
-            let _ = stream.read_to_end(&mut sink).await;
-            return;
-        }
+        AfterTls::HangsUp => return drop(server.accept(HangingUp(line, false), until).await),
+        AfterTls::IsSilent => return drop(server.accept(line, until).await),
     }
-    let mut config = Config::server([7; 16]);
-    config.auth = rules.asks;
-    config.nonce = rules.nonce.then_some(NONCE);
+    if !rules.asks {
+        let auth = greeting.windows(2).position(|it| it == [0x05, 0xf5]);
+        greeting[auth.unwrap() + 1] = 0xf4;
+    }
+    let accepted = server.accept_saying(line, &greeting, until).await;
+    let Ok(stream) = accepted else { return };
     let mut door = Door {
         fake: Fake::default(),
         exporter: *stream.exporter().as_bytes(),
@@ -195,9 +199,44 @@ async fn serve(line: Transport, rules: Rules, log: Arc<Mutex<Log>>) {
         host_key,
         log,
     };
-    let connection = Connection::server(config, Duration::ZERO);
     // How it ended is the client's to say.
     let _ = drive(stream, connection, &mut door).await;
+}
+
+/// A line that ends for who reads from it a second time.
+struct HangingUp(Transport, bool);
+
+impl AsyncRead for HangingUp {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.1 {
+            return Poll::Ready(Ok(()));
+        }
+        let read = Pin::new(&mut self.0).poll_read(cx, buffer);
+        self.1 = read.is_ready();
+        read
+    }
+}
+
+impl AsyncWrite for HangingUp {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }
 
 /// The fake server behind a door.
