@@ -216,7 +216,13 @@ where
         }
         match self.outbox.poll_write(cx, self.transport, self.session) {
             Poll::Pending => Ok(false),
-            Poll::Ready(Ok(())) => Ok(true),
+            Poll::Ready(Ok(())) => {
+                // The last word goes with the end of the transport.
+                if self.outbox.is_empty() && !self.has_nothing_to_say() {
+                    self.poll_flush(cx)?;
+                }
+                Ok(true)
+            }
             Poll::Ready(Err(error)) => Err(self.dropped(Some(error))),
         }
     }

@@ -18,7 +18,7 @@ use super::records::{Next, Records};
 /// The end of the line without the peer's close_notify is an error (`UnexpectedEof`), and
 /// so is any byte that was changed (`InvalidData`): a dropped line, never an end.
 ///
-/// A write may keep what the line does not take at once, up to one batch. As with every
+/// A write may keep what the line does not take at once, up to one batch, and what is short. As with every
 /// `AsyncWrite`, `poll_flush` must be called until it is ready;
 /// [`drive`](crate::drive) does. Vectored writes become records of 16 KiB, encrypted from
 /// where the bytes lie if a record lies in one place.
@@ -89,8 +89,8 @@ impl<T> TlsStream<T> {
     }
 }
 
-/// As little as this may wait for what is written next.
-const WITH_NEXT_BYTES: usize = 256;
+/// As little as this may wait for what is written next, or to be flushed.
+const WITH_NEXT_BYTES: usize = 1024;
 
 impl<T: AsyncWrite + Unpin> TlsStream<T> {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -170,10 +170,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<T> {
             Ok(taken) => taken,
             Err(error) => return Poll::Ready(Err(this.broken(cx, error))),
         };
-        match this.poll_send(cx) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            _ => Poll::Ready(Ok(taken)),
+        if this.records.outgoing.len() > WITH_NEXT_BYTES
+            && let Poll::Ready(Err(error)) = this.poll_send(cx)
+        {
+            return Poll::Ready(Err(error));
         }
+        Poll::Ready(Ok(taken))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -21,3 +21,4 @@ mod secrets;
 mod sshd;
 mod stranger;
 mod terminal;
+mod turns;
