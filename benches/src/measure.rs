@@ -4,6 +4,7 @@ mod bulk;
 mod carried;
 mod cold;
 mod dropped;
+mod far;
 mod fleet;
 mod frame;
 mod handshake;
@@ -32,6 +33,7 @@ use crate::settings::BenchSettings;
 pub(crate) enum Measure {
     Latency,
     Cold,
+    Far,
     Rate,
     Handshake,
     Bulk,
@@ -48,9 +50,10 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Measure; 15] = [
+    pub(crate) const ALL: [Measure; 16] = [
         Measure::Latency,
         Measure::Cold,
+        Measure::Far,
         Measure::Rate,
         Measure::Handshake,
         Measure::Bulk,
@@ -82,6 +85,7 @@ impl Measure {
         match self {
             Measure::Latency => "latency",
             Measure::Cold => "cold",
+            Measure::Far => "far",
             Measure::Rate => "rate",
             Measure::Handshake => "handshake",
             Measure::Bulk => "bulk",
@@ -102,6 +106,7 @@ impl Measure {
         match self {
             Measure::Latency => latency::measure(quick),
             Measure::Cold => cold::measure(quick),
+            Measure::Far => far::measure(quick),
             Measure::Rate => rate::measure(quick),
             Measure::Handshake => handshake::measure(quick),
             Measure::Bulk => bulk::measure(quick),

@@ -5,6 +5,7 @@ pub(crate) mod bare;
 pub(crate) mod cutter;
 pub(crate) mod direct;
 pub(crate) mod dropbear;
+pub(crate) mod far;
 pub(crate) mod floor;
 pub(crate) mod home;
 pub(crate) mod many;

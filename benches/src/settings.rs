@@ -13,7 +13,7 @@ redial-benches torture [--count N]                   many commands, then looks f
   --write        puts the result into docs/performance.md, between its markers, with plots and
                  JSON in docs/performance/; all of it, or fleet, frame or nats (docs/scale.md),
                  which have markers of their own
-  NAME           some of, instead of all: latency, cold, rate, handshake, bulk, tls, idle, stalled, spawn, start, dropped,
+  NAME           some of, instead of all: latency, cold, far, rate, handshake, bulk, tls, idle, stalled, spawn, start, dropped,
                  kept, fleet, nats, frame
   --count N      commands, 200000 if not said
 

@@ -1,5 +1,6 @@
 //! `true` on another machine, from nothing: a client process, a connection, a login.
 
+use std::process::Command;
 use std::sync::Arc;
 
 use super::timed::{self, Rounds, Timed};
@@ -73,16 +74,20 @@ pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
     }
     match &dropbear {
         Ok(dropbear) => contestants.push(Timed::new(DROPBEAR, || {
-            let output = dropbear.dial("true").output()?;
-            // What it says of a host it knows by `-y` is no output of the command.
-            anyhow::ensure!(output.status.success(), "{output:?}");
-            anyhow::ensure!(output.stdout.is_empty(), "{output:?}");
-            Ok(())
+            run_dropbear(&mut dropbear.dial("true"))
         })),
         Err(error) => missing.push(format!("dropbear: {error:#}")),
     }
     turns.run(&mut contestants)?;
     Ok(section(turns.rounds, &contestants, &missing.join("; ")))
+}
+
+pub(super) fn run_dropbear(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output()?;
+    // What it says of a host it knows by `-y` is no output of the command.
+    anyhow::ensure!(output.status.success(), "{output:?}");
+    anyhow::ensure!(output.stdout.is_empty(), "{output:?}");
+    Ok(())
 }
 
 fn section(rounds: usize, contestants: &[Timed<'_>], missing: &str) -> Section {

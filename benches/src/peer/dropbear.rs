@@ -85,15 +85,25 @@ impl Dropbear {
 
     /// `dbclient`, a whole process that dials, logs in, and runs `text`.
     pub(crate) fn dial(&self, text: &str) -> Command {
+        self.dial_at(self.port, text)
+    }
+
+    /// By way of another port.
+    pub(crate) fn dial_at(&self, port: u16, text: &str) -> Command {
         let mut command = Command::new("dbclient");
         command
-            .args(["-y", "-p", &self.port.to_string(), "-i"])
+            .args(["-y", "-p", &port.to_string(), "-i"])
             .arg(self.file("key"))
             .arg(format!("{}@127.0.0.1", self.login))
             .arg(text)
             // Its known hosts.
             .env("HOME", self.file("home"));
         command
+    }
+
+    /// On 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     fn file(&self, name: &str) -> PathBuf {

@@ -76,10 +76,18 @@ impl NetworkServer {
     /// `redial run` over the network, without its command: who uses it has a key, and
     /// knows the server.
     pub(crate) fn run(&self) -> Command {
-        let Door { home, port } = &self.door;
+        self.run_with(self.door.port, &[])
+    }
+
+    /// By way of another port, which is met at the first time.
+    pub(crate) fn run_at(&self, port: u16) -> Command {
+        self.run_with(port, &["--accept-new", "-q"])
+    }
+
+    fn run_with(&self, port: u16, flags: &[&str]) -> Command {
         let mut command = self.client();
-        let target = format!("{}@127.0.0.1:{port}", home.login());
-        command.args(["run", &target, "--"]);
+        let target = format!("{}@127.0.0.1:{port}", self.door.home.login());
+        command.arg("run").args(flags).args([&target, "--"]);
         command
     }
 

@@ -122,12 +122,16 @@ impl Sshd {
     /// The client with our keys and no configuration of the user's, without host and
     /// command. It learns the server's key at its first connection.
     pub(crate) fn client(&self) -> Command {
+        self.client_at(self.port)
+    }
+
+    fn client_at(&self, port: u16) -> Command {
         let known_hosts = self.path().join("known_hosts");
         let option = |name: &str, path: &Path| format!("{name}={}", path.display());
         let mut command = Command::new("ssh");
         command.envs(self.preloaded.as_ref().map(|library| (PRELOAD, library)));
         command
-            .args(["-F", "none", "-p", &self.port.to_string()])
+            .args(["-F", "none", "-p", &port.to_string()])
             .args(["-l", self.home.login()])
             .args(["-o", &option("IdentityFile", &self.home.key())])
             .args(["-o", &option("UserKnownHostsFile", &known_hosts)])
@@ -139,7 +143,12 @@ impl Sshd {
 
     /// A whole client process that dials, logs in, and runs `text`.
     pub(crate) fn dial(&self, options: &[&str], text: &str) -> Command {
-        let mut command = self.client();
+        self.dial_at(self.port, options, text)
+    }
+
+    /// By way of another port.
+    pub(crate) fn dial_at(&self, port: u16, options: &[&str], text: &str) -> Command {
+        let mut command = self.client_at(port);
         command.args(options).args(["--", "127.0.0.1", text]);
         command
     }

@@ -119,6 +119,10 @@ where
                 return Poll::Ready(Ok(()));
             }
             let read = self.poll_read(cx)?;
+            if read && self.connection.has_heard_goodbye() {
+                // Perhaps nobody is left to hear ours.
+                continue;
+            }
             let written = self.poll_write(cx)?;
             if self.ended.is_some() && self.leave_at.is_none() {
                 self.leave_at = Some(self.now() + LEAVE_AFTER);
@@ -230,6 +234,8 @@ where
     /// What a layer such as TLS has taken and not yet passed on.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<bool, DriveError> {
         match Pin::new(&mut *self.transport).poll_flush(cx) {
+            // Whoever has said and heard all may be gone before the transport's own last word.
+            Poll::Ready(Err(_)) if self.connection.is_finished() => Ok(false),
             Poll::Ready(Err(error)) => Err(self.dropped(Some(error))),
             Poll::Pending | Poll::Ready(Ok(())) => Ok(false),
         }
@@ -277,10 +283,8 @@ where
     /// Everything is written: tells the transport, so that nothing is cut off.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DriveError>> {
         // A failure to close loses nothing: the peer has what was written, or is gone.
-        if Pin::new(&mut *self.transport)
-            .poll_shutdown(cx)
-            .is_pending()
-        {
+        let closing = Pin::new(&mut *self.transport);
+        if !self.connection.is_alone() && closing.poll_shutdown(cx).is_pending() {
             return Poll::Pending;
         }
         Poll::Ready(match (self.ended.take(), self.left_with.take()) {

@@ -142,13 +142,18 @@ impl Connection {
     }
 
     /// No more input will come; `unread` is what came and was not taken. If the peer had said
-    /// goodbye, what is waiting may still be transmitted, else there is nobody to hear it.
+    /// goodbye, what is waiting may still be transmitted, else there is nobody to hear it. On a
+    /// network ([`Config::auth`]) nobody ends one direction alone, so that then there is nobody either.
     ///
     /// # Errors
     /// [`ErrorCode::Dropped`] if the line ended inside a frame or without the peer's goodbye; not
     /// if an error was returned before.
     pub fn handle_end(&mut self, unread: &[u8]) -> Result<(), ProtocolError> {
         if self.over.is_none() && self.goodbye_heard && unread.is_empty() {
+            if self.config.auth {
+                self.over = Some(Over::LineEnded);
+                self.drop_everything();
+            }
             return Ok(());
         }
         let earlier = self.over.replace(Over::LineEnded);
@@ -219,6 +224,19 @@ impl Connection {
 
     fn is_owed_nothing(&self) -> bool {
         self.side == Side::Client && self.config.auth && self.channels.is_empty()
+    }
+
+    /// Whether the peer's goodbye has come. Its end of the line may come with it: who looks for
+    /// that before it answers need not answer.
+    #[must_use]
+    pub fn has_heard_goodbye(&self) -> bool {
+        self.goodbye_heard
+    }
+
+    /// Whether nobody hears what is transmitted.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.over == Some(Over::LineEnded)
     }
 
     /// What the peer's hello said, once it has come.

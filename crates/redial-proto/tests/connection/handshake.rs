@@ -269,6 +269,35 @@ fn goodbye_waits_for_what_may_be_sent_and_the_peer_answers_it() {
 }
 
 #[test]
+fn on_a_network_a_client_without_a_channel_needs_no_goodbye_and_who_has_gone_gets_none() {
+    let mut client = asked();
+    hear(&mut client, &message(Kind::Hello, 0, &server_hello(true))).expect("hello");
+    client.authenticate(&authenticate()).expect("asked for");
+    let answer = message(Kind::Authenticated, 0, &authenticated(0));
+    hear(&mut client, &answer).expect("good");
+    let channel = client.start(&start()).expect("it is in");
+    client.goodbye(GoodbyeCode::Done, "");
+    said(&mut client);
+    assert!(!client.is_finished(), "more may come for the channel");
+    client.close(channel, false);
+    assert!(client.is_finished());
+
+    let mut server = server_with(asking());
+    hear(
+        &mut server,
+        &message(Kind::Authenticate, 0, &authenticate()),
+    )
+    .expect("good");
+    server.authenticated(authenticated(0));
+    said(&mut server);
+    hear(&mut server, &sample(Kind::Goodbye, Side::Server, 0)).expect("good");
+    assert!(!server.is_finished() && !server.is_alone());
+    assert_eq!(server.handle_end(b""), Ok(()));
+    assert!(server.is_finished() && server.is_alone());
+    assert_eq!(kinds_said(&mut server), []);
+}
+
+#[test]
 fn a_peer_that_never_answers_goodbye_is_left() {
     let mut server = ready_server();
     let much_later = NOW + Duration::from_secs(86_400);

@@ -49,9 +49,12 @@ fn a_command_takes_three_answers_and_its_client_waits_for_no_goodbye() {
     assert_eq!((ran.code, &*ran.stderr), (7, ""));
     let mut spoken = carrier.join().unwrap();
     spoken.dedup();
-    // Hello of TLS; its end, our hello and the proof; the start; goodbye. The last may have an
-    // answer that nobody waits for.
+    // Hello of TLS; its end, our hello and the proof; the start; goodbye.
     let turns = spoken.iter().filter(|is_client| **is_client).count();
     assert_eq!(turns, 4, "{spoken:?}");
-    assert!(spoken[0], "{spoken:?}");
+    assert_eq!(
+        (spoken[0], spoken.last()),
+        (true, Some(&true)),
+        "{spoken:?}"
+    );
 }
