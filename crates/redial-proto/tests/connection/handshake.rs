@@ -1,4 +1,4 @@
-//! Hellos, authentication, time, goodbyes, and what a hostile peer can make wait.
+//! Hellos, time, goodbyes, and what a hostile peer can make wait.
 
 use std::time::Duration;
 
@@ -8,156 +8,7 @@ use redial_proto::{
 };
 
 use crate::frames::*;
-
-fn asking() -> Config {
-    Config {
-        auth: true,
-        nonce: Some([9; 32]),
-        ..Config::server([7; 16])
-    }
-}
-
-/// Whose transport proves the server only.
-fn asked() -> Connection {
-    let config = Config {
-        auth: true,
-        ..Config::client()
-    };
-    Connection::client(config, NOW)
-}
-
-#[test]
-fn before_authentication_a_server_takes_nothing_else_from_any_kind_number() {
-    let hello = message(Kind::Hello, 0, &client_hello());
-    for number in 0..=255_u8 {
-        for (flags, channel) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-            for heard in [&[][..], &[&hello[..]][..]] {
-                let mut server = Connection::server(asking(), NOW);
-                for frame in heard {
-                    hear(&mut server, frame).expect("hello");
-                }
-                let due = if heard.is_empty() {
-                    Kind::Hello
-                } else {
-                    Kind::Authenticate
-                };
-                let frame = raw(number, flags, 0, 0, channel, b"\x00");
-                let error = hear(&mut server, &frame).expect_err("not decoded, or not CBOR");
-                if number != due as u8 {
-                    assert!(
-                        matches!(error.code, ErrorCode::State | ErrorCode::Kind),
-                        "{number}: {error}"
-                    );
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn where_the_client_must_log_in_the_server_speaks_first_and_hello_goes_with_the_proof() {
-    let mut server = Connection::server(asking(), NOW);
-    let mut client = asked();
-    assert_eq!(kinds_said(&mut client), []);
-    for frame in said(&mut server) {
-        let event = hear(&mut client, &frame).expect("good");
-        assert!(matches!(event, Some(Event::ServerHello(_))));
-    }
-    assert_eq!(kinds_said(&mut client), []);
-    client.authenticate(&authenticate()).expect("asked for");
-    let frames = said(&mut client);
-    assert_eq!(kinds(&frames), [Kind::Hello, Kind::Authenticate]);
-    for frame in &frames {
-        hear(&mut server, frame).expect("good").expect("told");
-    }
-    server.authenticated(authenticated(0));
-    assert_eq!(kinds_said(&mut server), [Kind::Authenticated]);
-}
-
-#[test]
-fn who_needs_long_for_a_proof_says_hello_before_once() {
-    let mut client = asked();
-    client.greet();
-    client.greet();
-    assert_eq!(kinds_said(&mut client), [Kind::Hello]);
-    let hello = message(Kind::Hello, 0, &server_hello(true));
-    hear(&mut client, &hello).expect("good");
-    client.authenticate(&authenticate()).expect("asked for");
-    assert_eq!(kinds_said(&mut client), [Kind::Authenticate]);
-}
-
-#[test]
-fn a_server_that_speaks_first_names_features_that_nobody_has_to_know() {
-    let hello = ServerHello {
-        features: vec!["to-come".to_owned()],
-        ..server_hello(true)
-    };
-    let hello = message(Kind::Hello, 0, &hello);
-    assert!(hear(&mut asked(), &hello).is_ok());
-    let mut first = Connection::client(Config::client(), NOW);
-    let error = hear(&mut first, &hello).map(drop);
-    assert_eq!(error.expect_err("not offered").code, ErrorCode::State);
-}
-
-#[test]
-fn three_tries_and_no_more() {
-    let mut server = Connection::server(asking(), NOW);
-    let mut client = asked();
-    let exchange = |client: &mut Connection, server: &mut Connection| {
-        for frame in said(client) {
-            hear(server, &frame).expect("good");
-        }
-        for frame in said(server) {
-            hear(client, &frame).expect("good");
-        }
-    };
-    exchange(&mut client, &mut server);
-    assert_eq!(
-        client.start(&start()),
-        Err(redial_proto::CommandError::NotReady)
-    );
-    for result in [1, 2, 2] {
-        assert!(!client.is_ready() && !server.is_ready());
-        client.authenticate(&authenticate()).expect("asked for");
-        let frames = said(&mut client);
-        let heard = frames.iter().map(|frame| hear(&mut server, frame));
-        let last = heard.last().expect("it says something").expect("good");
-        assert!(matches!(last, Some(Event::Authenticate(_))));
-        server.authenticated(authenticated(result));
-        exchange(&mut client, &mut server);
-    }
-    assert_eq!(
-        client.authenticate(&authenticate()),
-        Err(redial_proto::CommandError::Closing)
-    );
-    assert!(!server.is_ready());
-}
-
-#[test]
-fn who_is_authenticated_may_ask_for_jobs() {
-    let mut server = Connection::server(asking(), NOW);
-    hear(&mut server, &message(Kind::Hello, 0, &client_hello())).expect("hello");
-    hear(
-        &mut server,
-        &message(Kind::Authenticate, 0, &authenticate()),
-    )
-    .expect("authenticate");
-    server.authenticated(authenticated(0));
-    assert!(server.is_ready());
-    let event = hear(&mut server, &message(Kind::Start, 1, &start())).map(|event| event.is_some());
-    assert_eq!(event, Ok(true));
-}
-
-#[test]
-fn requests_that_went_ahead_of_a_question_for_keys_are_an_error() {
-    let mut client = Connection::client(Config::client(), NOW);
-    client.start(&start()).expect("allowed");
-    let hello = message(Kind::Hello, 0, &server_hello(true));
-    assert_eq!(
-        hear(&mut client, &hello).expect_err("too late").code,
-        ErrorCode::State
-    );
-}
+use crate::login::asking;
 
 #[test]
 fn without_a_version_in_common_the_server_says_so() {
@@ -266,35 +117,6 @@ fn goodbye_waits_for_what_may_be_sent_and_the_peer_answers_it() {
         hear(&mut server, frame).expect("good");
     }
     assert!(server.is_finished());
-}
-
-#[test]
-fn on_a_network_a_client_without_a_channel_needs_no_goodbye_and_who_has_gone_gets_none() {
-    let mut client = asked();
-    hear(&mut client, &message(Kind::Hello, 0, &server_hello(true))).expect("hello");
-    client.authenticate(&authenticate()).expect("asked for");
-    let answer = message(Kind::Authenticated, 0, &authenticated(0));
-    hear(&mut client, &answer).expect("good");
-    let channel = client.start(&start()).expect("it is in");
-    client.goodbye(GoodbyeCode::Done, "");
-    said(&mut client);
-    assert!(!client.is_finished(), "more may come for the channel");
-    client.close(channel, false);
-    assert!(client.is_finished());
-
-    let mut server = server_with(asking());
-    hear(
-        &mut server,
-        &message(Kind::Authenticate, 0, &authenticate()),
-    )
-    .expect("good");
-    server.authenticated(authenticated(0));
-    said(&mut server);
-    hear(&mut server, &sample(Kind::Goodbye, Side::Server, 0)).expect("good");
-    assert!(!server.is_finished() && !server.is_alone());
-    assert_eq!(server.handle_end(b""), Ok(()));
-    assert!(server.is_finished() && server.is_alone());
-    assert_eq!(kinds_said(&mut server), []);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod fairness;
 mod frames;
 mod handshake;
 mod limits;
+mod login;
 mod order;
 mod pair;
 mod requests;
