@@ -276,7 +276,8 @@ impl Client {
 
     /// Says goodbye and waits (at most 2 s) until the server has too, and the program of an
     /// `exec:` target has ended; after 1 s that gets SIGTERM. Jobs that still run
-    /// are left to their drop policies.
+    /// are left to their drop policies. Over TCP, where all outcomes are known, it waits
+    /// only until that is written.
     pub async fn close(&self) {
         self.0.lease.0.leave(Leave::Now);
         let mut over = self.driver();

@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,7 +40,7 @@ pub enum DriveError {
 }
 
 /// Drives `connection` over `transport` until it ends; `Ok` when both sides have said
-/// goodbye, or when the session wanted to leave.
+/// goodbye, or one that is owed nothing, or when the session wanted to leave.
 ///
 /// The connection must be new and made at time zero; its clock starts now.
 ///
@@ -131,7 +131,8 @@ where
             if self.leave_at.is_some_and(|at| at <= self.now()) {
                 return Poll::Ready(Err(self.dropped(None)));
             }
-            if self.outbox.is_empty() && self.has_nothing_to_say() {
+            let is_written = self.outbox.is_empty() || self.connection.is_alone();
+            if is_written && self.has_nothing_to_say() {
                 return self.poll_close(cx);
             }
             if !(read || written || timed) {
@@ -235,7 +236,7 @@ where
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<bool, DriveError> {
         match Pin::new(&mut *self.transport).poll_flush(cx) {
             // Whoever has said and heard all may be gone before the transport's own last word.
-            Poll::Ready(Err(_)) if self.connection.is_finished() => Ok(false),
+            Poll::Ready(Err(_)) if self.has_parted() => Ok(false),
             Poll::Ready(Err(error)) => Err(self.dropped(Some(error))),
             Poll::Pending | Poll::Ready(Ok(())) => Ok(false),
         }
@@ -276,16 +277,24 @@ where
         true
     }
 
+    /// Both goodbyes are said, as far as it can be seen here.
+    fn has_parted(&self) -> bool {
+        self.connection.is_finished() && self.connection.has_heard_goodbye()
+    }
+
     fn has_nothing_to_say(&self) -> bool {
         self.ended.is_some() || self.connection.is_finished()
     }
 
     /// Everything is written: tells the transport, so that nothing is cut off.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DriveError>> {
-        // A failure to close loses nothing: the peer has what was written, or is gone.
-        let closing = Pin::new(&mut *self.transport);
-        if !self.connection.is_alone() && closing.poll_shutdown(cx).is_pending() {
-            return Poll::Pending;
+        if self.connection.is_alone() {
+            self.outbox = Outbox::default();
+        } else if let Err(error) = ready!(Pin::new(&mut *self.transport).poll_shutdown(cx))
+            && !self.connection.has_heard_goodbye()
+        {
+            // The last words may have waited for this. Else the peer has all, or is gone.
+            return Poll::Ready(Err(self.dropped(Some(error))));
         }
         Poll::Ready(match (self.ended.take(), self.left_with.take()) {
             (_, Some(goodbye)) => Err(DriveError::Goodbye(goodbye)),

@@ -31,6 +31,9 @@ pub struct Config {
     /// server speaks first and asks the client to authenticate; requests wait until that is done,
     /// instead of following the client's hello at once.
     pub auth: bool,
+    /// Client: it hears the server's goodbye though it has heard all else. Who does not need to know that
+    /// what it said last has arrived, and writes to the server's machine itself, saves a round trip.
+    pub waits_for_goodbye: bool,
     /// Server: what a signature must cover.
     pub nonce: Option<[u8; 32]>,
     /// Server: the keeper's instance.
@@ -46,6 +49,7 @@ impl Config {
             limits: DEFAULT_LIMITS,
             handshake_timeout: limits::HANDSHAKE_TIMEOUT,
             auth: false,
+            waits_for_goodbye: true,
             nonce: None,
             instance: [0; 16],
         }

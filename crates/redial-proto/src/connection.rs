@@ -60,6 +60,8 @@ pub struct Connection {
     peer: Option<Box<Peer>>,
     /// The open channels.
     channels: BTreeMap<u32, Box<Channel>>,
+    /// Client: it has closed a channel before the outcome.
+    has_left_some: bool,
     /// The highest channel used so far.
     highest: u32,
     /// Server: the start that has come in part.
@@ -130,6 +132,7 @@ impl Connection {
             tries: 0,
             peer: None,
             channels: BTreeMap::new(),
+            has_left_some: false,
             highest: 0,
             assembly: None,
             outbox: Outbox::default(),
@@ -142,15 +145,15 @@ impl Connection {
     }
 
     /// No more input will come; `unread` is what came and was not taken. If the peer had said
-    /// goodbye, what is waiting may still be transmitted, else there is nobody to hear it. On a
-    /// network ([`Config::auth`]) nobody ends one direction alone, so that then there is nobody either.
+    /// goodbye, what is waiting may still be transmitted, else there is nobody to hear it. A client on
+    /// a network that has left no channel open ([`Config::auth`]) waits for nothing, and hears nothing.
     ///
     /// # Errors
     /// [`ErrorCode::Dropped`] if the line ended inside a frame or without the peer's goodbye; not
     /// if an error was returned before.
     pub fn handle_end(&mut self, unread: &[u8]) -> Result<(), ProtocolError> {
         if self.over.is_none() && self.goodbye_heard && unread.is_empty() {
-            if self.config.auth {
+            if self.config.auth && self.channels.is_empty() {
                 self.over = Some(Over::LineEnded);
                 self.drop_everything();
             }
@@ -210,9 +213,8 @@ impl Connection {
         self.phase == Phase::Ready && !self.is_closing()
     }
 
-    /// Whether the transport can be closed: goodbye was said, and heard if the peer kept to the
-    /// protocol. A client without an open channel need not hear it where that takes the time of a
-    /// network ([`Config::auth`]).
+    /// Whether the transport can be closed when all is written: goodbye was said, and heard if the peer
+    /// kept to the protocol. Who is owed nothing need not hear it ([`Config::waits_for_goodbye`]).
     #[must_use]
     pub fn is_finished(&self) -> bool {
         match self.over {
@@ -222,8 +224,15 @@ impl Connection {
         }
     }
 
+    /// A client that has heard how all it asked for came out.
     fn is_owed_nothing(&self) -> bool {
-        self.side == Side::Client && self.config.auth && self.channels.is_empty()
+        let may_leave = self.side == Side::Client && !self.config.waits_for_goodbye;
+        may_leave && self.channels.is_empty() && !self.has_left_some
+    }
+
+    /// Both goodbyes are said.
+    fn has_parted(&self) -> bool {
+        self.goodbye_heard && self.outbox.goodbye_is_sent()
     }
 
     /// Whether the peer's goodbye has come. Its end of the line may come with it: who looks for

@@ -66,10 +66,12 @@ fn greeted() -> (Connection, Connection) {
     let mut config = Config::client();
     config.auth = true;
     let mut client = Connection::client(config, NOW);
-    let hello = said(&mut client);
-    server.handle_input(NOW, &hello).expect("a client's hello");
     let hello = said(&mut server);
     client.handle_input(NOW, &hello).expect("a server's hello");
+    client.greet();
+    let hello = said(&mut client);
+    server.handle_input(NOW, &hello).expect("a client's hello");
+    assert!(server.peer_hello().is_some() && client.peer_hello().is_some());
     (client, server)
 }
 

@@ -201,11 +201,11 @@ impl JobState {
         self.queue.push(Ok(JobEvent::Missed { stream, from, to }));
     }
 
-    /// Where only the outcome is left, it alone tells of bytes that are gone: they lie behind all
-    /// that has arrived, and are named like others.
+    /// Of a job that was reached before, and of which only the outcome is left, that alone tells of
+    /// bytes that are gone: they lie behind all that has arrived, and are named like others.
     pub(super) fn miss_the_rest(&mut self, outcome: &Outcome) {
-        if outcome.status == Status::Unknown {
-            // Nobody knows what there should be.
+        if !self.attached || outcome.status == Status::Unknown {
+            // Nobody knows from where on, or what there should be.
             return;
         }
         for stream in Output::BOTH {
@@ -296,9 +296,7 @@ impl Received {
             return None;
         }
         if let Some((from, to)) = self.missed {
-            return Some(format!(
-                "bytes {from} to {to} did not arrive, and the server has them no more"
-            ));
+            return Some(format!("bytes {from} to {to} did not arrive"));
         }
         if outcome.status == Status::Unknown {
             // Nobody knows what it should be.

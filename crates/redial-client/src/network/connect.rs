@@ -174,6 +174,8 @@ impl Attempt<'_> {
     ) -> Result<Came, ConnectError> {
         let mut config = Config::client();
         config.auth = true;
+        // Through programs and brokers, what was said last may still be on this machine.
+        config.waits_for_goodbye = secure.stream.transport().peer_addr().is_none();
         config.limits.keepalive_ms = KEEPALIVE_MS;
         let binding = Binding {
             exporter: *secure.stream.exporter().as_bytes(),

@@ -3,7 +3,7 @@
 //!
 //! Nothing here is a slot that a stranger could keep from others: the newest always gets in, and
 //! somebody goes for it. Who that is: of a full source, or if all together are too many, of the
-//! source that has the most, the oldest; those that have finished TLS last, but only half of a
+//! source that has the most, the oldest; those that have finished TLS and said hello last, but only half of a
 //! source's places are theirs, so that they cannot shut out who comes after them.
 
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ pub(super) struct Stranger {
     pub(super) address: SocketAddr,
     source: Source,
     since: Millis,
-    /// It has finished TLS.
+    /// It has finished TLS and said hello.
     secured: bool,
     /// What its proof must cover; goes with the stranger when one was taken.
     nonce: [u8; 32],
@@ -117,7 +117,7 @@ impl Strangers {
         self.known.clear();
     }
 
-    /// It has finished TLS.
+    /// It has finished TLS and said hello.
     pub(super) fn secured(&mut self, who: Capability) {
         if let Some(stranger) = self.known.get_mut(&who) {
             stranger.secured = true;
@@ -156,7 +156,7 @@ impl Strangers {
     fn first_of(&self, source: Source) -> Option<Capability> {
         let there = || self.known.iter().filter(|(_, it)| it.source == source);
         let secured = there().filter(|(_, it)| it.secured).count();
-        // Half of the places, at most, are theirs who have finished TLS.
+        // Half of the places, at most, are theirs who have finished TLS and said hello.
         let from_secured = secured * 2 > there().count();
         let oldest = |secured: bool| {
             let among = there().filter(|(_, it)| it.secured == secured);

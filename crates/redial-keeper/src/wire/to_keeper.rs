@@ -63,7 +63,7 @@ pub enum ToKeeper {
     /// The connection is over and its capability void. Jobs it held go by their drop policy.
     #[n(9)]
     Closed(#[n(0)] Capability),
-    /// A connection from the network has finished TLS: it costs its peer more now.
+    /// A connection from the network has finished TLS and said hello: it costs its peer more now.
     #[n(10)]
     Secured(#[n(0)] Capability),
     /// It says who it is. Answered by `Verdict`; one at a time.

@@ -123,6 +123,7 @@ impl Connection {
         let Some(mut channel) = self.channels.remove(&id) else {
             return;
         };
+        self.has_left_some |= !outcome_seen;
         for stream in channel.notices.take_acknowledged() {
             let up_to = channel.receiver.acknowledged(stream);
             self.outbox.push_acknowledge(id, stream, up_to);

@@ -55,7 +55,7 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Time) {
         self.timers.now = self.timers.now.max(now);
         let now = self.timers.now;
-        if self.over.is_some() || self.is_finished() {
+        if self.over.is_some() || self.has_parted() {
             return;
         }
         if self.is_closing() {
@@ -83,7 +83,7 @@ impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called, if ever.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        if self.over.is_some() || self.is_finished() {
+        if self.over.is_some() || self.has_parted() {
             return None;
         }
         if self.is_closing() {

@@ -1,7 +1,7 @@
 //! Where the client must log in: who speaks first, what is taken before, and how such a line ends.
 
 use redial_proto::message::*;
-use redial_proto::{Config, Connection, ErrorCode, Event, Kind, Side};
+use redial_proto::{ChannelId, Config, Connection, ErrorCode, Event, Kind, Side};
 
 use crate::frames::*;
 
@@ -156,19 +156,45 @@ fn requests_that_went_ahead_of_a_question_for_keys_are_an_error() {
 }
 
 #[test]
-fn on_a_network_a_client_without_a_channel_needs_no_goodbye_and_who_has_gone_gets_none() {
-    let mut client = asked();
+fn on_a_network_a_client_that_has_heard_all_outcomes_needs_no_goodbye() {
+    for (waits_for_goodbye, outcome_seen, leaves) in [
+        (false, true, true),
+        (false, false, false),
+        (true, true, false),
+    ] {
+        let mut client = logged_in(waits_for_goodbye);
+        let channel = client.start(&start()).expect("it is in");
+        client.close(channel, outcome_seen);
+        client.goodbye(GoodbyeCode::Done, "");
+        said(&mut client);
+        assert_eq!(client.is_finished(), leaves);
+        // Until it is written, and the transport closed, there is a limit all the same.
+        assert!(client.poll_timeout().is_some());
+    }
+    let mut client = logged_in(false);
+    client.start(&start()).expect("it is in");
+    client.goodbye(GoodbyeCode::Done, "");
+    said(&mut client);
+    assert!(!client.is_finished(), "more may come for the channel");
+}
+
+/// On a network.
+fn logged_in(waits_for_goodbye: bool) -> Connection {
+    let config = Config {
+        auth: true,
+        waits_for_goodbye,
+        ..Config::client()
+    };
+    let mut client = Connection::client(config, NOW);
     hear(&mut client, &message(Kind::Hello, 0, &server_hello(true))).expect("hello");
     client.authenticate(&authenticate()).expect("asked for");
     let answer = message(Kind::Authenticated, 0, &authenticated(0));
     hear(&mut client, &answer).expect("good");
-    let channel = client.start(&start()).expect("it is in");
-    client.goodbye(GoodbyeCode::Done, "");
-    said(&mut client);
-    assert!(!client.is_finished(), "more may come for the channel");
-    client.close(channel, false);
-    assert!(client.is_finished());
+    client
+}
 
+#[test]
+fn on_a_network_who_has_gone_with_nothing_open_gets_no_goodbye() {
     let mut server = server_with(asking());
     hear(
         &mut server,
@@ -182,4 +208,19 @@ fn on_a_network_a_client_without_a_channel_needs_no_goodbye_and_who_has_gone_get
     assert_eq!(server.handle_end(b""), Ok(()));
     assert!(server.is_finished() && server.is_alone());
     assert_eq!(kinds_said(&mut server), []);
+}
+
+#[test]
+fn who_ends_one_direction_with_a_channel_open_is_still_told_how_it_goes_on() {
+    let mut server = server_with(asking());
+    let login = message(Kind::Authenticate, 0, &authenticate());
+    hear(&mut server, &login).expect("good");
+    server.authenticated(authenticated(0));
+    hear(&mut server, &message(Kind::Start, 1, &start())).expect("good");
+    server.attached(ChannelId(1), attached());
+    hear(&mut server, &sample(Kind::Goodbye, Side::Server, 0)).expect("good");
+    assert_eq!(server.handle_end(b""), Ok(()));
+    assert!(!server.is_alone());
+    let said = kinds_said(&mut server);
+    assert_eq!(said.last(), Some(&Kind::Goodbye), "{said:?}");
 }
