@@ -52,6 +52,17 @@ fn a_host_that_has_dialled_out_is_called_by_its_name() {
 }
 
 #[test]
+fn the_last_words_of_a_command_have_arrived_when_it_returns() {
+    let (broker, home) = (Broker::start(), Home::with_key());
+    let host = Host::start(&broker, &home, "web1");
+    for _ in 0..5 {
+        assert_eq!(host.run(&home).args(["--", "true"]).ran().code, 0);
+        let jobs = broker.redial(&home, ["ps", "nats:web1", "--json"]).ran();
+        assert_eq!((jobs.code, &*jobs.stdout), (0, &b""[..]), "{jobs:?}");
+    }
+}
+
+#[test]
 fn who_has_no_key_of_the_hosts_gets_in_no_more_than_over_tcp() {
     let (broker, home) = (Broker::start(), Home::with_key());
     let host = Host::start(&broker, &home, "web1");
