@@ -1,5 +1,6 @@
 //! From a host's name to a connection that is logged in.
 
+use redial_net::Transport;
 use redial_net::auth::PublicKey;
 use redial_net::proto::Config;
 use redial_net::proto::message::ServerHello;
@@ -172,11 +173,7 @@ impl Attempt<'_> {
         progress: &mut Progress,
         mut patience: Patience,
     ) -> Result<Came, ConnectError> {
-        let mut config = Config::client();
-        config.auth = true;
-        // Through programs and brokers, what was said last may still be on this machine.
-        config.waits_for_goodbye = secure.stream.transport().peer_addr().is_none();
-        config.limits.keepalive_ms = KEEPALIVE_MS;
+        let config = config_over(secure.stream.transport());
         let binding = Binding {
             exporter: *secure.stream.exporter().as_bytes(),
             host_key: secure.key,
@@ -265,6 +262,15 @@ impl Attempt<'_> {
             reason,
         })
     }
+}
+
+fn config_over(transport: &Transport) -> Config {
+    let mut config = Config::client();
+    config.auth = true;
+    // Through programs and brokers, what was said last may still be on this machine.
+    config.waits_for_goodbye = transport.peer_addr().is_none();
+    config.limits.keepalive_ms = KEEPALIVE_MS;
+    config
 }
 
 /// What is known of a connection before its server has spoken.
