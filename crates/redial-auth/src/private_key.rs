@@ -1,5 +1,7 @@
 //! Private keys: reading them from text, making them, writing them.
 
+mod short;
+
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -88,8 +90,11 @@ impl PrivateKey {
         if matches!(cipher, Cipher::TdesCbc) {
             return Err(PrivateKeyError::Cipher(cipher.to_string()));
         }
-        let decrypted = read.decrypt(passphrase);
-        PrivateKey::new(decrypted.map_err(|_| PrivateKeyError::Passphrase)?)
+        let decrypted = match read.decrypt(passphrase) {
+            Ok(decrypted) => Some(decrypted),
+            Err(_) => short::decrypted(text, &read, passphrase),
+        };
+        PrivateKey::new(decrypted.ok_or(PrivateKeyError::Passphrase)?)
     }
 
     /// The public key in a private key's file, which is not encrypted: to ask whether the server
@@ -203,10 +208,10 @@ fn read(text: &str) -> Result<ssh_key::PrivateKey, PrivateKeyError> {
     if text.starts_with("-----BEGIN ") && !text.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") {
         return Err(PrivateKeyError::Pem);
     }
-    ssh_key::PrivateKey::from_openssh(text).map_err(|error| match error {
+    ssh_key::PrivateKey::from_openssh(text).or_else(|error| match error {
         ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => {
-            PrivateKeyError::Key(KeyError::Unknown)
+            Err(PrivateKeyError::Key(KeyError::Unknown))
         }
-        _ => PrivateKeyError::Malformed,
+        _ => short::plain(text).ok_or(PrivateKeyError::Malformed),
     })
 }
