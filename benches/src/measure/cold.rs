@@ -40,7 +40,7 @@ const SEED: u64 = 4;
 pub(super) fn measure(quick: bool) -> anyhow::Result<Section> {
     let turns = Rounds {
         warm_up: WARM_UP,
-        rounds: if quick { 10 } else { 150 },
+        rounds: if quick { 5 } else { 150 },
         in_a_row: 1,
         seed: SEED,
     };
