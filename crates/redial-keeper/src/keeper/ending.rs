@@ -25,6 +25,8 @@ const PATIENT_LOOK_MS: u64 = 1_000;
 /// Rounds of KILL before a tree counts as out of reach (a process that hangs in the
 /// kernel dies later).
 const MAX_SWEEPS: u8 = 40;
+/// Walks with KILL after which it is not the walks that a tree's end waits for.
+const ENOUGH_KILLS: u8 = 2;
 /// Walks that wait for the one under way; more signals are the same over again.
 const MAX_WALKS: usize = 8;
 
@@ -75,6 +77,8 @@ pub(super) struct Ending {
     pub(super) holders: Vec<(u32, String)>,
     pub(super) drained: bool,
     pub(super) sweep: Option<Sweep>,
+    /// Walks with KILL that have come back.
+    killed: u8,
     pub(super) cause: Option<Cause>,
     pub(super) exact: bool,
     pub(super) left: Left,
@@ -102,6 +106,7 @@ impl Ending {
             holders: Vec::new(),
             drained: false,
             sweep: None,
+            killed: 0,
             cause: None,
             left: Left::NotAsked,
             walking: false,
@@ -318,8 +323,16 @@ impl Ending {
         !self.holders.is_empty() || self.tree.is_populated().unwrap_or_else(group)
     }
 
+    /// Whether walks that may be all it takes to end the tree are still to come back.
+    pub(super) fn waits_for_walks(&self) -> bool {
+        self.killed < ENOUGH_KILLS && (self.walking || !self.walks.is_empty())
+    }
+
     /// A signal was sent to the tree.
     pub(super) fn on_signalled(&mut self, signal: i32, reached: Reached, now: Millis) {
+        self.killed = self
+            .killed
+            .saturating_add(u8::from(signal == libc::SIGKILL));
         let Some(sweep) = &mut self.sweep else { return };
         self.exact &= reached.exact;
         if signal == libc::SIGKILL && self.exit.is_none() {

@@ -225,9 +225,11 @@ impl Job {
         }
     }
 
-    /// The server cannot wait any longer: what is not read is lost.
+    /// The server cannot wait any longer: what is not read is lost, and what no walk has
+    /// reached gets what can be sent without one.
     pub(super) fn give_up(&mut self, ground: &mut Ground) {
         self.is_abandoned = true;
+        let _ = self.ending.signal_group(libc::SIGKILL);
         self.ending.drain_until = Some(ground.now);
         self.advance(ground);
     }

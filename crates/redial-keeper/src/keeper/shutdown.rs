@@ -9,6 +9,10 @@ use crate::wire::ToFront;
 
 /// After KILL, so long for outputs to be read before they are given up.
 const GIVE_UP_MS: u64 = 2_000;
+/// As long as walks with KILL come back at all, the end waits for all of them: one thread makes
+/// them, one after the other, and the more jobs there are and the busier the machine, the longer
+/// they take. So long without one, and they hang.
+const HUNG_MS: u64 = 10_000;
 /// When all jobs have ended, so long for the front to tell its clients.
 const LEAVE_MS: u64 = 2_000;
 
@@ -17,14 +21,22 @@ const LEAVE_MS: u64 = 2_000;
 pub(super) enum Phase {
     Serving,
     /// No more starts; jobs are being ended.
-    Ending {
-        give_up_at: Millis,
-        hurried: bool,
-    },
+    Ending(End),
     /// All jobs have ended. The front may say goodbye.
     Leaving {
         until: Millis,
     },
+}
+
+/// How far the jobs' end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    give_up_at: Millis,
+    hurried: bool,
+    /// Outputs that nobody read were given up, to come to an end.
+    gave_up: bool,
+    /// When the last walk came back.
+    walked_at: Millis,
 }
 
 impl Phase {
@@ -39,8 +51,15 @@ impl Phase {
     pub(super) fn due(self) -> Option<Millis> {
         match self {
             Self::Serving => None,
-            Self::Ending { give_up_at, .. } => Some(give_up_at),
+            Self::Ending(End { give_up_at, .. }) => Some(give_up_at),
             Self::Leaving { until } => Some(until),
+        }
+    }
+
+    /// A walk has come back.
+    pub(super) fn on_walked(&mut self, now: Millis) {
+        if let Self::Ending(end) = self {
+            end.walked_at = now;
         }
     }
 }
@@ -58,8 +77,8 @@ impl Keeper<'_> {
         }
         match self.phase {
             Phase::Serving => self.begin_to_end(self.ground.limits.kill_after_ms),
-            Phase::Ending { hurried: false, .. } => self.hurry(),
-            Phase::Ending { .. } | Phase::Leaving { .. } => {}
+            Phase::Ending(end) if !end.hurried => self.hurry(end),
+            Phase::Ending(_) | Phase::Leaving { .. } => {}
         }
     }
 
@@ -74,11 +93,13 @@ impl Keeper<'_> {
         if let Some(manager) = self.life.manager() {
             manager.stopping();
         }
-        let give_up_at = self.ground.now + kill_after_ms + GIVE_UP_MS;
-        self.phase = Phase::Ending {
-            give_up_at,
+        let now = self.ground.now;
+        self.phase = Phase::Ending(End {
+            give_up_at: now + kill_after_ms + GIVE_UP_MS,
             hurried: kill_after_ms == 0,
-        };
+            gave_up: false,
+            walked_at: now,
+        });
         self.listeners.clear();
         if let Some(network) = &mut self.network {
             network.close();
@@ -89,11 +110,12 @@ impl Keeper<'_> {
         self.end_all_jobs(kill_after_ms);
     }
 
-    fn hurry(&mut self) {
-        self.phase = Phase::Ending {
+    fn hurry(&mut self, end: End) {
+        self.phase = Phase::Ending(End {
             give_up_at: self.ground.now + GIVE_UP_MS,
             hurried: true,
-        };
+            ..end
+        });
         self.end_all_jobs(0);
     }
 
@@ -113,7 +135,6 @@ impl Keeper<'_> {
 
     /// Goes on towards the end when the time has come.
     pub(super) fn advance_phase(&mut self) {
-        let now = self.ground.now;
         match self.phase {
             Phase::Serving => {
                 let is_over = self.private
@@ -123,40 +144,47 @@ impl Keeper<'_> {
                     && self.starting.is_empty();
                 if is_over {
                     tell(&mut self.front.out, &ToFront::ShuttingDown);
-                    self.phase = Phase::Leaving {
-                        until: now + LEAVE_MS,
-                    };
+                    self.begin_to_leave();
                 }
             }
-            Phase::Ending {
-                give_up_at,
-                hurried,
-            } => {
-                let unfinished = self.unfinished();
-                if unfinished.is_empty() && self.starting.is_empty() {
-                    self.phase = Phase::Leaving {
-                        until: now + LEAVE_MS,
-                    };
-                } else if give_up_at <= now && self.gave_up {
-                    let left = unfinished.len() + self.starting.len();
-                    tracing::error!(left, "jobs could not be ended");
-                    self.note_given_up();
-                    self.phase = Phase::Leaving {
-                        until: now + LEAVE_MS,
-                    };
-                } else if give_up_at <= now {
-                    self.gave_up = true;
-                    self.phase = Phase::Ending {
-                        give_up_at: now + GIVE_UP_MS,
-                        hurried,
-                    };
-                    for serial in unfinished {
-                        self.with_job(serial, |job, ground| job.give_up(ground));
-                    }
-                }
-            }
+            Phase::Ending(end) => self.end_on(end),
             Phase::Leaving { .. } => {}
         }
+    }
+
+    fn end_on(&mut self, end: End) {
+        let now = self.ground.now;
+        let unfinished = self.unfinished();
+        if unfinished.is_empty() && self.starting.is_empty() {
+            self.begin_to_leave();
+        } else if now < end.walked_at + HUNG_MS && self.wait_for_walks(&unfinished) {
+            let give_up_at = end.give_up_at.max(now + GIVE_UP_MS);
+            self.phase = Phase::Ending(End { give_up_at, ..end });
+        } else if end.give_up_at <= now && end.gave_up {
+            let left = unfinished.len() + self.starting.len();
+            tracing::error!(left, "jobs could not be ended");
+            self.note_given_up();
+            self.begin_to_leave();
+        } else if end.give_up_at <= now {
+            self.phase = Phase::Ending(End {
+                give_up_at: now + GIVE_UP_MS,
+                gave_up: true,
+                ..end
+            });
+            for serial in unfinished {
+                self.with_job(serial, |job, ground| job.give_up(ground));
+            }
+        }
+    }
+
+    fn wait_for_walks(&self, unfinished: &[Serial]) -> bool {
+        let mut jobs = unfinished.iter().filter_map(|it| self.jobs.get(it));
+        jobs.any(|job| job.ending.waits_for_walks())
+    }
+
+    fn begin_to_leave(&mut self) {
+        let until = self.ground.now + LEAVE_MS;
+        self.phase = Phase::Leaving { until };
     }
 
     /// Whether there is nothing left to do or to wait for.

@@ -66,8 +66,6 @@ pub(super) struct Keeper<'a> {
     /// One client on stdio, and the end with it.
     pub(super) private: bool,
     pub(super) phase: Phase,
-    /// Outputs that nobody read were given up, to come to an end.
-    pub(super) gave_up: bool,
     /// A private server ends because of that, with an error.
     pub(super) front_died: bool,
     pub(super) shutdown: OwnedFd,
@@ -182,7 +180,6 @@ impl<'a> Keeper<'a> {
             stdio,
             private,
             phase: Phase::Serving,
-            gave_up: false,
             front_died: false,
             shutdown,
             orphans: Orphans::new(children, tickets),
@@ -339,6 +336,7 @@ impl<'a> Keeper<'a> {
                     drop(ticket);
                 }
                 Done::Walked(serial, walked) => {
+                    self.phase.on_walked(self.ground.now);
                     self.with_job(serial, |job, ground| job.on_walked(walked, ground.now));
                 }
                 Done::LoggedIn(who, answer) => self.on_logged_in(who, answer),

@@ -131,8 +131,9 @@ pub struct Keeper<'a> {
     tokens: Vec<Token>,
     next_pid: i32,
     account: Arc<Account>,
-    /// Of pipes that are never to end.
-    _ends: [OwnedFd; 2],
+    shutdown: OwnedFd,
+    /// Of a pipe that is never to end.
+    _end: OwnedFd,
 }
 
 impl Drop for Keeper<'_> {
@@ -157,7 +158,7 @@ impl<'a> Keeper<'a> {
         let mut ground = Ground::new(limits, workers, (None, false))?;
         ground.now = now;
         let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
-        let ((shutdown, end), (children, other_end)) = (pipe_with(flags)?, pipe_with(flags)?);
+        let ((shutdown, ours), (children, end)) = (pipe_with(flags)?, pipe_with(flags)?);
         let real = Real {
             keeping: Keeping::nowhere("a simulation has no disk".to_owned()),
             upgrades: Upgrades::new(None),
@@ -185,7 +186,6 @@ impl<'a> Keeper<'a> {
             stdio: None,
             private: false,
             phase: Phase::Serving,
-            gave_up: false,
             front_died: false,
             shutdown,
             orphans: Orphans::new(children, tickets),
@@ -206,7 +206,8 @@ impl<'a> Keeper<'a> {
                 home: b"/".to_vec(),
                 shell: b"/bin/sh".to_vec(),
             }),
-            _ends: [end, other_end],
+            shutdown: ours,
+            _end: end,
         })
     }
 
@@ -238,6 +239,20 @@ impl<'a> Keeper<'a> {
             real.on_event(token).map_err(io::Error::other)?;
         }
         Ok(any)
+    }
+
+    /// Tells it to end, as SIGTERM would.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn shut_down(&self) -> io::Result<()> {
+        rustix::io::write(&self.shutdown, b"x")?;
+        Ok(())
+    }
+
+    /// Whether there is nothing left that it waits for.
+    pub fn has_ended(&self) -> bool {
+        self.real.has_ended()
     }
 
     /// Somebody has connected. None while there is no front to take it.
