@@ -43,6 +43,8 @@ const AUDIT: &str = "REDIAL_TEST_AUDIT";
 
 /// Nothing here takes that long, unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Behind this a keeper that was told to end is told again.
+const HURRY: Duration = Duration::from_millis(800);
 
 /// Calls `check` until it says yes, for as long as there is patience.
 pub(crate) fn wait_until(what: &str, mut check: impl FnMut() -> bool) {
@@ -266,14 +268,14 @@ impl Keeper {
 }
 
 impl Drop for Keeper {
-    /// Ends it as a user would who is in a hurry, so that none of its jobs is left.
+    /// Ends it as a user would who is in a hurry, so that none of its jobs is left. How long that
+    /// takes is the machine's affair: who kills it before has left its jobs to nobody.
     fn drop(&mut self) {
-        for _ in 0..2 {
-            let _ = self
-                .shutdown
-                .as_mut()
-                .map(|shutdown| shutdown.write_all(b"x"));
-            for _ in 0..400 {
+        for patience in [HURRY, PATIENCE] {
+            let tell = |shutdown: &mut PipeWriter| shutdown.write_all(b"x");
+            let _ = self.shutdown.as_mut().map(tell);
+            let start = Instant::now();
+            while start.elapsed() < patience {
                 if self.process.try_wait().is_ok_and(|status| status.is_some()) {
                     return;
                 }
@@ -282,6 +284,8 @@ impl Drop for Keeper {
         }
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // A panic in a panic would end the other tests, too.
+        assert!(std::thread::panicking(), "told to end, the keeper did not");
     }
 }
 
