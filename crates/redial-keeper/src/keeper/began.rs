@@ -56,8 +56,8 @@ impl Keeper<'_> {
         for answer in answers {
             self.attach_to_job(serial, answer, answer.is_start);
         }
-        let kill_after_ms = self.ground.limits.kill_after_ms;
-        let is_serving = self.phase.is_serving();
+        let grace = self.phase.grace_ms(self.ground.limits.kill_after_ms);
+        let is_late = self.phase.is_leaving();
         self.with_job(serial, |job, ground| {
             job.watch(ground);
             if job.holder.is_none() {
@@ -66,8 +66,11 @@ impl Keeper<'_> {
             if is_revoked {
                 job.end_tree(ground.now, 0, revoked());
             }
-            if !is_serving {
-                job.end_tree(ground.now, kill_after_ms, Cause::ServerEnded);
+            if let Some(grace_ms) = grace {
+                job.end_tree(ground.now, grace_ms, Cause::ServerEnded);
+            }
+            if is_late {
+                job.ending.kill_group();
             }
         });
         if self

@@ -25,8 +25,8 @@ const PATIENT_LOOK_MS: u64 = 1_000;
 /// Rounds of KILL before a tree counts as out of reach (a process that hangs in the
 /// kernel dies later).
 const MAX_SWEEPS: u8 = 40;
-/// Walks with KILL after which it is not the walks that a tree's end waits for.
-const ENOUGH_KILLS: u8 = 2;
+/// Rounds of KILL after which it is no walk that a tree's end waits for.
+const ENOUGH_KILLS: u8 = 10;
 /// Walks that wait for the one under way; more signals are the same over again.
 const MAX_WALKS: usize = 8;
 
@@ -60,6 +60,16 @@ pub(super) enum Left {
     Known(usize),
 }
 
+/// What a tree that is being ended waits for, of what comes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaits {
+    /// Perhaps for ever: a process that cannot die, a client that does not read.
+    Nothing,
+    /// The grace before KILL.
+    Grace,
+    Walk,
+}
+
 /// The part of a job that has to do with its end.
 pub(super) struct Ending {
     tree: Arc<Tree>,
@@ -77,8 +87,6 @@ pub(super) struct Ending {
     pub(super) holders: Vec<(u32, String)>,
     pub(super) drained: bool,
     pub(super) sweep: Option<Sweep>,
-    /// Walks with KILL that have come back.
-    killed: u8,
     pub(super) cause: Option<Cause>,
     pub(super) exact: bool,
     pub(super) left: Left,
@@ -106,7 +114,6 @@ impl Ending {
             holders: Vec::new(),
             drained: false,
             sweep: None,
-            killed: 0,
             cause: None,
             left: Left::NotAsked,
             walking: false,
@@ -141,18 +148,31 @@ impl Ending {
     /// To the process group, as long as the process has not been reaped.
     pub(super) fn signal_group(&self, signal: i32) -> io::Result<()> {
         #[cfg(feature = "simulation")]
-        if super::simulation::signal(self.tree.root(), signal) {
+        if !self.is_reaped() && super::simulation::signal(self.tree.root(), signal) {
             return Ok(());
         }
         self.tree.signal_group(signal)
     }
 
-    /// A walk to be done when the one under way has ended. A signal too many is left
-    /// out. A question never is, for its answer is waited for; one of each kind waits.
+    /// KILL to the process group, where no walk will reach it any more.
+    pub(super) fn kill_group(&self) {
+        #[cfg(feature = "simulation")]
+        if super::simulation::signal(self.tree.root(), libc::SIGKILL) {
+            return;
+        }
+        self.tree.kill_group();
+    }
+
+    /// A walk to be done when the one under way has ended. A signal too many is left out,
+    /// and so is each behind KILL. A question never is, for its answer is waited for; one of
+    /// each kind waits.
     pub(super) fn queue(&mut self, walk: Walk) {
         let kind = mem::discriminant(&walk);
         let is_left_out = match walk {
-            Walk::Signal(_) | Walk::Ask(_) => self.walks.len() >= MAX_WALKS,
+            Walk::Signal(_) | Walk::Ask(_) => {
+                let is_void = self.sweep.is_some_and(|sweep| sweep.kills > 0);
+                is_void || self.walks.len() >= MAX_WALKS
+            }
             Walk::Members | Walk::Holders(_) => self
                 .walks
                 .iter()
@@ -188,7 +208,7 @@ impl Ending {
         let look = self.sweep.and_then(|sweep| sweep.look_at);
         let drain = self
             .drain_until
-            .filter(|_| !self.drained && !self.holders_asked);
+            .filter(|_| self.exit.is_some() && !self.drained && !self.holders_asked);
         [deadline, kill, look, drain].into_iter().flatten().min()
     }
 
@@ -323,16 +343,18 @@ impl Ending {
         !self.holders.is_empty() || self.tree.is_populated().unwrap_or_else(group)
     }
 
-    /// Whether walks that may be all it takes to end the tree are still to come back.
-    pub(super) fn waits_for_walks(&self) -> bool {
-        self.killed < ENOUGH_KILLS && (self.walking || !self.walks.is_empty())
+    /// What is still to come that may be all it takes to end the tree.
+    pub(super) fn awaits(&self) -> Awaits {
+        let walks = self.walking || !self.walks.is_empty();
+        match self.sweep {
+            Some(sweep) if walks && sweep.kills < ENOUGH_KILLS => Awaits::Walk,
+            Some(sweep) if sweep.kills == 0 => Awaits::Grace,
+            Some(_) | None => Awaits::Nothing,
+        }
     }
 
     /// A signal was sent to the tree.
     pub(super) fn on_signalled(&mut self, signal: i32, reached: Reached, now: Millis) {
-        self.killed = self
-            .killed
-            .saturating_add(u8::from(signal == libc::SIGKILL));
         let Some(sweep) = &mut self.sweep else { return };
         self.exact &= reached.exact;
         if signal == libc::SIGKILL && self.exit.is_none() {

@@ -225,11 +225,11 @@ impl Job {
         }
     }
 
-    /// The server cannot wait any longer: what is not read is lost, and what no walk has
-    /// reached gets what can be sent without one.
+    /// The server cannot wait any longer: what is not read is lost. Where a walk hangs, the
+    /// process group at least gets its KILL without one, unless its leader is gone already.
     pub(super) fn give_up(&mut self, ground: &mut Ground) {
         self.is_abandoned = true;
-        let _ = self.ending.signal_group(libc::SIGKILL);
+        self.ending.kill_group();
         self.ending.drain_until = Some(ground.now);
         self.advance(ground);
     }

@@ -1,5 +1,7 @@
 //! The end: jobs are ended, the front says goodbye.
 
+use super::ending::Awaits;
+use super::job::Job;
 use super::poll::Serial;
 use super::report::tell;
 use super::time::Millis;
@@ -7,11 +9,12 @@ use super::turn::Keeper;
 use crate::outcome::Cause;
 use crate::wire::ToFront;
 
-/// After KILL, so long for outputs to be read before they are given up.
+/// After KILL and the walks that it takes, so long for outputs to be read before they are given
+/// up, and as long again before the jobs are.
 const GIVE_UP_MS: u64 = 2_000;
-/// As long as walks with KILL come back at all, the end waits for all of them: one thread makes
-/// them, one after the other, and the more jobs there are and the busier the machine, the longer
-/// they take. So long without one, and they hang.
+/// As long as walks that have to do with the end come back at all, it waits for them: one thread
+/// makes them for all jobs, and the more jobs there are and the busier the machine, the longer
+/// they take. If none comes back for so long, they hang.
 const HUNG_MS: u64 = 10_000;
 /// When all jobs have ended, so long for the front to tell its clients.
 const LEAVE_MS: u64 = 2_000;
@@ -35,13 +38,27 @@ pub(super) struct End {
     hurried: bool,
     /// Outputs that nobody read were given up, to come to an end.
     gave_up: bool,
-    /// When the last walk came back.
+    /// Walks are waited for; since when none has come back.
+    waits: bool,
     walked_at: Millis,
 }
 
 impl Phase {
     pub(super) fn is_serving(self) -> bool {
         self == Self::Serving
+    }
+
+    pub(super) fn is_leaving(self) -> bool {
+        matches!(self, Self::Leaving { .. })
+    }
+
+    /// What a job that is there only now has before KILL; none while it may run.
+    pub(super) fn grace_ms(self, kill_after_ms: u64) -> Option<u64> {
+        match self {
+            Self::Serving => None,
+            Self::Ending(end) if !end.hurried && !end.gave_up => Some(kill_after_ms),
+            Self::Ending(_) | Self::Leaving { .. } => Some(0),
+        }
     }
 
     pub(super) fn wants_front(self) -> bool {
@@ -98,6 +115,7 @@ impl Keeper<'_> {
             give_up_at: now + kill_after_ms + GIVE_UP_MS,
             hurried: kill_after_ms == 0,
             gave_up: false,
+            waits: false,
             walked_at: now,
         });
         self.listeners.clear();
@@ -152,34 +170,39 @@ impl Keeper<'_> {
         }
     }
 
-    fn end_on(&mut self, end: End) {
+    fn end_on(&mut self, mut end: End) {
         let now = self.ground.now;
         let unfinished = self.unfinished();
         if unfinished.is_empty() && self.starting.is_empty() {
-            self.begin_to_leave();
-        } else if now < end.walked_at + HUNG_MS && self.wait_for_walks(&unfinished) {
-            let give_up_at = end.give_up_at.max(now + GIVE_UP_MS);
-            self.phase = Phase::Ending(End { give_up_at, ..end });
-        } else if end.give_up_at <= now && end.gave_up {
+            return self.begin_to_leave();
+        }
+        let of = |serial| self.jobs.get(serial).map(|job: &Job| job.ending.awaits());
+        let awaited: Vec<Awaits> = unfinished.iter().filter_map(of).collect();
+        if !std::mem::replace(&mut end.waits, awaited.contains(&Awaits::Walk)) {
+            end.walked_at = now;
+        }
+        let gets_on = end.waits && now < end.walked_at + HUNG_MS;
+        if gets_on || awaited.contains(&Awaits::Grace) {
+            end.give_up_at = end.give_up_at.max(now + GIVE_UP_MS);
+        }
+        self.phase = Phase::Ending(end);
+        if now < end.give_up_at {
+            return;
+        }
+        if end.gave_up {
             let left = unfinished.len() + self.starting.len();
             tracing::error!(left, "jobs could not be ended");
             self.note_given_up();
-            self.begin_to_leave();
-        } else if end.give_up_at <= now {
-            self.phase = Phase::Ending(End {
-                give_up_at: now + GIVE_UP_MS,
-                gave_up: true,
-                ..end
-            });
-            for serial in unfinished {
-                self.with_job(serial, |job, ground| job.give_up(ground));
-            }
+            return self.begin_to_leave();
         }
-    }
-
-    fn wait_for_walks(&self, unfinished: &[Serial]) -> bool {
-        let mut jobs = unfinished.iter().filter_map(|it| self.jobs.get(it));
-        jobs.any(|job| job.ending.waits_for_walks())
+        self.phase = Phase::Ending(End {
+            give_up_at: now + GIVE_UP_MS,
+            gave_up: true,
+            ..end
+        });
+        for serial in unfinished {
+            self.with_job(serial, |job, ground| job.give_up(ground));
+        }
     }
 
     fn begin_to_leave(&mut self) {

@@ -167,6 +167,15 @@ impl Tree {
         }
     }
 
+    /// Kills the root's process group, as long as the root is not reaped, without a look at
+    /// who is in it: for the end, where there is no time for one.
+    pub(crate) fn kill_group(&self) {
+        if !self.seed.root_reaped && self.seed.root > 1 {
+            // SAFETY: takes numbers only. The root is not reaped, so the group is its own.
+            let _ = unsafe { libc::kill(-self.seed.root, libc::SIGKILL) };
+        }
+    }
+
     /// We are root, and the job is not: the kernel would let us signal what its user may not, the
     /// likes of what sudo has started.
     fn is_anothers(&self) -> bool {

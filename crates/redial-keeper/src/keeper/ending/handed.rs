@@ -74,7 +74,6 @@ impl Ending {
                 kills: sweep.kills,
                 look_at: sweep.look_at,
             }),
-            killed: 0,
             cause: state.cause,
             exact: state.exact,
             left: left.map_or(Left::NotAsked, Left::Known),
