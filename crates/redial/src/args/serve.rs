@@ -14,8 +14,8 @@ const SERVE_HELP: &str = "\
 Without --listen and --stdio it listens on the default socket: redial.sock in /run/redial as
 root, else in $XDG_RUNTIME_DIR/redial or /tmp/redial-UID; that directory is made. Only the
 same user and root get in. The log says 'listening' once clients are served. SIGTERM and
-SIGINT end it: no more starts, jobs get TERM, 5 s later KILL. SIGHUP replaces its program in place,
-with all jobs, as 'redial upgrade' does.
+SIGINT end it: no more starts, jobs get TERM, 5 s later KILL; told a second time, at once. SIGHUP
+replaces its program in place, with all jobs, as 'redial upgrade' does.
 
 Jobs that are kept ('redial run --detach') have their output and their record in the state
 directory, for this server alone; without one, or where it cannot be written, they are refused.
