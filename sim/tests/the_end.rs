@@ -67,6 +67,7 @@ struct Server<'a> {
     who: Capability,
     now: u64,
     told_at: Option<u64>,
+    started: usize,
     /// With when each has had KILL.
     children: Vec<(Begun, Option<u64>)>,
     walk: Option<(Walk, u64)>,
@@ -79,6 +80,7 @@ struct Server<'a> {
 /// What a server left.
 struct Left {
     took_ms: u64,
+    started: usize,
     alive: usize,
     reached: usize,
     outcomes: Vec<Outcome>,
@@ -95,6 +97,7 @@ impl Server<'_> {
                 // Nobody reads it, but it is there to be read.
                 rustix::io::write(begun.stdout.as_ref().unwrap(), b"x").unwrap();
                 self.children.push((begun, None));
+                self.started += 1;
             }
         }
         self.walk_on();
@@ -187,6 +190,7 @@ impl Server<'_> {
         }
         Left {
             took_ms: self.now - told_at,
+            started: self.started,
             alive: self.children.len(),
             reached: self.reached.len(),
             outcomes: self.outcomes,
@@ -216,6 +220,7 @@ fn end(case: Case) -> Left {
         who: 0,
         now: 0,
         told_at: None,
+        started: 0,
         children: Vec::new(),
         walk: None,
         reached: BTreeSet::new(),
@@ -320,14 +325,26 @@ fn what_is_started_only_then_has_its_grace_and_is_ended_too() {
 
 #[test]
 fn what_is_started_when_there_is_no_time_left_has_no_grace() {
-    for starts_at in [500, 1_900, 3_500] {
+    // Also where the server is about to leave, and no walk comes back.
+    for (starts_at, walk_ms) in [
+        (500, Some(10)),
+        (1_900, Some(10)),
+        (3_500, Some(10)),
+        (5_000, None),
+    ] {
         let left = end(Case {
             kill_after_ms: 60_000,
+            walk_ms,
             starts_at: Some(starts_at),
             hurries: true,
             ..CASE
         });
-        assert_eq!(left.alive, 0, "started after {starts_at} ms");
+        let jobs = usize::from(JOBS);
+        assert_eq!(
+            (left.started, left.alive),
+            (jobs, 0),
+            "started after {starts_at} ms"
+        );
         assert!(left.took_ms < SOON_MS, "{}", left.took_ms);
     }
 }

@@ -156,6 +156,10 @@ impl Ending {
 
     /// KILL to the process group, where no walk will reach it any more.
     pub(super) fn kill_group(&self) {
+        // Reaped by us or by somebody else: the number may be another's.
+        if self.is_reaped() || matches!(self.exit, Some((None, _))) {
+            return;
+        }
         #[cfg(feature = "simulation")]
         if super::simulation::signal(self.tree.root(), libc::SIGKILL) {
             return;
@@ -164,13 +168,19 @@ impl Ending {
     }
 
     /// A walk to be done when the one under way has ended. A signal too many is left out,
-    /// and so is each behind KILL. A question never is, for its answer is waited for; one of
+    /// and so is a milder one behind KILL. A question never is, for its answer is waited for; one of
     /// each kind waits.
     pub(super) fn queue(&mut self, walk: Walk) {
         let kind = mem::discriminant(&walk);
         let is_left_out = match walk {
-            Walk::Signal(_) | Walk::Ask(_) => {
-                let is_void = self.sweep.is_some_and(|sweep| sweep.kills > 0);
+            Walk::Signal(signal) | Walk::Ask(signal) => {
+                let sweep = self.sweep.as_mut().filter(|sweep| sweep.kills > 0);
+                let is_void = sweep.is_some_and(|sweep| {
+                    let is_kill = signal == libc::SIGKILL;
+                    // Another round: who ends the server does not wait for ever more of them.
+                    sweep.kills = sweep.kills.saturating_add(is_kill.into());
+                    !is_kill
+                });
                 is_void || self.walks.len() >= MAX_WALKS
             }
             Walk::Members | Walk::Holders(_) => self
@@ -347,8 +357,8 @@ impl Ending {
     pub(super) fn awaits(&self) -> Awaits {
         let walks = self.walking || !self.walks.is_empty();
         match self.sweep {
-            Some(sweep) if walks && sweep.kills < ENOUGH_KILLS => Awaits::Walk,
             Some(sweep) if sweep.kills == 0 => Awaits::Grace,
+            Some(sweep) if walks && sweep.kills < ENOUGH_KILLS => Awaits::Walk,
             Some(_) | None => Awaits::Nothing,
         }
     }

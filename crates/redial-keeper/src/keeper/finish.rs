@@ -4,7 +4,7 @@
 //! somebody else holds the pipes, for the drain time, and then as far as they were
 //! filled at that moment. When outputs and tree are done, there is an outcome.
 
-use super::ending::{Left, Sweep};
+use super::ending::{Awaits, Left, Sweep};
 use super::ground::Ground;
 use super::job::Job;
 use super::kept::Spool;
@@ -36,6 +36,14 @@ impl Job {
             return;
         }
         self.ending.sweep(Sweep::new(now, grace_ms), cause);
+    }
+
+    /// What it waits for, if it is to come to an end. What is left then is the disk's affair.
+    pub(super) fn awaits(&self) -> Awaits {
+        match self.outcome {
+            None => self.ending.awaits(),
+            Some(_) => Awaits::Nothing,
+        }
     }
 
     /// The process has exited.

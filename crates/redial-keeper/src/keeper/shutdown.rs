@@ -176,7 +176,7 @@ impl Keeper<'_> {
         if unfinished.is_empty() && self.starting.is_empty() {
             return self.begin_to_leave();
         }
-        let of = |serial| self.jobs.get(serial).map(|job: &Job| job.ending.awaits());
+        let of = |serial| self.jobs.get(serial).map(Job::awaits);
         let awaited: Vec<Awaits> = unfinished.iter().filter_map(of).collect();
         if !std::mem::replace(&mut end.waits, awaited.contains(&Awaits::Walk)) {
             end.walked_at = now;

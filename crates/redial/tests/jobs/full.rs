@@ -117,3 +117,20 @@ fn a_limit_on_the_size_of_files_is_an_error_and_no_death() {
     assert_eq!(server.run().args(["-n", "-c", "exit 5"]).ran().code, 5);
     assert_eq!(redial(&["rm", "-f", &job]).code, 0);
 }
+
+#[test]
+fn a_disk_that_takes_nothing_does_not_keep_the_server_from_its_end() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let mut server = TestServer::start();
+    let job = detached(&server, &["-c", "echo up; exec sleep 1000"]);
+    let up = eventually(|| (redial(&["logs", &job]).stdout == b"up\n").then_some(()));
+    assert!(up.is_some());
+    let limit = Rlimit {
+        current: Some(0),
+        maximum: None,
+    };
+    let keeper = Pid::from_raw(server.pid().cast_signed());
+    prlimit(keeper, Resource::Fsize, limit).unwrap();
+    // It dies of TERM, and that cannot be written down.
+    assert_eq!(server.stop(), 0);
+}

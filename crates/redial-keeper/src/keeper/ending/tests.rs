@@ -56,6 +56,30 @@ fn signals_that_wait_are_bounded_and_questions_never_lost() {
     ending.sweep(Sweep::new(0, 0), Cause::Itself);
     ending.kill_if_due(0);
     assert_eq!(kinds(&ending), ["kill", "holders", "members"]);
+    // Behind KILL a milder signal is void, and more of it another round.
+    ending.queue(Walk::Ask(libc::SIGUSR1));
+    assert_eq!(kinds(&ending), ["kill", "holders", "members"]);
+    ending.queue(Walk::Ask(libc::SIGKILL));
+    assert_eq!(kinds(&ending).len(), 4);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_an_end_waits_for_is_bounded() {
+    let (mut ending, mut child) = ending();
+    ending.queue(Walk::Members);
+    assert_eq!(ending.awaits(), Awaits::Nothing);
+    ending.sweep(Sweep::new(0, 1_000), Cause::ServerEnded);
+    assert_eq!(ending.awaits(), Awaits::Grace);
+    ending.kill_if_due(1_000);
+    assert_eq!(ending.awaits(), Awaits::Walk);
+    // A client that asks for KILL again and again.
+    for _ in 0..ENOUGH_KILLS {
+        ending.queue(Walk::Ask(libc::SIGKILL));
+    }
+    assert_eq!(ending.awaits(), Awaits::Nothing);
+    ending.walks.clear();
     child.kill().unwrap();
     child.wait().unwrap();
 }
