@@ -72,9 +72,7 @@ impl File {
 
 /// None if its number is not short, or anything else is not as it should be.
 fn with_all_zeros(public: &[u8], private: &[u8]) -> Option<ssh_key::PrivateKey> {
-    let mut rest = private;
-    let (checks, _) = rest.split_at_checked(8)?;
-    rest = &rest[8..];
+    let (checks, mut rest) = private.split_at_checked(8)?;
     let [algorithm, curve, point] = [(); 3].map(|()| string(&mut rest));
     let (number, comment) = (string(&mut rest)?, string(&mut rest)?);
     let missing = NUMBER_BYTES.checked_sub(number.len())?;
