@@ -45,6 +45,8 @@ const AUDIT: &str = "REDIAL_TEST_AUDIT";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Behind this a keeper that was told to end is told again.
 const HURRY: Duration = Duration::from_millis(800);
+/// Its end: hundreds of jobs without cgroups are looked for one after the other.
+const LONG_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Calls `check` until it says yes, for as long as there is patience.
 pub(crate) fn wait_until(what: &str, mut check: impl FnMut() -> bool) {
@@ -271,7 +273,7 @@ impl Drop for Keeper {
     /// Ends it as a user would who is in a hurry, so that none of its jobs is left. How long that
     /// takes is the machine's affair: who kills it before has left its jobs to nobody.
     fn drop(&mut self) {
-        for patience in [HURRY, PATIENCE] {
+        for patience in [HURRY, LONG_PATIENCE] {
             let tell = |shutdown: &mut PipeWriter| shutdown.write_all(b"x");
             let _ = self.shutdown.as_mut().map(tell);
             let start = Instant::now();
