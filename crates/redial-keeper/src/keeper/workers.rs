@@ -1,6 +1,7 @@
 //! Threads for what can take long: starting processes, and walking /proc.
 
 mod starter;
+mod walker;
 
 use std::fs::File;
 use std::io;
@@ -28,7 +29,7 @@ use crate::account::{Account, User};
 use crate::recording::Told;
 use crate::spawn::{InFlight, SpawnError, Spawned, Spawner};
 use crate::state::CgroupState;
-use crate::tree::{self, CgroupRoot, Holder, Reached, SpawnTicket, SpawnTickets, Tree};
+use crate::tree::{CgroupRoot, Holder, Reached, SpawnTicket, SpawnTickets, Tree};
 use crate::wire::{Capability, Command};
 
 #[cfg(feature = "simulation")]
@@ -175,7 +176,7 @@ impl Workers {
         let (walk_cgroups, walk_gate) = (cgroups.clone(), Arc::clone(&gate));
         let walk_teller = teller.clone();
         spawn_thread("walker", move || {
-            run_errands(&errand_queue, &walk_teller, &walk_gate, &walk_cgroups)
+            walker::run(&errand_queue, &walk_teller, &walk_gate, &walk_cgroups)
         })?;
         Ok(Self {
             starts,
@@ -316,41 +317,6 @@ fn watch(in_flight: &[Arc<InFlight>], limit: &Weak<AtomicU64>) {
             start.end_if_longer(Duration::from_millis(limit));
         }
         thread::sleep(WATCH);
-    }
-}
-
-fn run_errands(queue: &Receiver<Errand>, teller: &Teller, gate: &Gate, cgroups: &Cgroups) {
-    for errand in queue {
-        match errand {
-            Errand::Walk(serial, tree, walk) => {
-                let walked = do_walk(&tree, walk, gate);
-                // Before the keeper hears of it: it reaps when the tree is its alone.
-                drop(tree);
-                teller.tell(Done::Walked(serial, walked));
-            }
-            Errand::Release(tree) => {
-                let cgroup = Arc::into_inner(tree).and_then(Tree::into_cgroup);
-                if let (Some(cgroups), Some(cgroup)) = (cgroups, cgroup) {
-                    lock(cgroups).release(cgroup);
-                }
-            }
-        }
-    }
-}
-
-fn do_walk(tree: &Tree, walk: Walk, gate: &Gate) -> Walked {
-    let needs_proc = !tree.is_exact() || matches!(walk, Walk::Holders(_));
-    let do_it = || match walk {
-        Walk::Signal(signal) => Walked::Signalled(signal, tree.kill_all(signal)),
-        Walk::Ask(signal) => Walked::Signalled(signal, tree.ask_all(signal)),
-        Walk::Members => Walked::Members(tree.members().len()),
-        Walk::Holders(pipes) => Walked::Holders(tree::holders(&pipes, &[])),
-    };
-    // A cgroup knows its members without /proc.
-    if needs_proc {
-        gate.walk(do_it)
-    } else {
-        do_it()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Who keeps a job's output open after the job has exited.
 
+use std::collections::HashMap;
+
 use super::process;
 
 /// Holders named for one job, at most.
@@ -14,22 +16,24 @@ pub struct Holder {
     pub name: Vec<u8>,
 }
 
-/// The processes that hold the write end of one of `pipes` (see
-/// [`super::pipe_inode`]), the calling process and `excluded` left out.
+/// The processes that hold the write end of one of a job's pipes (see [`super::pipe_inode`]), the
+/// calling process left out; for each of `jobs`.
 ///
-/// At most [`HOLDERS_MAX`]; only those whose descriptors we may see.
-pub fn holders(pipes: &[u64], excluded: &[i32]) -> Vec<Holder> {
+/// At most [`HOLDERS_MAX`] of each; only those whose descriptors we may see.
+pub fn holders(jobs: &[Vec<u64>]) -> Vec<Vec<Holder>> {
     let own = std::process::id().cast_signed();
-    process::pids()
-        .into_iter()
-        .filter(|pid| *pid != own && !excluded.contains(pid))
-        .filter(|pid| process::holds(*pid, pipes, true))
-        .filter_map(|pid| {
-            Some(Holder {
-                pid,
-                name: process::name(pid)?,
-            })
-        })
-        .take(HOLDERS_MAX)
-        .collect()
+    let mut found = vec![Vec::new(); jobs.len()];
+    let pipes = jobs.iter().enumerate();
+    let job_of: HashMap<u64, usize> = pipes
+        .flat_map(|(job, pipes)| pipes.iter().map(move |&pipe| (pipe, job)))
+        .collect();
+    for pid in process::pids().into_iter().filter(|pid| *pid != own) {
+        for job in process::held(pid, true, |pipe| job_of.get(&pipe).copied()) {
+            let holders: &mut Vec<Holder> = &mut found[job];
+            if holders.len() < HOLDERS_MAX {
+                holders.extend(process::name(pid).map(|name| Holder { pid, name }));
+            }
+        }
+    }
+    found
 }

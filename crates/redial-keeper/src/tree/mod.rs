@@ -13,6 +13,7 @@ mod leftovers;
 mod orphans;
 mod own_cgroup;
 mod process;
+mod rounds;
 mod walk;
 
 use std::collections::HashSet;
@@ -22,7 +23,6 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 pub use cgroup::{CgroupRoot, CgroupUnavailable, JobCgroup};
 pub(crate) use controllers::Unlimited;
@@ -31,15 +31,8 @@ pub use orphans::{Next, OrphanReaper, Orphans, SpawnTicket, SpawnTickets, become
 use process::Process;
 
 use crate::state::TreeState;
-use walk::{Seed, Walk};
-
-/// Walks of one `kill_all`. Each stops what the one before missed.
-const ROUNDS_MAX: usize = 64;
-/// Walks in a row that find nobody new, before a busy machine (where somebody always
-/// comes and goes) is believed to hold nobody else.
-const QUIET_WALKS: usize = 16;
-/// A fork storm that we cannot outrun must not keep us for ever.
-const TIME_MAX: Duration = Duration::from_secs(2);
+use rounds::Done;
+use walk::{Key, Seed, Walk};
 
 /// How far a signal to a whole tree has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +57,12 @@ impl Tree {
     /// everything that [`crate::spawn`] starts), runs as `uid`, and carries `mark`
     /// in its environment ([`crate::account::JOB_MARK`]).
     pub fn new(root: i32, uid: u32, mark: Vec<u8>) -> Self {
-        let (pipes, excluded) = Default::default();
         let seed = Seed {
             root,
             root_reaped: false,
             uid,
             mark,
-            pipes,
-            excluded,
+            pipes: Vec::new(),
         };
         Self {
             seed,
@@ -91,14 +82,6 @@ impl Tree {
     #[must_use]
     pub fn with_pipes(mut self, pipes: Vec<u64>) -> Self {
         self.seed.pipes = pipes;
-        self
-    }
-
-    /// Without these processes, whatever they look like: the front, say. The
-    /// calling process is never a member.
-    #[must_use]
-    pub fn without(mut self, pids: Vec<i32>) -> Self {
-        self.seed.excluded = pids;
         self
     }
 
@@ -211,16 +194,7 @@ impl Tree {
 
     /// The process ids of the members that are alive, in no order.
     pub fn members(&self) -> Vec<i32> {
-        let in_cgroup = self.cgroup.as_ref().and_then(|cgroup| cgroup.pids().ok());
-        let is_all = in_cgroup.is_some() && !self.has_left.load(Ordering::Relaxed);
-        let mut pids = in_cgroup.unwrap_or_default();
-        if !is_all {
-            let known: HashSet<i32> = pids.iter().copied().collect();
-            Walk::new(&self.seed).members(&mut |member| {
-                pids.extend((!known.contains(&member.process.pid)).then_some(member.process.pid))
-            });
-        }
-        pids
+        members_of(&[self]).pop().unwrap_or_default()
     }
 
     /// Whether the root lives, and outside of its cgroup: who may write there can move
@@ -240,150 +214,136 @@ impl Tree {
     /// hundreds of processes, at most some seconds), so not for a thread that others
     /// wait for. Returns when the signals are sent, not when the processes are gone.
     pub fn kill_all(&self, signal: i32) -> Reached {
-        let mut done = HashSet::new();
-        let mut signalled = 0;
-        if let Some(cgroup) = &self.cgroup {
-            let pids = cgroup.pids().unwrap_or_default();
-            let has_left = self.root_has_left(&pids);
-            if has_left {
-                // Those the walk is not to signal a second time.
-                let keys = pids.into_iter().filter_map(process::read);
-                done.extend(keys.map(|process| (process.pid, process.started)));
-            }
-            let sent = if signal == libc::SIGKILL {
-                cgroup.kill()
-            } else {
-                cgroup.signal(signal)
-            };
-            match sent {
-                Ok(count) if !has_left => {
-                    return Reached {
-                        exact: true,
-                        signalled: count,
-                    };
-                }
-                Ok(count) => signalled = count,
-                Err(_) => done.clear(),
-            }
-        }
-        let mut walk = Walk::new(&self.seed);
-        signalled += match signal {
-            libc::SIGKILL => kill_rounds(&mut walk, done),
-            _ => signal_rounds(&mut walk, signal, done),
+        let reached = signal_all_of(&[self], signal);
+        reached.into_iter().next().unwrap_or(NOBODY)
+    }
+
+    /// Sends `signal` to whom the cgroup holds.
+    fn signal_cgroup(&self, signal: i32) -> ByCgroup {
+        let Some(cgroup) = &self.cgroup else {
+            return ByCgroup::default();
         };
-        Reached {
-            exact: false,
-            signalled,
+        let pids = cgroup.pids().unwrap_or_default();
+        let has_left = self.root_has_left(&pids);
+        // Those the walk is not to signal a second time.
+        let done = pids.into_iter().filter(|_| has_left);
+        let done = done.filter_map(process::read).map(|it| it.key()).collect();
+        let sent = if signal == libc::SIGKILL {
+            cgroup.kill()
+        } else {
+            cgroup.signal(signal)
+        };
+        match sent {
+            Ok(signalled) => ByCgroup {
+                is_all: !has_left,
+                signalled,
+                done,
+            },
+            Err(_) => ByCgroup::default(),
         }
     }
 }
 
-impl Tree {
-    /// Sends `signal` to every member that the job's user could signal: for who asks, not for the end.
-    pub(crate) fn ask_all(&self, signal: i32) -> Reached {
-        if !self.is_anothers() {
-            return self.kill_all(signal);
+/// What a signal by a cgroup came to; by none, nothing.
+#[derive(Default)]
+struct ByCgroup {
+    /// Nobody is left to be looked for.
+    is_all: bool,
+    signalled: usize,
+    /// They had it.
+    done: Vec<Key>,
+}
+
+const NOBODY: Reached = Reached {
+    exact: false,
+    signalled: 0,
+};
+
+/// [`Tree::kill_all`] for each of them, by the same walks: those take their time, however many
+/// trees they are for.
+pub fn signal_all_of(trees: &[&Tree], signal: i32) -> Vec<Reached> {
+    let mut reached = vec![NOBODY; trees.len()];
+    let (mut walked, mut done) = (Vec::new(), Done::new());
+    for (index, tree) in trees.iter().enumerate() {
+        let by_cgroup = tree.signal_cgroup(signal);
+        reached[index] = Reached {
+            exact: by_cgroup.is_all,
+            signalled: by_cgroup.signalled,
+        };
+        if !by_cgroup.is_all {
+            done.extend(by_cgroup.done.into_iter().map(|key| (key, walked.len())));
+            walked.push(index);
         }
-        let members = self.members().into_iter().filter_map(process::read);
-        let theirs = members.filter(|it| process::may_be_signalled_by(self.seed.uid, it.pid));
+    }
+    if walked.is_empty() {
+        return reached;
+    }
+    let mut walk = Walk::new(walked.iter().map(|&index| &trees[index].seed).collect());
+    let mut counts = vec![0; walked.len()];
+    match signal {
+        libc::SIGKILL => rounds::kill(&mut walk, done, &mut counts),
+        _ => rounds::signal(&mut walk, signal, done, &mut counts),
+    }
+    for (index, count) in walked.into_iter().zip(counts) {
+        reached[index].signalled += count;
+    }
+    reached
+}
+
+/// Sends `signal` to every member that the job's user could signal: for who asks, not for the end.
+pub fn ask_all_of(trees: &[&Tree], signal: i32) -> Vec<Reached> {
+    // Of root's jobs, as of ours when we are not root, that is everybody.
+    let all: Vec<&Tree> = trees
+        .iter()
+        .copied()
+        .filter(|it| !it.is_anothers())
+        .collect();
+    let anothers = trees.iter().copied().filter(|it| it.is_anothers());
+    let anothers: Vec<&Tree> = anothers.collect();
+    let mut all = signal_all_of(&all, signal).into_iter();
+    let mut members = members_of(&anothers).into_iter();
+    let each = trees.iter().map(|tree| {
+        if !tree.is_anothers() {
+            return all.next().unwrap_or(NOBODY);
+        }
+        let members = members.next().into_iter().flatten();
+        let theirs = members
+            .filter_map(process::read)
+            .filter(|it| process::may_be_signalled_by(tree.seed.uid, it.pid));
         let signalled = theirs.filter(|it| process::signal(it, signal).is_ok());
         Reached {
             exact: false,
             signalled: signalled.count(),
         }
-    }
-}
-
-/// Processes (pid, start) that have had their signal.
-type Done = HashSet<(i32, u64)>;
-
-/// Stops, then kills, until a walk finds nobody who is not `done`.
-fn kill_rounds(walk: &mut Walk<'_>, mut done: Done) -> usize {
-    let deadline = Instant::now() + TIME_MAX;
-    let kill = |found: &[Process]| {
-        found
-            .iter()
-            .filter(|process| process::signal(process, libc::SIGKILL).is_ok())
-            .count()
-    };
-    let mut killed = 0;
-    for _ in 0..ROUNDS_MAX {
-        // What is stopped forks no more and keeps its children, so the tree stands
-        // still and whole before the first of it dies.
-        let found = stop_all(walk, &mut done, deadline);
-        killed += kill(&found);
-        if found.is_empty() {
-            return killed;
-        }
-        if Instant::now() > deadline {
-            break;
-        }
-    }
-    // A group may have been stopped with processes in it that no walk has shown.
-    let mut missed = Vec::new();
-    walk.members(&mut |member| {
-        missed.extend((!done.contains(&member.key())).then_some(member.process))
     });
-    killed + kill(&missed)
+    each.collect()
 }
 
-/// Stops members until walks find none that is not in `done`; returns the new ones.
-fn stop_all(walk: &mut Walk<'_>, done: &mut Done, deadline: Instant) -> Vec<Process> {
-    let mut stopped = Vec::new();
-    let mut quiet = 0;
-    for _ in 0..ROUNDS_MAX {
-        let mut is_new = false;
-        let mut groups = HashSet::new();
-        let is_steady = walk.members(&mut |member| {
-            if done.insert(member.key()) {
-                is_new = true;
-                if member.owns_group && groups.insert(member.process.group) {
-                    stop_group(member.process.group);
-                }
-                // Gone, or not ours to signal: either way there is no more to try.
-                if process::signal(&member.process, libc::SIGSTOP).is_ok() {
-                    stopped.push(member.process);
-                }
+/// [`Tree::members`] of each, by one walk.
+pub fn members_of(trees: &[&Tree]) -> Vec<Vec<i32>> {
+    let mut members = Vec::new();
+    let mut walked = Vec::new();
+    for (index, tree) in trees.iter().enumerate() {
+        let in_cgroup = tree.cgroup.as_ref().and_then(|cgroup| cgroup.pids().ok());
+        if in_cgroup.is_none() || tree.has_left.load(Ordering::Relaxed) {
+            walked.push(index);
+        }
+        members.push(in_cgroup.unwrap_or_default());
+    }
+    if !walked.is_empty() {
+        let known: Vec<HashSet<i32>> = walked
+            .iter()
+            .map(|&index| members[index].iter().copied().collect())
+            .collect();
+        let seeds = walked.iter().map(|&index| &trees[index].seed).collect();
+        Walk::new(seeds).members(&mut |member| {
+            let pid = member.process.pid;
+            if !known[member.tree].contains(&pid) {
+                members[walked[member.tree]].push(pid);
             }
         });
-        quiet = if is_new { 0 } else { quiet + 1 };
-        let is_over = quiet > 0 && (is_steady || quiet >= QUIET_WALKS);
-        if is_over || Instant::now() > deadline {
-            break;
-        }
     }
-    stopped
-}
-
-/// Stops a group in which a member was seen a moment ago: who forks and exits is gone
-/// before a pidfd is opened, but not even a fork slips through a signal to its group
-/// (fork(2) starts over). The kernel hands numbers out in turn, so the group's cannot
-/// have come round to another in that moment.
-fn stop_group(group: i32) {
-    // SAFETY: takes numbers only.
-    let _ = unsafe { libc::kill(-group, libc::SIGSTOP) };
-}
-
-/// Signals members, the oldest first: a script must not see its commands die and go
-/// on to the next before it gets the signal itself.
-fn signal_rounds(walk: &mut Walk<'_>, signal: i32, mut done: Done) -> usize {
-    let deadline = Instant::now() + TIME_MAX;
-    let mut signalled = 0;
-    for _ in 0..ROUNDS_MAX {
-        let mut found = Vec::new();
-        walk.members(&mut |member| {
-            found.extend(done.insert(member.key()).then_some(member.process))
-        });
-        found.sort_by_key(|member| (member.started, member.pid));
-        signalled += found
-            .iter()
-            .filter(|it| process::signal(it, signal).is_ok())
-            .count();
-        if found.is_empty() || Instant::now() > deadline {
-            break;
-        }
-    }
-    signalled
+    members
 }
 
 /// The inode by which /proc names a pipe, for [`Tree::with_pipes`] and [`holders`].

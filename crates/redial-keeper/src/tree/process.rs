@@ -30,12 +30,11 @@ pub(super) struct Process {
     pub(super) is_zombie: bool,
 }
 
-/// What REDIAL_JOB in a process's environment says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mark {
-    Ours,
-    Another,
-    None,
+impl Process {
+    /// Its name for good.
+    pub(super) fn key(&self) -> (i32, u64) {
+        (self.pid, self.started)
+    }
 }
 
 /// The process ids there are, the newest first: who lives but a moment must be
@@ -119,19 +118,16 @@ fn ids(pid: i32) -> Option<(u32, u32)> {
     Some((real.parse().ok()?, saved.parse().ok()?))
 }
 
-pub(super) fn mark(pid: i32, ours: &[u8]) -> Mark {
-    let environ = read_start(pid, "environ", ENVIRON_BYTES_MAX).unwrap_or_default();
+/// What REDIAL_JOB in its environment says.
+pub(super) fn mark(pid: i32) -> Option<Vec<u8>> {
+    let environ = read_start(pid, "environ", ENVIRON_BYTES_MAX)?;
     let mut variables = environ.split(|&byte| byte == 0);
     let value = variables.find_map(|variable| {
         variable
             .strip_prefix(JOB_MARK.as_bytes())?
             .strip_prefix(b"=")
     });
-    match value {
-        None => Mark::None,
-        Some(value) if value == ours => Mark::Ours,
-        Some(_) => Mark::Another,
-    }
+    value.map(<[u8]>::to_vec)
 }
 
 /// Its short name, without the newline; at most 15 bytes of anything.
@@ -143,34 +139,40 @@ pub(super) fn name(pid: i32) -> Option<Vec<u8>> {
     Some(name)
 }
 
-/// Whether it has one of these pipes open; `to_write`, so that it could write to it.
-pub(super) fn holds(pid: i32, pipes: &[u64], to_write: bool) -> bool {
-    holds_any(pid, pipes, to_write).unwrap_or(false)
-}
-
-fn holds_any(pid: i32, pipes: &[u64], to_write: bool) -> Option<bool> {
+/// Whose pipes it has open, each once, by what `owner_of` says of an inode; `to_write`, so that it
+/// could write to them.
+pub(super) fn held(
+    pid: i32,
+    to_write: bool,
+    owner_of: impl Fn(u64) -> Option<usize>,
+) -> Vec<usize> {
+    let mut owners = Vec::new();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty()).ok()?;
+    let Ok(directory) = rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty()) else {
+        return owners;
+    };
+    let entries = rustix::fs::Dir::read_from(&directory).into_iter().flatten();
     let mut link = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&directory)
-        .ok()?
-        .take(DESCRIPTORS_MAX + 2)
-    {
-        let entry = entry.ok()?;
+    // Cut short (the process went) is as good as what there is.
+    for entry in entries.take(DESCRIPTORS_MAX + 2).map_while(Result::ok) {
         // "." and ".." are no links, and a descriptor may have been closed by now.
         let Ok(target) = rustix::fs::readlinkat(&directory, entry.file_name(), link) else {
             link = Vec::new();
             continue;
         };
-        if pipe_of_link(target.to_bytes()).is_some_and(|pipe| pipes.contains(&pipe)) {
+        let may_write = || {
             let stat = rustix::fs::statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW);
-            if !to_write || stat.is_ok_and(|stat| stat.st_mode & 0o200 != 0) {
-                return Some(true);
-            }
+            stat.is_ok_and(|stat| stat.st_mode & 0o200 != 0)
+        };
+        if let Some(owner) = pipe_of_link(target.to_bytes()).and_then(&owner_of)
+            && !owners.contains(&owner)
+            && (!to_write || may_write())
+        {
+            owners.push(owner);
         }
         link = target.into_bytes();
     }
-    Some(false)
+    owners
 }
 
 /// `pipe:[INODE]`.
@@ -271,11 +273,12 @@ mod tests {
             super::super::pipe_inode(&write_end).expect("the same"),
             inode
         );
-        assert!(holds(pid, &[inode], true));
+        let held = |to_write| held(pid, to_write, |pipe| (pipe == inode).then_some(7));
+        assert_eq!(held(true), [7]);
         drop(write_end);
-        assert!(!holds(pid, &[inode], true));
-        assert!(holds(pid, &[inode], false));
+        assert!(held(true).is_empty());
+        assert_eq!(held(false), [7]);
         drop(read_end);
-        assert!(!holds(pid, &[inode], false));
+        assert!(held(false).is_empty());
     }
 }

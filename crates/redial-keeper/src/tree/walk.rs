@@ -1,16 +1,19 @@
-//! Whose process is it? Membership of a job's tree by what /proc shows.
+//! Whose process is it? Membership of jobs' trees by what /proc shows.
 //!
 //! Four kinds of evidence: the parent is a member; the session is the job's; the
 //! environment carries the job's mark; one of the job's pipes is open. The last
 //! two a process can bring about for others (a pipe may be passed to a daemon), so
 //! they count only for processes of the job's own user, who could have signalled
 //! them anyway. A process that carries another job's mark is never ours.
+//!
+//! One walk looks for any number of jobs: each process is read once, however many ask. What
+//! it finds for each is what a walk for that one alone would have found.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use super::process::{self, Mark, Process};
+use super::process::{self, Process};
 
-/// What is known of the tree that is looked for.
+/// What is known of a tree that is looked for.
 #[derive(Debug, Clone)]
 pub(super) struct Seed {
     pub(super) root: i32,
@@ -18,51 +21,78 @@ pub(super) struct Seed {
     pub(super) uid: u32,
     pub(super) mark: Vec<u8>,
     pub(super) pipes: Vec<u64>,
-    /// The keeper's other processes: never members.
-    pub(super) excluded: Vec<i32>,
 }
 
-/// A process of the job.
+/// A tree, by its place among the seeds.
+pub(super) type TreeId = usize;
+/// A process for good: pid and start.
+pub(super) type Key = (i32, u64);
+
+/// A process of a job. One of two jobs comes twice.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Member {
+    pub(super) tree: TreeId,
     pub(super) process: Process,
     /// Whether its session, and so its process group, is the job's alone.
     pub(super) owns_group: bool,
 }
 
-impl Member {
-    pub(super) fn key(&self) -> (i32, u64) {
-        (self.process.pid, self.process.started)
-    }
-}
+/// The trees that pids, or sessions, belong to: mostly one.
+type Owners = HashMap<i32, Vec<TreeId>>;
 
 /// Walks /proc, once or in rounds; rounds remember what they have ruled out.
 pub(super) struct Walk<'a> {
-    seed: &'a Seed,
+    seeds: Vec<&'a Seed>,
+    /// Where in `seeds`: roots that are not reaped, marks, pipes, users.
+    roots: HashMap<i32, TreeId>,
+    marks: HashMap<&'a [u8], TreeId>,
+    pipes: HashMap<u64, TreeId>,
+    uids: HashSet<u32>,
     own_pid: i32,
     own_session: i32,
     is_steady: bool,
-    /// Sessions that are the job's.
-    sessions: HashSet<i32>,
-    /// Processes (pid, start) whose environment and descriptors said nothing.
-    silent: HashSet<(i32, u64)>,
-    /// Processes (pid, start) that another job has marked.
-    others: HashSet<(i32, u64)>,
+    /// Sessions that are a job's.
+    sessions: Owners,
+    /// Processes whose environment and descriptors name none of the jobs, and the user for whose
+    /// jobs that is the end of it: a mark of another job is there.
+    silent: HashMap<Key, Option<u32>>,
+}
+
+/// Of a process of which it is not yet clear whose it is.
+struct Open {
+    process: Process,
+    /// See [`Walk::silent`].
+    closed_to: Option<u32>,
+    /// It belongs to these already.
+    owners: Vec<TreeId>,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(seed: &'a Seed) -> Self {
+    pub(super) fn new(seeds: Vec<&'a Seed>) -> Self {
         let own_pid = std::process::id().cast_signed();
         let own_session = process::read(own_pid).map_or(0, |own| own.session);
-        let (sessions, silent, others) = Default::default();
+        let each = || seeds.iter().copied().enumerate();
+        let roots = each()
+            .filter(|(_, seed)| !seed.root_reaped)
+            .map(|(tree, seed)| (seed.root, tree))
+            .collect();
+        let marks = each().map(|(tree, seed)| (&*seed.mark, tree)).collect();
+        let pipes = each()
+            .flat_map(|(tree, seed)| seed.pipes.iter().map(move |&pipe| (pipe, tree)))
+            .collect();
+        let uids = each().map(|(_, seed)| seed.uid).collect();
+        let (sessions, silent) = Default::default();
         Self {
-            seed,
+            seeds,
+            roots,
+            marks,
+            pipes,
+            uids,
             own_pid,
             own_session,
             is_steady: true,
             sessions,
             silent,
-            others,
         }
     }
 
@@ -72,108 +102,156 @@ impl<'a> Walk<'a> {
     pub(super) fn members(&mut self, found: &mut dyn FnMut(Member)) -> bool {
         let pids = process::pids();
         let present: HashSet<i32> = pids.iter().copied().collect();
-        // When the root has been reaped, its number may have been given to another;
-        // its session is known to be the job's only while nobody has that number.
-        if !self.seed.root_reaped || !present.contains(&self.seed.root) {
-            self.sessions.insert(self.seed.root);
+        for tree in 0..self.seeds.len() {
+            let seed = self.seeds[tree];
+            // When the root has been reaped, its number may have been given to another;
+            // its session is known to be the job's only while nobody has that number.
+            if !seed.root_reaped || !present.contains(&seed.root) {
+                self.add_session(seed.root, tree);
+            }
         }
-        let mut members = HashSet::new();
+        let mut members = Owners::new();
         let mut by_pipe = Vec::new();
-        let mut silent = Vec::new();
+        let mut open = Vec::new();
         self.is_steady = true;
         for pid in pids {
+            if pid <= 1 || pid == self.own_pid {
+                continue;
+            }
             let Some(process) = process::read(pid) else {
                 self.is_steady = false;
                 continue;
             };
-            if !self.may_be_ours(&process) {
-                continue;
-            }
-            match self.evidence(&process) {
-                Evidence::Another => continue,
-                Evidence::Silent => silent.push(process),
-                Evidence::Root | Evidence::Mark => {
-                    self.take_session(&process, &present);
-                    self.take(process, &mut members, found);
+            let Evidence { shown, closed_to } = self.evidence(&process);
+            let owners = match shown {
+                Shown::Job(tree) => {
+                    self.take_session(&process, tree, &present);
+                    vec![tree]
                 }
-                Evidence::Pipe => {
-                    self.take(process, &mut members, found);
-                    by_pipe.push(process);
+                Shown::Pipes(trees) => {
+                    by_pipe.extend(trees.iter().map(|&tree| (process.session, pid, tree)));
+                    trees
                 }
+                Shown::Nothing => Vec::new(),
+            };
+            for &tree in &owners {
+                self.take(process, tree, &mut members, found);
             }
+            open.push(Open {
+                process,
+                closed_to,
+                owners,
+            });
         }
         // Who was only passed a pipe may sit in the user's own login session.
-        for process in by_pipe
-            .iter()
-            .filter(|process| process.session == process.pid)
-        {
-            self.sessions.insert(process.session);
+        for (session, _, tree) in by_pipe.into_iter().filter(|it| it.0 == it.1) {
+            self.add_session(session, tree);
         }
-        // Children of members, until a pass finds no more.
+        self.take_descendants(&mut open, &mut members, &present, found);
+        self.is_steady
+    }
+
+    /// Children of members, and who is in their sessions, until a pass finds no more.
+    fn take_descendants(
+        &mut self,
+        open: &mut [Open],
+        members: &mut Owners,
+        present: &HashSet<i32>,
+        found: &mut dyn FnMut(Member),
+    ) {
         loop {
-            let before = silent.len();
-            silent.retain(|process| {
-                let ours =
-                    members.contains(&process.parent) || self.sessions.contains(&process.session);
-                if ours {
-                    self.take_session(process, &present);
-                    self.take(*process, &mut members, found);
+            let mut is_new = false;
+            for it in &mut *open {
+                let process = it.process;
+                let parents = members.get(&process.parent);
+                let sessions = self.sessions.get(&process.session);
+                let claims = parents.into_iter().chain(sessions).flatten().copied();
+                let claims: Vec<TreeId> = claims.filter(|&tree| self.may_have(it, tree)).collect();
+                for tree in claims {
+                    // By its parent, and by its session too.
+                    if it.owners.contains(&tree) {
+                        continue;
+                    }
+                    is_new = true;
+                    it.owners.push(tree);
+                    self.take_session(&process, tree, present);
+                    self.take(process, tree, members, found);
                 }
-                !ours
-            });
-            if silent.len() == before {
-                return self.is_steady;
+            }
+            if !is_new {
+                return;
             }
         }
     }
 
-    fn may_be_ours(&self, process: &Process) -> bool {
-        process.pid > 1
-            && process.pid != self.own_pid
-            && !self.seed.excluded.contains(&process.pid)
-            && !self.others.contains(&(process.pid, process.started))
+    fn may_have(&self, open: &Open, tree: TreeId) -> bool {
+        open.closed_to != Some(self.seeds[tree].uid) && !open.owners.contains(&tree)
     }
 
     fn evidence(&mut self, process: &Process) -> Evidence {
-        if process.pid == self.seed.root && !self.seed.root_reaped {
-            return Evidence::Root;
+        if let Some(&tree) = self.roots.get(&process.pid) {
+            // Its environment carries the job's mark.
+            let closed_to = Some(self.seeds[tree].uid);
+            let shown = Shown::Job(tree);
+            return Evidence { shown, closed_to };
         }
-        let key = (process.pid, process.started);
-        if self.silent.contains(&key) {
-            return Evidence::Silent;
+        let key = process.key();
+        if let Some(&closed_to) = self.silent.get(&key) {
+            let shown = Shown::Nothing;
+            return Evidence { shown, closed_to };
         }
         let evidence = self.look_at(process.pid);
-        match evidence {
-            Evidence::Another => _ = self.others.insert(key),
-            Evidence::Silent => {
-                self.silent.insert(key);
-                // Of who is dead by now there was nothing to be seen, and it may have
-                // left a child since the list was made.
-                self.is_steady &= process::read(process.pid).is_some_and(|now| !now.is_zombie);
-            }
-            Evidence::Root | Evidence::Mark | Evidence::Pipe => {}
+        if matches!(evidence.shown, Shown::Nothing) {
+            self.silent.insert(key, evidence.closed_to);
+            // Of who is dead by now there was nothing to be seen, and it may have
+            // left a child since the list was made.
+            self.is_steady &= evidence.closed_to.is_some()
+                || process::read(process.pid).is_some_and(|now| !now.is_zombie);
         }
         evidence
     }
 
     fn look_at(&self, pid: i32) -> Evidence {
-        if process::owner(pid) != Some(self.seed.uid) {
-            return Evidence::Silent;
+        let owner = process::owner(pid).filter(|uid| self.uids.contains(uid));
+        let Some(owner) = owner else {
+            return Evidence::NOTHING;
+        };
+        let is_owners = |tree: &TreeId| self.seeds[*tree].uid == owner;
+        if let Some(mark) = process::mark(pid) {
+            let tree = self.marks.get(&*mark).copied().filter(is_owners);
+            return Evidence {
+                shown: tree.map_or(Shown::Nothing, Shown::Job),
+                closed_to: Some(owner),
+            };
         }
-        match process::mark(pid, &self.seed.mark) {
-            Mark::Ours => Evidence::Mark,
-            Mark::Another => Evidence::Another,
-            Mark::None if self.seed.pipes.is_empty() => Evidence::Silent,
-            Mark::None if process::holds(pid, &self.seed.pipes, false) => Evidence::Pipe,
-            Mark::None => Evidence::Silent,
+        if self.pipes.is_empty() {
+            return Evidence::NOTHING;
+        }
+        let tree_of = |pipe| self.pipes.get(&pipe).copied().filter(is_owners);
+        let held = process::held(pid, false, tree_of);
+        Evidence {
+            shown: if held.is_empty() {
+                Shown::Nothing
+            } else {
+                Shown::Pipes(held)
+            },
+            closed_to: None,
         }
     }
 
-    fn take(&self, process: Process, members: &mut HashSet<i32>, found: &mut dyn FnMut(Member)) {
-        members.insert(process.pid);
+    fn take(
+        &self,
+        process: Process,
+        tree: TreeId,
+        members: &mut Owners,
+        found: &mut dyn FnMut(Member),
+    ) {
+        members.entry(process.pid).or_default().push(tree);
         if !process.is_zombie {
-            let owns_group = process.group > 1 && self.sessions.contains(&process.session);
+            let owners = self.sessions.get(&process.session);
+            let owns_group = process.group > 1 && owners.is_some_and(|it| it.contains(&tree));
             found(Member {
+                tree,
                 process,
                 owns_group,
             });
@@ -182,20 +260,40 @@ impl<'a> Walk<'a> {
 
     /// A member's session is the job's too if the member leads it, or its leader is
     /// no more.
-    fn take_session(&mut self, process: &Process, present: &HashSet<i32>) {
+    fn take_session(&mut self, process: &Process, tree: TreeId, present: &HashSet<i32>) {
         let session = process.session;
         let is_led = session != process.pid && present.contains(&session);
         if session > 1 && session != self.own_session && !is_led {
-            self.sessions.insert(session);
+            self.add_session(session, tree);
+        }
+    }
+
+    fn add_session(&mut self, session: i32, tree: TreeId) {
+        let owners = self.sessions.entry(session).or_default();
+        if !owners.contains(&tree) {
+            owners.push(tree);
         }
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Evidence {
-    Root,
-    Mark,
-    Pipe,
-    Another,
-    Silent,
+/// What a process by itself says of whose it is.
+struct Evidence {
+    shown: Shown,
+    /// Jobs of this user have it for what is shown only, not as a descendant: it carries a mark.
+    closed_to: Option<u32>,
+}
+
+impl Evidence {
+    const NOTHING: Self = Self {
+        shown: Shown::Nothing,
+        closed_to: None,
+    };
+}
+
+enum Shown {
+    /// It is the root of this one, or has its mark.
+    Job(TreeId),
+    /// It has pipes of these open.
+    Pipes(Vec<TreeId>),
+    Nothing,
 }

@@ -45,8 +45,8 @@ const AUDIT: &str = "REDIAL_TEST_AUDIT";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Behind this a keeper that was told to end is told again.
 const HURRY: Duration = Duration::from_millis(800);
-/// Its end: hundreds of jobs without cgroups are looked for one after the other.
-const LONG_PATIENCE: Duration = Duration::from_secs(120);
+/// Its end, with hundreds of jobs without cgroups on a busy machine.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Calls `check` until it says yes, for as long as there is patience.
 pub(crate) fn wait_until(what: &str, mut check: impl FnMut() -> bool) {

@@ -1,148 +1,17 @@
 //! Killing one job's tree, all of it, and nothing of another's.
 
+#[path = "../child/mod.rs"]
 mod child;
+mod family;
+mod together;
 
 use std::collections::HashSet;
-use std::os::fd::AsFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use child::{Job, account, argv, eventually, request};
-use redial_keeper::account::environment;
-use redial_keeper::spawn::{SpawnRequest, Spawner, Stdio3};
+use child::eventually;
+use family::{FAMILY, FAMILY_SLEEPERS, Family, alone};
 use redial_keeper::tree::{
-    CgroupRoot, Next, OrphanReaper, Reached, SpawnTickets, Tree, become_subreaper, holders,
-    pipe_inode,
+    CgroupRoot, Next, OrphanReaper, Reached, SpawnTickets, Tree, holders, pipe_inode,
 };
-use rustix::process::{WaitId, WaitIdOptions, waitid};
-
-/// One test at a time: each reaps whatever orphans the process has.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    become_subreaper().expect("prctl");
-    let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    eventually("the test before has left no child", || {
-        waitid(WaitId::All, options).is_err_and(|error| error == rustix::io::Errno::CHILD)
-    });
-    alone
-}
-
-/// Children of every kind that gets away from a plain kill: a session of its own,
-/// an orphan in one, one without environment, and an ordinary one.
-const FAMILY: &str = "
-    sleep $T & setsid sleep $T &
-    (setsid sh -c '(sleep $0 &) ; sleep $0 & exit 0' $T &)
-    env -i /usr/bin/setsid /bin/sh -c '(sleep $0 &) ; (setsid sleep $0 &)' $T
-    echo started; wait";
-const FAMILY_SLEEPERS: usize = 6;
-
-/// A job whose processes all have its `time` on their command lines.
-struct Family {
-    job: Job,
-    tree: Tree,
-    time: String,
-}
-
-impl Family {
-    fn start(name: u32, script: &str, cgroups: Option<&mut CgroupRoot>) -> Self {
-        let time = format!("{}.{name}", 100_000 + std::process::id());
-        let mark = format!("job-{time}").into_bytes();
-        let path = (b"PATH".to_vec(), b"/usr/bin:/bin".to_vec());
-        let cgroup = cgroups.map(|root| root.acquire().expect("a cgroup"));
-        let job = Job::start(
-            &mut Spawner::new().expect("a spawner"),
-            &SpawnRequest {
-                env: environment(&account(), &mark, None, &[path]),
-                cgroup: cgroup.as_ref().map(|cgroup| cgroup.fd()),
-                stdin: Stdio3::Null,
-                ..request(argv(&["sh", "-c", &script.replace("$T", &time)]))
-            },
-        );
-        let ends = [&job.spawned.stdout, &job.spawned.stderr];
-        let pipes = ends
-            .into_iter()
-            .flatten()
-            .map(|end| pipe_inode(end.as_fd()).expect("fstat"));
-        let uid = rustix::process::getuid().as_raw();
-        let tree = Tree::new(job.spawned.pid, uid, mark).with_pipes(pipes.collect());
-        let tree = match cgroup {
-            Some(cgroup) => tree.with_cgroup(cgroup),
-            None => tree,
-        };
-        Self { job, tree, time }
-    }
-
-    /// Those that /proc shows to be of this job, by no way that the code under test
-    /// uses. A zombie has no command line.
-    fn alive(&self) -> HashSet<i32> {
-        let entries = std::fs::read_dir("/proc").expect("/proc");
-        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        pids.filter(|pid| command_line(*pid).contains(&self.time))
-            .collect()
-    }
-
-    fn sleepers(&self) -> usize {
-        let sleep = format!("sleep\0{}\0", self.time);
-        self.alive()
-            .iter()
-            .filter(|pid| command_line(**pid) == sleep)
-            .count()
-    }
-
-    fn grown(self) -> Self {
-        eventually("the family is complete", || {
-            self.sleepers() == FAMILY_SLEEPERS
-        });
-        eventually("its parents have left", || {
-            self.alive().len() == FAMILY_SLEEPERS + 1
-        });
-        self
-    }
-
-    /// Kills it and sees to it that nothing is left, not even a zombie.
-    fn is_killed(&mut self, jobs: &[i32]) -> Reached {
-        let reached = self.tree.kill_all(libc::SIGKILL);
-        eventually("all of it is gone", || self.alive().is_empty());
-        self.tree.root_is_reaped();
-        let (code, signal) = self.job.wait();
-        assert!(
-            code.is_none() && signal == Some(libc::SIGKILL),
-            "{code:?} {signal:?}"
-        );
-        let mut reaper = OrphanReaper::new(SpawnTickets::new());
-        eventually("its orphans are reaped", || {
-            let orphans = reaper.reap(|pid| jobs.contains(&pid)).expect("waitid");
-            orphans.next == Next::Nothing
-        });
-        // One look may miss who is just handing over to a child.
-        for _ in 0..10 {
-            let left = self.alive();
-            let left = left
-                .iter()
-                .map(|pid| child::slurp(&format!("/proc/{pid}/stat")));
-            let left: Vec<_> = left
-                .map(|stat| String::from_utf8(stat.unwrap_or_default()))
-                .collect();
-            assert!(left.is_empty(), "{reached:?}, but {left:?}");
-        }
-        reached
-    }
-}
-
-impl Drop for Family {
-    fn drop(&mut self) {
-        // Nothing outlives a failed test.
-        for pid in self.alive() {
-            // SAFETY: takes numbers only; a process that carries this test's own mark.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-        }
-    }
-}
-
-fn command_line(pid: i32) -> String {
-    let bytes = child::slurp(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
 
 fn cgroups() -> Option<CgroupRoot> {
     let instance = format!("test-{}", std::process::id());
@@ -298,11 +167,20 @@ fn who_holds_the_output_after_the_exit_is_named() {
     let mut family = Family::start(8, "sleep $T & sleep $T >/dev/null 2>&1 & exit 0", None);
     assert_eq!(family.job.wait().0, Some(0));
     eventually("both run", || family.sleepers() == 2);
-    let stdout = family.job.spawned.stdout.as_ref().expect("a pipe");
-    let found = holders(&[pipe_inode(stdout).expect("fstat")], &[]);
+    let other = Family::start(13, "exec sleep $T", None);
+    eventually("so does another", || other.sleepers() == 1);
+    let pipe = |family: &Family| {
+        let stdout = family.job.spawned.stdout.as_ref().expect("a pipe");
+        vec![pipe_inode(stdout).expect("fstat")]
+    };
+    let [found, others, none] = &holders(&[pipe(&family), pipe(&other), vec![1]])[..] else {
+        panic!("one answer for each");
+    };
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].name, b"sleep");
-    assert!(holders(&[pipe_inode(stdout).expect("fstat")], &[found[0].pid]).is_empty());
+    assert_eq!(others.len(), 1, "{others:?}");
+    assert_eq!(others[0].pid, other.tree.root());
+    assert!(none.is_empty(), "{none:?}");
 }
 
 #[test]

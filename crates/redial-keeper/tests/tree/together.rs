@@ -1,0 +1,88 @@
+//! Many jobs by one walk: each gets what a walk for it alone would have come to.
+
+use std::collections::HashSet;
+
+use redial_keeper::tree::{Reached, Tree, members_of, signal_all_of};
+
+use crate::child::eventually;
+use crate::family::{FAMILY, FAMILY_SLEEPERS, Family, alone, are_gone};
+
+fn signalled(reached: &[Reached]) -> Vec<usize> {
+    reached.iter().map(|it| it.signalled).collect()
+}
+
+#[test]
+fn one_walk_finds_the_members_of_many_jobs_and_kills_them_each_counted_to_its_own() {
+    let _alone = alone();
+    let start = |name| Family::start(name, FAMILY, None);
+    let mut families: Vec<Family> = (30..34).map(start).map(Family::grown).collect();
+    let mut spared = start(34).grown();
+    let others = spared.alive();
+    let trees: Vec<&Tree> = families.iter().map(|it| &it.tree).collect();
+    for (family, members) in families.iter().zip(members_of(&trees)) {
+        assert_eq!(members.len(), FAMILY_SLEEPERS + 1, "each of them once");
+        assert_eq!(members.into_iter().collect::<HashSet<_>>(), family.alive());
+    }
+    let (exact, signalled) = (false, FAMILY_SLEEPERS + 1);
+    for reached in signal_all_of(&trees, libc::SIGKILL) {
+        assert_eq!(reached, Reached { exact, signalled });
+    }
+    let root = spared.tree.root();
+    let mut killed: Vec<&mut Family> = families.iter_mut().collect();
+    are_gone(&mut killed, &[root], &"one walk for all");
+    assert_eq!(spared.alive(), others, "nothing of the other is touched");
+    spared.is_killed(&[]);
+}
+
+#[test]
+fn who_belongs_to_two_jobs_is_found_for_both() {
+    let _alone = alone();
+    let mut one = Family::start(35, "exec sleep $T", None);
+    eventually("one runs", || one.sleepers() == 1);
+    let root = one.tree.root();
+    // A child of the other's that holds a pipe of the first.
+    let script = format!("env -i sleep $T >/proc/{root}/fd/1 & wait");
+    let mut other = Family::start(36, &script, None);
+    eventually("it holds the pipe", || other.sleepers() == 1);
+    let child = other
+        .alive()
+        .into_iter()
+        .find(|pid| *pid != other.tree.root());
+    let both = HashSet::from([root, child.expect("it has a child")]);
+    for trees in [[&one.tree, &other.tree], [&other.tree, &one.tree]] {
+        let together: Vec<HashSet<i32>> = members_of(&trees)
+            .into_iter()
+            .map(HashSet::from_iter)
+            .collect();
+        let alone = trees.map(|tree| HashSet::from_iter(tree.members()));
+        assert_eq!(together, alone);
+        let [of_one, of_other] = [&one, &other].map(|it| {
+            trees
+                .iter()
+                .position(|tree| tree.root() == it.tree.root())
+                .expect("it is there")
+        });
+        assert_eq!(together[of_one], both);
+        assert_eq!(together[of_other], other.alive());
+    }
+    let reached = signal_all_of(&[&one.tree, &other.tree], libc::SIGKILL);
+    assert_eq!(signalled(&reached), [2, 2]);
+    are_gone(&mut [&mut one, &mut other], &[], &reached);
+}
+
+#[test]
+fn a_process_with_the_mark_of_another_of_them_is_that_ones_alone() {
+    let _alone = alone();
+    let mut one = Family::start(37, "exec sleep $T", None);
+    eventually("one runs", || one.sleepers() == 1);
+    let mark = one.mark();
+    let script = format!("REDIAL_JOB={mark} sleep $T & wait");
+    let mut other = Family::start(38, &script, None);
+    eventually("both run", || other.sleepers() == 1);
+    let members = members_of(&[&other.tree, &one.tree]);
+    assert_eq!(members[0], [other.tree.root()]);
+    assert_eq!(members[1].len(), 2, "its root, and who says to be its own");
+    let reached = signal_all_of(&[&other.tree, &one.tree], libc::SIGKILL);
+    assert_eq!(signalled(&reached), [1, 2]);
+    are_gone(&mut [&mut one, &mut other], &[], &reached);
+}
