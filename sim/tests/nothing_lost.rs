@@ -3,6 +3,8 @@
 //! `REDIAL_SIM_SEEDS=100000` runs more seeds than usual, `REDIAL_SIM_SEED=17` that one alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use redial_sim::{Report, Tally, run, story};
 
@@ -32,10 +34,24 @@ fn every_byte_signal_and_outcome_is_there_once_whatever_drops() {
         good(seed);
         return;
     }
+    let seeds = number("REDIAL_SIM_SEEDS").unwrap_or(SEEDS);
+    let next = AtomicU64::new(0);
+    let some = || {
+        let mut sum = Tally::default();
+        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds);
+        while let Some(seed) = take() {
+            sum += good(seed).tally;
+        }
+        sum
+    };
     let mut sum = Tally::default();
-    for seed in 0..number("REDIAL_SIM_SEEDS").unwrap_or(SEEDS) {
-        sum += good(seed).tally;
-    }
+    thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(some)).collect();
+        for thread in threads {
+            sum += thread.join().expect("every seed is good");
+        }
+    });
     println!("{sum}");
 }
 
