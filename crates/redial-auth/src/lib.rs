@@ -71,6 +71,7 @@ extern crate std;
 
 pub mod authorized_keys;
 mod decision;
+mod ed25519;
 mod host_key;
 mod key_text;
 pub mod known_hosts;

@@ -2,16 +2,16 @@
 
 mod short;
 
-use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use ed25519_dalek::{SignatureError, Signer, SigningKey};
+use ed25519_dalek::{SignatureError, Signer};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, Cipher, Kdf, LineEnding, Signature};
 use zeroize::Zeroizing;
 
+use crate::ed25519::SigningKey;
 use crate::limits;
 use crate::public_key::{KeyError, PublicKey};
 
@@ -24,7 +24,7 @@ pub struct PrivateKey {
     public: PublicKey,
     /// Of an Ed25519 key: what comes before a signature takes as long as the signature, and
     /// some keys make many.
-    ready: Option<Box<SigningKey>>,
+    ready: Option<SigningKey>,
 }
 
 /// Why a private key cannot be had from a text.
@@ -120,9 +120,7 @@ impl PrivateKey {
         let public = PublicKey::from_data(inner.public_key().key_data().clone())?;
         let pair = inner.key_data().ed25519();
         // None if the halves are not of one key: then there are no signatures either.
-        let ready = pair
-            .and_then(|pair| SigningKey::try_from(pair).ok())
-            .map(Box::new);
+        let ready = pair.and_then(SigningKey::new);
         Ok(PrivateKey {
             inner,
             public,
@@ -182,7 +180,7 @@ impl Signer<Signature> for AnySigner<'_> {
         let Some(ready) = &self.0.ready else {
             return self.0.inner.try_sign(message);
         };
-        let signature = ready.try_sign(message)?.to_bytes();
+        let signature = ready.sign(message).ok_or_else(SignatureError::new)?;
         Signature::new(Algorithm::Ed25519, signature).map_err(SignatureError::from)
     }
 }

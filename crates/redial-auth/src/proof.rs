@@ -9,6 +9,7 @@ use ssh_key::public::KeyData;
 use ssh_key::{HashAlg, Signature, SshSig};
 
 use crate::authorized_keys::{Demand, Presence};
+use crate::ed25519;
 use crate::limits;
 use crate::private_key::PrivateKey;
 use crate::public_key::{Algorithm, PublicKey};
@@ -189,9 +190,9 @@ fn verify_signature(proof: &[u8], statement: &Statement<'_>) -> Result<Option<u8
         return Err(ProofError::Algorithm);
     }
     let message = statement.encode()?;
-    let key = ssh_key::PublicKey::from(statement.key.data().clone());
-    key.verify(NAMESPACE, &message, &signed)
-        .map_err(|_| ProofError::Wrong)?;
+    if !verifies(statement.key.data(), &message, &signed) {
+        return Err(ProofError::Wrong);
+    }
     Ok(match statement.key.data() {
         // Flags and a counter of four bytes stand behind the token's own signature, and are part
         // of what it signed.
@@ -201,6 +202,16 @@ fn verify_signature(proof: &[u8], statement: &Statement<'_>) -> Result<Option<u8
         }
         _ => None,
     })
+}
+
+/// Whether the signature is that key's, over the message in [`NAMESPACE`].
+fn verifies(key: &KeyData, message: &[u8], signed: &SshSig) -> bool {
+    let KeyData::Ed25519(bytes) = key else {
+        let key = ssh_key::PublicKey::from(key.clone());
+        return key.verify(NAMESPACE, message, signed).is_ok();
+    };
+    SshSig::signed_data(NAMESPACE, signed.hash_alg(), message)
+        .is_ok_and(|data| ed25519::verifies(bytes.as_ref(), &data, signed.signature_bytes()))
 }
 
 /// Decodes an SSHSIG that is written in the one way to write it: nothing behind it, nothing unread
