@@ -36,8 +36,12 @@ fn read(casts: &Path) -> (Value, Vec<(f64, String, String)>) {
         fs::metadata(file).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let text = fs::read_to_string(file).unwrap();
-    assert!(text.ends_with('\n'), "{text}");
+    let whole = || {
+        let text = fs::read_to_string(file).unwrap();
+        text.ends_with('\n').then_some(text)
+    };
+    // Whoever reads in the middle of a write sees half of it.
+    let text = eventually(whole).expect("whole lines");
     let mut lines = text.lines();
     let header = serde_json::from_str(lines.next().unwrap()).unwrap();
     let events = lines.map(|line| serde_json::from_str(line).unwrap());
