@@ -37,8 +37,14 @@ pub(super) struct Member {
     pub(super) owns_group: bool,
 }
 
-/// The trees that pids, or sessions, belong to: mostly one.
-type Owners = HashMap<i32, Vec<TreeId>>;
+/// Where among the processes of a walk are those of a parent, or of a session.
+type Places = HashMap<i32, Vec<usize>>;
+
+/// Who belongs to a tree because of somebody else.
+enum Relatives {
+    Children(i32, TreeId),
+    Session(i32, TreeId),
+}
 
 /// Walks /proc, once or in rounds; rounds remember what they have ruled out.
 pub(super) struct Walk<'a> {
@@ -51,8 +57,8 @@ pub(super) struct Walk<'a> {
     own_pid: i32,
     own_session: i32,
     is_steady: bool,
-    /// Sessions that are a job's.
-    sessions: Owners,
+    /// Sessions that are a job's: mostly of one.
+    sessions: HashMap<i32, Vec<TreeId>>,
     /// Processes whose environment and descriptors name none of the jobs, and the user for whose
     /// jobs that is the end of it: a mark of another job is there.
     silent: HashMap<Key, Option<u32>>,
@@ -110,7 +116,6 @@ impl<'a> Walk<'a> {
                 self.add_session(seed.root, tree);
             }
         }
-        let mut members = Owners::new();
         let mut by_pipe = Vec::new();
         let mut open = Vec::new();
         self.is_steady = true;
@@ -135,7 +140,7 @@ impl<'a> Walk<'a> {
                 Shown::Nothing => Vec::new(),
             };
             for &tree in &owners {
-                self.take(process, tree, &mut members, found);
+                self.take(process, tree, found);
             }
             open.push(Open {
                 process,
@@ -147,45 +152,58 @@ impl<'a> Walk<'a> {
         for (session, _, tree) in by_pipe.into_iter().filter(|it| it.0 == it.1) {
             self.add_session(session, tree);
         }
-        self.take_descendants(&mut open, &mut members, &present, found);
+        self.take_relatives(&mut open, &present, found);
         self.is_steady
     }
 
-    /// Children of members, and who is in their sessions, until a pass finds no more.
-    fn take_descendants(
+    /// Children of members, who is in their sessions, and theirs, to the last.
+    fn take_relatives(
         &mut self,
         open: &mut [Open],
-        members: &mut Owners,
         present: &HashSet<i32>,
         found: &mut dyn FnMut(Member),
     ) {
-        loop {
-            let mut is_new = false;
-            for it in &mut *open {
-                let process = it.process;
-                let parents = members.get(&process.parent);
-                let sessions = self.sessions.get(&process.session);
-                let claims = parents.into_iter().chain(sessions).flatten().copied();
-                let claims: Vec<TreeId> = claims.filter(|&tree| self.may_have(it, tree)).collect();
-                for tree in claims {
-                    // By its parent, and by its session too.
-                    if it.owners.contains(&tree) {
-                        continue;
-                    }
-                    is_new = true;
-                    it.owners.push(tree);
-                    self.take_session(&process, tree, present);
-                    self.take(process, tree, members, found);
+        let (mut children, mut in_session) = <(Places, Places)>::default();
+        let mut next: Vec<Relatives> = self.owned_sessions().collect();
+        for (place, it) in open.iter().enumerate() {
+            let Process {
+                parent,
+                session,
+                pid,
+                ..
+            } = it.process;
+            children.entry(parent).or_default().push(place);
+            in_session.entry(session).or_default().push(place);
+            next.extend(it.owners.iter().map(|&tree| Relatives::Children(pid, tree)));
+        }
+        while let Some(relatives) = next.pop() {
+            let (places, tree) = match relatives {
+                Relatives::Children(pid, tree) => (children.get(&pid), tree),
+                Relatives::Session(session, tree) => (in_session.get(&session), tree),
+            };
+            for &place in places.into_iter().flatten() {
+                let it = &mut open[place];
+                if it.closed_to == Some(self.seeds[tree].uid) || it.owners.contains(&tree) {
+                    continue;
                 }
-            }
-            if !is_new {
-                return;
+                it.owners.push(tree);
+                let process = it.process;
+                if self.take_session(&process, tree, present) {
+                    next.push(Relatives::Session(process.session, tree));
+                }
+                next.push(Relatives::Children(process.pid, tree));
+                self.take(process, tree, found);
             }
         }
     }
 
-    fn may_have(&self, open: &Open, tree: TreeId) -> bool {
-        open.closed_to != Some(self.seeds[tree].uid) && !open.owners.contains(&tree)
+    fn owned_sessions(&self) -> impl Iterator<Item = Relatives> {
+        let sessions = self.sessions.iter();
+        sessions.flat_map(|(&session, trees)| {
+            trees
+                .iter()
+                .map(move |&tree| Relatives::Session(session, tree))
+        })
     }
 
     fn evidence(&mut self, process: &Process) -> Evidence {
@@ -239,14 +257,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn take(
-        &self,
-        process: Process,
-        tree: TreeId,
-        members: &mut Owners,
-        found: &mut dyn FnMut(Member),
-    ) {
-        members.entry(process.pid).or_default().push(tree);
+    fn take(&self, process: Process, tree: TreeId, found: &mut dyn FnMut(Member)) {
         if !process.is_zombie {
             let owners = self.sessions.get(&process.session);
             let owns_group = process.group > 1 && owners.is_some_and(|it| it.contains(&tree));
@@ -259,20 +270,19 @@ impl<'a> Walk<'a> {
     }
 
     /// A member's session is the job's too if the member leads it, or its leader is
-    /// no more.
-    fn take_session(&mut self, process: &Process, tree: TreeId, present: &HashSet<i32>) {
+    /// no more. Says whether that is new.
+    fn take_session(&mut self, process: &Process, tree: TreeId, present: &HashSet<i32>) -> bool {
         let session = process.session;
         let is_led = session != process.pid && present.contains(&session);
-        if session > 1 && session != self.own_session && !is_led {
-            self.add_session(session, tree);
-        }
+        let is_ours = session > 1 && session != self.own_session && !is_led;
+        is_ours && self.add_session(session, tree)
     }
 
-    fn add_session(&mut self, session: i32, tree: TreeId) {
+    fn add_session(&mut self, session: i32, tree: TreeId) -> bool {
         let owners = self.sessions.entry(session).or_default();
-        if !owners.contains(&tree) {
-            owners.push(tree);
-        }
+        let is_new = !owners.contains(&tree);
+        owners.extend(is_new.then_some(tree));
+        is_new
     }
 }
 
