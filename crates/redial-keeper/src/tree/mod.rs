@@ -125,6 +125,17 @@ impl Tree {
         self.cgroup.is_some()
     }
 
+    /// As whom its processes run.
+    pub(crate) fn uid(&self) -> u32 {
+        self.seed.uid
+    }
+
+    /// Whether the cgroup is known to hold them all: no walk is needed.
+    pub(crate) fn is_all_in_cgroup(&self) -> bool {
+        let pids = self.cgroup.as_ref().and_then(|cgroup| cgroup.pids().ok());
+        pids.is_some_and(|pids| !self.root_has_left(&pids))
+    }
+
     /// Gives the cgroup back, for [`CgroupRoot::release`].
     pub fn into_cgroup(self) -> Option<JobCgroup> {
         self.cgroup

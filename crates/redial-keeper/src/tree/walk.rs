@@ -127,18 +127,20 @@ impl<'a> Walk<'a> {
                 self.is_steady = false;
                 continue;
             };
-            let Evidence { shown, closed_to } = self.evidence(&process);
-            let owners = match shown {
-                Shown::Job(tree) => {
-                    self.take_session(&process, tree, &present);
-                    vec![tree]
+            let Evidence {
+                jobs: mut owners,
+                pipes,
+                closed_to,
+            } = self.evidence(&process);
+            for &tree in &owners {
+                self.take_session(&process, tree, &present);
+            }
+            for tree in pipes {
+                if !owners.contains(&tree) {
+                    by_pipe.push((process.session, pid, tree));
+                    owners.push(tree);
                 }
-                Shown::Pipes(trees) => {
-                    by_pipe.extend(trees.iter().map(|&tree| (process.session, pid, tree)));
-                    trees
-                }
-                Shown::Nothing => Vec::new(),
-            };
+            }
             for &tree in &owners {
                 self.take(process, tree, found);
             }
@@ -207,19 +209,19 @@ impl<'a> Walk<'a> {
     }
 
     fn evidence(&mut self, process: &Process) -> Evidence {
-        if let Some(&tree) = self.roots.get(&process.pid) {
-            // Its environment carries the job's mark.
-            let closed_to = Some(self.seeds[tree].uid);
-            let shown = Shown::Job(tree);
-            return Evidence { shown, closed_to };
-        }
         let key = process.key();
-        if let Some(&closed_to) = self.silent.get(&key) {
-            let shown = Shown::Nothing;
-            return Evidence { shown, closed_to };
+        let root_of = self.roots.get(&process.pid).copied();
+        if root_of.is_none()
+            && let Some(&closed_to) = self.silent.get(&key)
+        {
+            return Evidence::nothing(closed_to);
         }
-        let evidence = self.look_at(process.pid);
-        if matches!(evidence.shown, Shown::Nothing) {
+        let mut evidence = self.look_at(process.pid);
+        if let Some(tree) = root_of {
+            // It may show another job besides, as anybody may.
+            evidence.jobs.retain(|job| *job != tree);
+            evidence.jobs.push(tree);
+        } else if evidence.is_silent() {
             self.silent.insert(key, evidence.closed_to);
             // Of who is dead by now there was nothing to be seen, and it may have
             // left a child since the list was made.
@@ -232,28 +234,23 @@ impl<'a> Walk<'a> {
     fn look_at(&self, pid: i32) -> Evidence {
         let owner = process::owner(pid).filter(|uid| self.uids.contains(uid));
         let Some(owner) = owner else {
-            return Evidence::NOTHING;
+            return Evidence::nothing(None);
         };
         let is_owners = |tree: &TreeId| self.seeds[*tree].uid == owner;
         if let Some(mark) = process::mark(pid) {
             let tree = self.marks.get(&*mark).copied().filter(is_owners);
             return Evidence {
-                shown: tree.map_or(Shown::Nothing, Shown::Job),
-                closed_to: Some(owner),
+                jobs: tree.into_iter().collect(),
+                ..Evidence::nothing(Some(owner))
             };
         }
         if self.pipes.is_empty() {
-            return Evidence::NOTHING;
+            return Evidence::nothing(None);
         }
         let tree_of = |pipe| self.pipes.get(&pipe).copied().filter(is_owners);
-        let held = process::held(pid, false, tree_of);
         Evidence {
-            shown: if held.is_empty() {
-                Shown::Nothing
-            } else {
-                Shown::Pipes(held)
-            },
-            closed_to: None,
+            pipes: process::held(pid, false, tree_of),
+            ..Evidence::nothing(None)
         }
     }
 
@@ -288,22 +285,25 @@ impl<'a> Walk<'a> {
 
 /// What a process by itself says of whose it is.
 struct Evidence {
-    shown: Shown,
+    /// It is the root of these, or has their mark.
+    jobs: Vec<TreeId>,
+    /// It has pipes of these open.
+    pipes: Vec<TreeId>,
     /// Jobs of this user have it for what is shown only, not as a descendant: it carries a mark.
     closed_to: Option<u32>,
 }
 
 impl Evidence {
-    const NOTHING: Self = Self {
-        shown: Shown::Nothing,
-        closed_to: None,
-    };
-}
+    fn nothing(closed_to: Option<u32>) -> Self {
+        let (jobs, pipes) = Default::default();
+        Self {
+            jobs,
+            pipes,
+            closed_to,
+        }
+    }
 
-enum Shown {
-    /// It is the root of this one, or has its mark.
-    Job(TreeId),
-    /// It has pipes of these open.
-    Pipes(Vec<TreeId>),
-    Nothing,
+    fn is_silent(&self) -> bool {
+        self.jobs.is_empty() && self.pipes.is_empty()
+    }
 }

@@ -86,3 +86,25 @@ fn a_process_with_the_mark_of_another_of_them_is_that_ones_alone() {
     assert_eq!(signalled(&reached), [1, 2]);
     are_gone(&mut [&mut one, &mut other], &[], &reached);
 }
+
+#[test]
+fn a_root_that_has_shed_its_mark_and_holds_anothers_pipe_is_found_for_both() {
+    let _alone = alone();
+    let mut one = Family::start(39, "exec sleep $T", None);
+    eventually("one runs", || one.sleepers() == 1);
+    let root = one.tree.root();
+    let script = format!("exec env -i sleep $T >/proc/{root}/fd/1");
+    let mut other = Family::start(40, &script, None);
+    eventually("so does the other", || other.sleepers() == 1);
+    let both = HashSet::from([root, other.tree.root()]);
+    let [of_one, of_other] = &members_of(&[&one.tree, &other.tree])[..] else {
+        panic!("one answer for each");
+    };
+    assert_eq!(of_one.iter().copied().collect::<HashSet<_>>(), both);
+    let by_itself: HashSet<i32> = one.tree.members().into_iter().collect();
+    assert_eq!(by_itself, both, "as by a walk of its own");
+    assert_eq!(*of_other, [other.tree.root()]);
+    let reached = signal_all_of(&[&one.tree, &other.tree], libc::SIGKILL);
+    assert_eq!(signalled(&reached), [2, 1]);
+    are_gone(&mut [&mut one, &mut other], &[], &reached);
+}
