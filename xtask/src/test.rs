@@ -132,6 +132,15 @@ fn checks(root: &Path) -> Vec<(&'static str, Command)> {
             "lints, redial-frame without std",
             lints(&["-p", "redial-frame", "--no-default-features"]),
         ),
+        (
+            "lints, redial-auth by default",
+            lints(&["-p", "redial-auth", "--all-targets"]),
+        ),
+        // With the one library of cryptography that is always there.
+        (
+            "tests, redial-auth by default",
+            command(&["test", "--quiet", "-p", "redial-auth", "--lib"]),
+        ),
         ("docs", docs),
     ]
 }
