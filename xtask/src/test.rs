@@ -136,11 +136,6 @@ fn checks(root: &Path) -> Vec<(&'static str, Command)> {
             "lints, redial-auth by default",
             lints(&["-p", "redial-auth", "--all-targets"]),
         ),
-        // With the one library of cryptography that is always there.
-        (
-            "tests, redial-auth by default",
-            command(&["test", "--quiet", "-p", "redial-auth", "--lib"]),
-        ),
         ("docs", docs),
     ]
 }
