@@ -1,4 +1,4 @@
-//! Ed25519 (RFC 8032) by aws-lc-rs where it is there anyway (feature `aws-lc`) and faster; else by ed25519-dalek.
+//! Ed25519 (RFC 8032) by aws-lc-rs where it is there anyway (feature `aws-lc`), else by ed25519-dalek.
 //! Both make the same signatures.
 
 #[cfg(feature = "aws-lc")]
@@ -6,7 +6,7 @@ pub(crate) use aws_lc::{SigningKey, verifies};
 #[cfg(not(feature = "aws-lc"))]
 pub(crate) use dalek::{SigningKey, verifies};
 
-pub(crate) const SIGNATURE_BYTES: usize = 64;
+const SIGNATURE_BYTES: usize = 64;
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc {
