@@ -64,12 +64,12 @@ pub(super) struct Walk<'a> {
     silent: HashMap<Key, Option<u32>>,
 }
 
-/// Of a process of which it is not yet clear whose it is.
-struct Open {
+/// A process that a walk has seen.
+struct Seen {
     process: Process,
     /// See [`Walk::silent`].
     closed_to: Option<u32>,
-    /// It belongs to these already.
+    /// It is known to belong to these.
     owners: Vec<TreeId>,
 }
 
@@ -117,7 +117,7 @@ impl<'a> Walk<'a> {
             }
         }
         let mut by_pipe = Vec::new();
-        let mut open = Vec::new();
+        let mut seen = Vec::new();
         self.is_steady = true;
         for pid in pids {
             if pid <= 1 || pid == self.own_pid {
@@ -144,7 +144,7 @@ impl<'a> Walk<'a> {
             for &tree in &owners {
                 self.take(process, tree, found);
             }
-            open.push(Open {
+            seen.push(Seen {
                 process,
                 closed_to,
                 owners,
@@ -154,20 +154,20 @@ impl<'a> Walk<'a> {
         for (session, _, tree) in by_pipe.into_iter().filter(|it| it.0 == it.1) {
             self.add_session(session, tree);
         }
-        self.take_relatives(&mut open, &present, found);
+        self.take_relatives(&mut seen, &present, found);
         self.is_steady
     }
 
     /// Children of members, who is in their sessions, and theirs, to the last.
     fn take_relatives(
         &mut self,
-        open: &mut [Open],
+        seen: &mut [Seen],
         present: &HashSet<i32>,
         found: &mut dyn FnMut(Member),
     ) {
         let (mut children, mut in_session) = <(Places, Places)>::default();
         let mut next: Vec<Relatives> = self.owned_sessions().collect();
-        for (place, it) in open.iter().enumerate() {
+        for (place, it) in seen.iter().enumerate() {
             let Process {
                 parent,
                 session,
@@ -184,7 +184,7 @@ impl<'a> Walk<'a> {
                 Relatives::Session(session, tree) => (in_session.get(&session), tree),
             };
             for &place in places.into_iter().flatten() {
-                let it = &mut open[place];
+                let it = &mut seen[place];
                 if it.closed_to == Some(self.seeds[tree].uid) || it.owners.contains(&tree) {
                     continue;
                 }

@@ -11,6 +11,15 @@ fn signalled(reached: &[Reached]) -> Vec<usize> {
     reached.iter().map(|it| it.signalled).collect()
 }
 
+/// A job that only sleeps, and another of one more sleeper, whose script is told the first and its root.
+fn two(name: u32, script: impl Fn(&Family, i32) -> String) -> (Family, Family) {
+    let one = Family::start(name, "exec sleep $T", None);
+    eventually("one runs", || one.sleepers() == 1);
+    let other = Family::start(name + 1, &script(&one, one.tree.root()), None);
+    eventually("so does the other", || other.sleepers() == 1);
+    (one, other)
+}
+
 #[test]
 fn one_walk_finds_the_members_of_many_jobs_and_kills_them_each_counted_to_its_own() {
     let _alone = alone();
@@ -37,13 +46,11 @@ fn one_walk_finds_the_members_of_many_jobs_and_kills_them_each_counted_to_its_ow
 #[test]
 fn who_belongs_to_two_jobs_is_found_for_both() {
     let _alone = alone();
-    let mut one = Family::start(35, "exec sleep $T", None);
-    eventually("one runs", || one.sleepers() == 1);
-    let root = one.tree.root();
     // A child of the other's that holds a pipe of the first.
-    let script = format!("env -i sleep $T >/proc/{root}/fd/1 & wait");
-    let mut other = Family::start(36, &script, None);
-    eventually("it holds the pipe", || other.sleepers() == 1);
+    let (mut one, mut other) = two(35, |_, root| {
+        format!("env -i sleep $T >/proc/{root}/fd/1 & wait")
+    });
+    let root = one.tree.root();
     let child = other
         .alive()
         .into_iter()
@@ -73,12 +80,9 @@ fn who_belongs_to_two_jobs_is_found_for_both() {
 #[test]
 fn a_process_with_the_mark_of_another_of_them_is_that_ones_alone() {
     let _alone = alone();
-    let mut one = Family::start(37, "exec sleep $T", None);
-    eventually("one runs", || one.sleepers() == 1);
-    let mark = one.mark();
-    let script = format!("REDIAL_JOB={mark} sleep $T & wait");
-    let mut other = Family::start(38, &script, None);
-    eventually("both run", || other.sleepers() == 1);
+    let (mut one, mut other) = two(37, |one, _| {
+        format!("REDIAL_JOB={} sleep $T & wait", one.mark())
+    });
     let members = members_of(&[&other.tree, &one.tree]);
     assert_eq!(members[0], [other.tree.root()]);
     assert_eq!(members[1].len(), 2, "its root, and who says to be its own");
@@ -90,13 +94,10 @@ fn a_process_with_the_mark_of_another_of_them_is_that_ones_alone() {
 #[test]
 fn a_root_that_has_shed_its_mark_and_holds_anothers_pipe_is_found_for_both() {
     let _alone = alone();
-    let mut one = Family::start(39, "exec sleep $T", None);
-    eventually("one runs", || one.sleepers() == 1);
-    let root = one.tree.root();
-    let script = format!("exec env -i sleep $T >/proc/{root}/fd/1");
-    let mut other = Family::start(40, &script, None);
-    eventually("so does the other", || other.sleepers() == 1);
-    let both = HashSet::from([root, other.tree.root()]);
+    let (mut one, mut other) = two(39, |_, root| {
+        format!("exec env -i sleep $T >/proc/{root}/fd/1")
+    });
+    let both = HashSet::from([one.tree.root(), other.tree.root()]);
     let [of_one, of_other] = &members_of(&[&one.tree, &other.tree])[..] else {
         panic!("one answer for each");
     };
