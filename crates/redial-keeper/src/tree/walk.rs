@@ -59,15 +59,15 @@ pub(super) struct Walk<'a> {
     is_steady: bool,
     /// Sessions that are a job's: mostly of one.
     sessions: HashMap<i32, Vec<TreeId>>,
-    /// Processes whose environment and descriptors name none of the jobs, and the user for whose
-    /// jobs that is the end of it: a mark of another job is there.
-    silent: HashMap<Key, Option<u32>>,
+    /// Processes that carry a mark, or show nothing. Who dies shows no mark any more, and must not
+    /// be taken for a mere child then.
+    known: HashMap<Key, Evidence>,
 }
 
 /// A process that a walk has seen.
 struct Seen {
     process: Process,
-    /// See [`Walk::silent`].
+    /// See [`Evidence::closed_to`].
     closed_to: Option<u32>,
     /// It is known to belong to these.
     owners: Vec<TreeId>,
@@ -87,7 +87,7 @@ impl<'a> Walk<'a> {
             .flat_map(|(tree, seed)| seed.pipes.iter().map(move |&pipe| (pipe, tree)))
             .collect();
         let uids = each().map(|(_, seed)| seed.uid).collect();
-        let (sessions, silent) = Default::default();
+        let (sessions, known) = Default::default();
         Self {
             seeds,
             roots,
@@ -98,7 +98,7 @@ impl<'a> Walk<'a> {
             own_session,
             is_steady: true,
             sessions,
-            silent,
+            known,
         }
     }
 
@@ -210,24 +210,30 @@ impl<'a> Walk<'a> {
 
     fn evidence(&mut self, process: &Process) -> Evidence {
         let key = process.key();
-        let root_of = self.roots.get(&process.pid).copied();
-        if root_of.is_none()
-            && let Some(&closed_to) = self.silent.get(&key)
-        {
-            return Evidence::nothing(closed_to);
-        }
-        let mut evidence = self.look_at(process.pid);
-        if let Some(tree) = root_of {
+        let mut evidence = match self.known.get(&key) {
+            Some(known) => known.clone(),
+            None => self.look(process),
+        };
+        if let Some(&tree) = self.roots.get(&process.pid) {
             // It may show another job besides, as anybody may.
             evidence.jobs.retain(|job| *job != tree);
             evidence.jobs.push(tree);
-        } else if evidence.is_silent() {
-            self.silent.insert(key, evidence.closed_to);
-            // Of who is dead by now there was nothing to be seen, and it may have
-            // left a child since the list was made.
-            self.is_steady &= evidence.closed_to.is_some()
-                || process::read(process.pid).is_some_and(|now| !now.is_zombie);
         }
+        evidence
+    }
+
+    /// A first look, or one at who holds pipes: those may come and go.
+    fn look(&mut self, process: &Process) -> Evidence {
+        let evidence = self.look_at(process.pid);
+        if evidence.pipes.is_empty() {
+            self.known.insert(process.key(), evidence.clone());
+        }
+        // Of who is dead by now there was nothing to be seen, and it may have
+        // left a child since the list was made.
+        let is_root = self.roots.contains_key(&process.pid);
+        self.is_steady &= is_root
+            || !evidence.is_silent()
+            || process::read(process.pid).is_some_and(|now| !now.is_zombie);
         evidence
     }
 
@@ -284,6 +290,7 @@ impl<'a> Walk<'a> {
 }
 
 /// What a process by itself says of whose it is.
+#[derive(Clone)]
 struct Evidence {
     /// It is the root of these, or has their mark.
     jobs: Vec<TreeId>,
@@ -303,7 +310,8 @@ impl Evidence {
         }
     }
 
+    /// Neither a mark nor a pipe.
     fn is_silent(&self) -> bool {
-        self.jobs.is_empty() && self.pipes.is_empty()
+        self.closed_to.is_none() && self.pipes.is_empty()
     }
 }
