@@ -74,9 +74,8 @@ impl Family {
     /// Those that /proc shows to be of this job, by no way that the code under test
     /// uses. A zombie has no command line.
     pub(crate) fn alive(&self) -> HashSet<i32> {
-        let entries = std::fs::read_dir("/proc").expect("/proc");
-        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        pids.filter(|pid| command_line(*pid).contains(&self.time))
+        pids()
+            .filter(|pid| command_line(*pid).contains(&self.time))
             .collect()
     }
 
@@ -97,10 +96,25 @@ impl Family {
         eventually("the family is complete", || {
             self.sleepers() == FAMILY_SLEEPERS
         });
-        eventually("its parents have left", || {
-            self.alive().len() == FAMILY_SLEEPERS + 1
-        });
+        self.shrinks_to(FAMILY_SLEEPERS + 1);
         self
+    }
+
+    /// Waits until `count` of it are there and the others are no longer even dying:
+    /// between its last instruction and its end as a zombie a process has no command
+    /// line any more, but it is there, and a signal that reaches it counts.
+    pub(crate) fn shrinks_to(&self, count: usize) {
+        let own_pid = rustix::process::getpid().as_raw_nonzero().get();
+        eventually("the others have left", || {
+            let alive = self.alive();
+            let is_dying = |pid| {
+                let of_ours = |parent| alive.contains(&parent) || parent == own_pid;
+                command_line(pid).is_empty()
+                    && state_and_parent(pid)
+                        .is_some_and(|(state, parent)| state != 'Z' && of_ours(parent))
+            };
+            alive.len() == count && !pids().any(is_dying)
+        });
     }
 
     /// Kills it and sees to it that nothing is left, not even a zombie.
@@ -150,6 +164,18 @@ impl Drop for Family {
 
 fn mark(time: &str) -> String {
     format!("job-{time}")
+}
+
+fn pids() -> impl Iterator<Item = i32> {
+    let entries = std::fs::read_dir("/proc").expect("/proc");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+/// State and parent, the fields after the name in parentheses (proc_pid_stat(5)).
+fn state_and_parent(pid: i32) -> Option<(char, i32)> {
+    let stat = String::from_utf8(child::slurp(&format!("/proc/{pid}/stat"))?).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
 fn command_line(pid: i32) -> String {

@@ -66,9 +66,7 @@ fn what_outlives_its_root_is_still_found() {
     let mut family = Family::start(3, &script, None);
     assert_eq!(family.job.wait().0, Some(0));
     family.tree.root_is_reaped();
-    eventually("the root's children are left", || {
-        family.alive().len() == FAMILY_SLEEPERS
-    });
+    family.shrinks_to(FAMILY_SLEEPERS);
     assert_eq!(
         family
             .tree
@@ -107,9 +105,7 @@ fn a_signal_to_the_group_spares_other_sessions() {
     family.tree.signal_group(libc::SIGTERM).expect("it lives");
     assert_eq!(family.job.wait(), (None, Some(libc::SIGTERM)));
     family.tree.root_is_reaped();
-    eventually("the root and its plain child are gone", || {
-        family.alive().len() == FAMILY_SLEEPERS - 1
-    });
+    family.shrinks_to(FAMILY_SLEEPERS - 1);
 }
 
 /// Forks and exits, over and over, beside forkers that fork and stay; it ends by
