@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod bench;
+mod beside;
 mod dispositions;
 mod dist;
 mod failures;
@@ -24,8 +25,8 @@ use std::process::{Command, ExitCode};
 const HELP: &str = "\
 cargo xtask CHORE
 
-  test               Debian packages (as root), format, lints, docs, all tests;
-                     as root, a second time as an ordinary user
+  test               Debian packages (as root), format, all tests; as root, a second
+                     time as an ordinary user; lints and docs beside them
   bench [ARGS]       the figures of docs/performance.md; --quick for a short run,
                      --write to keep them there
   torture --minutes N [--seed S] [--scale X]

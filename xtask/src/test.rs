@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::artifacts::{Executable, Kind};
+use crate::beside::Beside;
 use crate::failures::{Failure, Failures};
 use crate::report::{Report, Row, Verdict};
 use crate::tally::{self, SKIPS_VARIABLE, Skip, Tally};
@@ -26,6 +27,7 @@ const PACKAGES: &str = "Debian packages";
 const USER: &str = "ordinary user";
 const SOURCES: &str = "licences and sources";
 const DENY: &str = "cargo deny";
+const FORMAT: &str = "format";
 const BUILD: &str = "build";
 const PACKAGE: &str = "package";
 const FIRST_PASS: &str = "tests";
@@ -57,32 +59,30 @@ fn steps(root: &Path, report: &mut Report) {
     }));
     report.push(step(DENY, || Ok((supply::deny(root)?, Counted::default()))));
     let mut executables = Vec::new();
-    for (name, mut command) in checks(root) {
-        report.push(match report.is_good() {
-            true => step(name, || check(name, &mut command)),
-            false => Row::not_run(name, AFTER_FAILURE),
-        });
-    }
-    report.push(match report.is_good() {
-        true => step(BUILD, || build(root, &mut executables)),
-        false => Row::not_run(BUILD, AFTER_FAILURE),
-    });
-    report.push(match report.is_good() {
-        true => step(PACKAGE, || {
-            Ok((package(root, &executables)?, Counted::default()))
-        }),
-        false => Row::not_run(PACKAGE, AFTER_FAILURE),
+    step_if_good(report, FORMAT, || format(root));
+    step_if_good(report, BUILD, || build(root, &mut executables));
+    step_if_good(report, PACKAGE, || {
+        Ok((package(root, &executables)?, Counted::default()))
     });
     if !report.is_good() {
         report.push(Row::not_run(FIRST_PASS, AFTER_FAILURE));
         report.push(Row::not_run(SECOND_PASS, AFTER_FAILURE));
+        for (name, _) in lints_and_docs(root) {
+            report.push(Row::not_run(name, AFTER_FAILURE));
+        }
         return;
     }
-    report.push(step(FIRST_PASS, || first_pass(root)));
+    let mut beside = None;
+    report.push(step(FIRST_PASS, || first_pass(root, &mut beside)));
     report.push(match is_root {
         true => step(SECOND_PASS, || second_pass(&executables)),
         false => Row::not_run(SECOND_PASS, "not needed, this user is one"),
     });
+    // A first pass without a single harness has not begun them.
+    let beside = beside.unwrap_or_else(|| begin_lints_and_docs(root));
+    for row in beside.into_rows() {
+        report.push(row);
+    }
 }
 
 /// What a step of tests counted; nothing for the others.
@@ -91,6 +91,18 @@ struct Counted {
     tally: Option<Tally>,
     skips: Vec<Skip>,
     failures: Vec<Failure>,
+}
+
+/// Does one step if all before it went well.
+fn step_if_good(
+    report: &mut Report,
+    name: &'static str,
+    work: impl FnOnce() -> anyhow::Result<(Verdict, Counted)>,
+) {
+    report.push(match report.is_good() {
+        true => step(name, work),
+        false => Row::not_run(name, AFTER_FAILURE),
+    });
 }
 
 /// Does one step. That it could not even be tried is a failure of it too.
@@ -108,8 +120,19 @@ fn step(name: &'static str, work: impl FnOnce() -> anyhow::Result<(Verdict, Coun
     }
 }
 
-/// The steps that are no tests; the first that fails ends the run.
-fn checks(root: &Path) -> Vec<(&'static str, Command)> {
+fn format(root: &Path) -> anyhow::Result<(Verdict, Counted)> {
+    let mut command = cargo(root);
+    command.args(["fmt", "--all", "--check"]);
+    let ended = watch::run(FORMAT, &mut command, BUILD_LIMIT, |_| Line::Show)?;
+    Ok((verdict(ended.complaint()), Counted::default()))
+}
+
+fn begin_lints_and_docs(root: &Path) -> Beside {
+    Beside::start(lints_and_docs(root), BUILD_LIMIT)
+}
+
+/// What needs nothing but cores, and goes on beside the tests.
+fn lints_and_docs(root: &Path) -> Vec<(&'static str, Command)> {
     let command = |arguments: &[&str]| {
         let mut command = cargo(root);
         command.args(arguments);
@@ -122,7 +145,6 @@ fn checks(root: &Path) -> Vec<(&'static str, Command)> {
     docs.args(FEATURES);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     vec![
-        ("format", command(&["fmt", "--all", "--check"])),
         ("lints", lints(&workspace)),
         (
             "lints, redial-frame by default",
@@ -138,11 +160,6 @@ fn checks(root: &Path) -> Vec<(&'static str, Command)> {
         ),
         ("docs", docs),
     ]
-}
-
-fn check(name: &str, command: &mut Command) -> anyhow::Result<(Verdict, Counted)> {
-    let ended = watch::run(name, command, BUILD_LIMIT, |_| Line::Show)?;
-    Ok((verdict(ended.complaint()), Counted::default()))
 }
 
 /// Builds all tests and lists them.
@@ -178,8 +195,9 @@ pub(crate) fn threads() -> String {
     (2 * cores).to_string()
 }
 
-/// Plain `cargo test`, doctests included, as whoever we are.
-fn first_pass(root: &Path) -> anyhow::Result<(Verdict, Counted)> {
+/// Plain `cargo test`, doctests included, as whoever we are. Lints and docs begin with its first
+/// harness: by then cargo has let go of its lock on what it built, for which another cargo would wait.
+fn first_pass(root: &Path, beside: &mut Option<Beside>) -> anyhow::Result<(Verdict, Counted)> {
     let skips = Scratch::new("skips")?;
     let mut command = cargo(root);
     command
@@ -195,7 +213,10 @@ fn first_pass(root: &Path) -> anyhow::Result<(Verdict, Counted)> {
         tally += Tally::from_line(line).unwrap_or_default();
         // cargo says this before each harness, and each gets its own time.
         match line.contains("Running ") || line.contains("Doc-tests ") {
-            true => Line::Restart,
+            true => {
+                beside.get_or_insert_with(|| begin_lints_and_docs(root));
+                Line::Restart
+            }
             false => Line::Show,
         }
     })?;
