@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
+use std::sync::LazyLock;
 use std::{env, io, ptr};
 
 mod barred;
@@ -198,27 +199,35 @@ pub fn environment(
     asked: &[(Vec<u8>, Vec<u8>)],
 ) -> Vec<(Vec<u8>, Vec<u8>)> {
     let own = rustix::process::geteuid().as_raw() == account.uid;
-    let inherited = env::vars_os()
-        .filter(|_| own)
-        .map(|(name, value)| (name.into_vec(), value.into_vec()));
+    let inherited: &[Variable] = if own { &OURS } else { &[] };
     build(account, mark, term, asked, inherited)
 }
+
+/// A name and its value.
+type Variable = (Vec<u8>, Vec<u8>);
+
+/// The environment we were started with, which nothing here changes: read once, not for every job.
+static OURS: LazyLock<Vec<Variable>> = LazyLock::new(|| {
+    env::vars_os()
+        .map(|(name, value)| (name.into_vec(), value.into_vec()))
+        .collect()
+});
 
 fn build(
     account: &Account,
     mark: &[u8],
     term: Option<&[u8]>,
-    asked: &[(Vec<u8>, Vec<u8>)],
-    inherited: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
-) -> Vec<(Vec<u8>, Vec<u8>)> {
+    asked: &[Variable],
+    inherited: &[Variable],
+) -> Vec<Variable> {
     // The mark comes first: who walks /proc reads no further to find it.
     let mut built = vec![(JOB_MARK.as_bytes().to_vec(), mark.to_vec())];
-    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
-    let mut set = |name: &[u8], value: &[u8]| {
+    let mut places: HashMap<&[u8], usize> = HashMap::new();
+    let mut set = |name, value: &[u8]| {
         if name == JOB_MARK.as_bytes() {
             return;
         }
-        match places.entry(name.to_vec()) {
+        match places.entry(name) {
             Entry::Occupied(place) => built[*place.get()].1 = value.to_vec(),
             Entry::Vacant(place) => {
                 place.insert(built.len());
@@ -239,8 +248,8 @@ fn build(
         },
     );
     set(b"LANG", LOGIN_LANG);
-    for (name, value) in inherited.filter(|(name, _)| is_passed_on(name)) {
-        set(&name, &value);
+    for (name, value) in inherited.iter().filter(|(name, _)| is_passed_on(name)) {
+        set(name, value);
     }
     if let Some(term) = term {
         set(b"TERM", term);

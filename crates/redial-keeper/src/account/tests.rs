@@ -21,14 +21,14 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 fn built(inherited: &[(&str, &str)], asked: &[(&str, &str)]) -> Vec<(String, String)> {
-    let inherited = pairs(inherited).into_iter();
+    let inherited = pairs(inherited);
     let text = |bytes| String::from_utf8(bytes).expect("the test's own text");
     build(
         &account(1000),
         b"0123",
         Some(b"xterm"),
         &pairs(asked),
-        inherited,
+        &inherited,
     )
     .into_iter()
     .map(|(name, value)| (text(name), text(value)))
