@@ -90,7 +90,8 @@ where
     let session = ClientSession::new(shared, say_hello, answer, window_bytes);
     let (over_sender, over) = watch::channel(false);
     let (hold, left) = oneshot::channel();
-    tokio::spawn(run(stream, config, session, hold, over_sender));
+    // In a box: tokio moves a future on its way into a task and out of it, and this one is large.
+    tokio::spawn(Box::pin(run(stream, config, session, hold, over_sender)));
     Begun {
         lease,
         hello,

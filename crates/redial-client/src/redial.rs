@@ -58,7 +58,8 @@ impl Redialler {
         over: watch::Receiver<bool>,
     ) -> watch::Receiver<bool> {
         let (done, ended) = watch::channel(false);
-        tokio::spawn(self.run(left, over, done));
+        // In a box, as the driver is.
+        tokio::spawn(Box::pin(self.run(left, over, done)));
         ended
     }
 

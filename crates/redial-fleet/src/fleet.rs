@@ -229,7 +229,8 @@ impl Fleet {
     fn begin(&mut self, host: usize) {
         let visit = Visit::new(Arc::clone(&self.common), host);
         self.waiting.remove(&host);
-        let task = self.visits.spawn(visit.run());
+        // In a box: on its way into a task a future is moved several times, and this one is large.
+        let task = self.visits.spawn(Box::pin(visit.run()));
         self.open.insert(task.id(), host);
         self.ids.insert(host, task.id());
         self.own.push_back(Event::of(host, What::Connecting));

@@ -263,7 +263,8 @@ impl Front {
                     transport,
                 };
                 let serving = network::serve(caller, Rc::clone(tls), self.config(), pools, hub);
-                let task = tokio::task::spawn_local(serving);
+                // In a box: tokio moves a future on its way into a task and out of it, and this one is large.
+                let task = tokio::task::spawn_local(Box::pin(serving));
                 let mut hub = self.hub.borrow_mut();
                 hub.add_caller(capability, task.abort_handle());
             }
