@@ -30,18 +30,24 @@ pub struct ConnectOptions {
 
 impl Default for ConnectOptions {
     fn default() -> Self {
+        ConnectOptions::over(NetworkOptions::default())
+    }
+}
+
+impl ConnectOptions {
+    /// The defaults, over the network like this. Who connects to many hosts is spared the look at its
+    /// environment for each, which [`NetworkOptions::default`] takes.
+    pub fn over(network: NetworkOptions) -> Self {
         ConnectOptions {
             connect_timeout: Duration::from_secs(10),
             local_program: PathBuf::from("redial"),
             jobs_at_once: 256,
             window_bytes: 1 << 20,
             redial: Some(Duration::from_secs(600)),
-            network: NetworkOptions::default(),
+            network,
         }
     }
-}
 
-impl ConnectOptions {
     /// Sets [`Self::connect_timeout`].
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;

@@ -67,9 +67,9 @@ impl Known {
         let file = |path: PathBuf| options.kept().known(path, from);
         let own = file(known_file::known_hosts_path(options)?)?;
         let mut ssh = Vec::new();
-        if let Some(home) = &options.home {
+        if let Some(dir) = options.home.as_ref().map(|home| home.join(".ssh")) {
             for name in ["known_hosts", "known_hosts2"] {
-                ssh.push(file(home.join(".ssh").join(name))?);
+                ssh.push(file(dir.join(name))?);
             }
         }
         ssh.push(file(options.system_known_hosts.clone())?);

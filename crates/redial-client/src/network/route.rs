@@ -215,7 +215,7 @@ fn identity_files(
         files.push((path, Named::BySsh));
     }
     if !ssh.identity_files_given
-        && let Some(home) = &options.home
+        && let Some(ssh) = options.home.as_ref().map(|home| home.join(".ssh"))
     {
         let names = [
             "id_ed25519",
@@ -224,7 +224,7 @@ fn identity_files(
             "id_ed25519_sk",
             "id_ecdsa_sk",
         ];
-        let usual = names.map(|name| (home.join(".ssh").join(name), Named::ByDefault));
+        let usual = names.map(|name| (ssh.join(name), Named::ByDefault));
         files.extend(usual);
     }
     if let Some(dir) = &options.config_dir {

@@ -195,11 +195,11 @@ impl Directory for Hosts {
     fn reach(&self, host: usize) -> Result<(Target, ConnectOptions), String> {
         let target = parse(self.name(host)).map_err(|error| error.to_string())?;
         let network = self.network.of(&target);
-        let options = ConnectOptions::default()
+        let network = network.map_err(|error| error.to_string())?;
+        let options = ConnectOptions::over(network)
             .connect_timeout(self.connect_timeout)
             .redial(self.redial)
-            .window_bytes(self.window)
-            .network(network.map_err(|error| error.to_string())?);
+            .window_bytes(self.window);
         Ok((target, options))
     }
 }

@@ -62,10 +62,9 @@ impl Way {
 
     /// For the client.
     pub(crate) fn options(&self) -> ConnectOptions {
-        ConnectOptions::default()
+        ConnectOptions::over(self.network.clone())
             .connect_timeout(self.connect_timeout)
             .redial(self.redial)
-            .network(self.network.clone())
             // This very program, even if its file was replaced in the meantime.
             .local_program("/proc/self/exe")
     }
