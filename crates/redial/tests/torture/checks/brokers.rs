@@ -40,6 +40,10 @@ fn a_thousand_killed_brokers_lose_nothing_of_a_gibibyte() {
         });
         exact(redial, dir.path(), &sizes, |at| {
             read.store(at, Ordering::Relaxed);
+            // Never two kills ahead of who kills: a fast line would be through before the last.
+            idle(crate::TIME_LIMIT, || {
+                at < (made.load(Ordering::Relaxed) + 2) * each
+            });
         });
         read.store(u64::MAX, Ordering::Relaxed);
     });
