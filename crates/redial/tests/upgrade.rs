@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::server::TestServer;
+use support::server::{TestServer, front};
 use support::{Ran, Redial, binary, eventually, finish, wait};
 use tempfile::TempDir;
 
@@ -68,6 +68,26 @@ fn at_least(child: &mut Child, bytes: usize) -> Vec<u8> {
         .read_exact(&mut seen)
         .unwrap();
     seen
+}
+
+/// Whether ps(1) and pgrep(1) call a process so.
+fn is_called(pid: u32, name: &str) -> bool {
+    let called = fs::read_to_string(format!("/proc/{pid}/comm"));
+    called.is_ok_and(|it| it.trim_end() == name)
+}
+
+#[test]
+fn a_server_and_its_front_are_called_redial_before_and_after_an_upgrade() {
+    let it = Replaceable::start();
+    for _ in 0..2 {
+        assert_eq!(it.server.run().args(["-n", "--", "true"]).ran().code, 0);
+        let keeper = it.server.pid();
+        assert!(is_called(keeper, "redial"));
+        // One that has just been started has not said so yet.
+        let said = eventually(|| is_called(front(keeper), "redial-front").then_some(()));
+        assert!(said.is_some());
+        assert_eq!(it.upgrade().code, 0);
+    }
 }
 
 #[test]

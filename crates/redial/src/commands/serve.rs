@@ -3,7 +3,7 @@
 mod agent;
 mod bridge;
 
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
@@ -40,6 +40,10 @@ pub(crate) fn serve(settings: ServeSettings) -> u8 {
         2 => "debug",
         _ => "trace",
     };
+    call_us(match settings.mode {
+        Mode::Front => c"redial-front",
+        _ => c"redial",
+    });
     log::start(settings.log_format, level);
     let served = match settings.mode {
         Mode::Front => front(),
@@ -187,10 +191,18 @@ fn is_missing<T>(loaded: &Result<T, HostKeyFileError>) -> bool {
     loaded.as_ref().err().is_some_and(missing)
 }
 
+/// What ps(1), top(1) and pgrep(1) call this process: one that was started by a descriptor of its
+/// program, as all servers start their own, is called by the number of that.
+fn call_us(name: &CStr) {
+    // A name is for people; nothing depends on it.
+    let _ = rustix::thread::set_name(name);
+}
+
 /// The child that reads as the user, and says what it found: if that is what our arguments ask for.
 /// They are the keeper's, not a person's, and are not looked at further.
 pub(crate) fn read_keys(args: impl Iterator<Item = OsString>) -> Option<u8> {
     let (asked, files) = asked_to_read(args.skip(1))?;
+    call_us(c"redial-keys");
     let file = |fd| Ok(std::fs::File::from(rustix::io::dup(fd)?));
     let done = match asked {
         Asked::Once(whose) => file(rustix::stdio::stdout())
