@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use redial_net::Transport;
 use redial_net::auth::PublicKey;
 use redial_net::nats::{Broker, BrokerError, BrokerOptions, CallError, Name, Rival};
@@ -108,7 +109,21 @@ impl Called {
     ///
     /// [`NatsError::Two`].
     pub(crate) fn is_alone(&self) -> Result<(), NatsError> {
-        let Some(keys) = self.rival.seen() else {
+        self.judge(self.rival.seen())
+    }
+
+    /// The same, but a host that is slower than the first is given its time: for who trusts a key that
+    /// nobody has known.
+    ///
+    /// # Errors
+    ///
+    /// [`NatsError::Two`].
+    pub(crate) async fn stays_alone(&self) -> Result<(), NatsError> {
+        self.judge(self.rival.await_quiet().await)
+    }
+
+    fn judge(&self, seen: Option<[Bytes; 2]>) -> Result<(), NatsError> {
+        let Some(keys) = seen else {
             return Ok(());
         };
         let fingerprint = |blob: &[u8]| match PublicKey::from_blob(blob) {

@@ -8,10 +8,10 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::asking::{ask_passphrases, confirm};
-use super::cluster::Called;
+use super::cluster::{Called, NatsError};
 use super::dial::{Link, dial};
 use super::error::{HostKeyError, LoginError};
-use super::host_keys::{Known, Verdict};
+use super::host_keys::{Known, Reason, Verdict};
 use super::identity::Identities;
 use super::interaction::HostQuestion;
 use super::login::{Bound, Broken, Ended, Login, Progress};
@@ -158,6 +158,9 @@ impl Attempt<'_> {
             Ok(secure) => secure,
             Err(question) => return Ok(Came::Unknown(*question)),
         };
+        if let Verdict::Record(Reason::Accepted | Reason::Confirmed) = secure.verdict {
+            stays_alone(self.target, called).await?;
+        }
         if let (Verdict::Record(reason), Recording::Yes) = (&secure.verdict, self.recording) {
             let recorded = record(self.known, &secure.key, reason).await;
             recorded.map_err(|error| host_key(self.target, error))?;
@@ -281,8 +284,22 @@ struct Binding {
 }
 
 /// No second host has answered to the name that was called.
-pub(crate) fn is_alone(target: &Target, called: Option<&Called>) -> Result<(), ConnectError> {
-    let alone = called.map_or(Ok(()), Called::is_alone);
+fn is_alone(target: &Target, called: Option<&Called>) -> Result<(), ConnectError> {
+    called.map_or(Ok(()), |called| judged(target, called.is_alone()))
+}
+
+/// The same, also when a second one has had its time: before a key is trusted that nobody has known.
+pub(crate) async fn stays_alone(
+    target: &Target,
+    called: Option<&Called>,
+) -> Result<(), ConnectError> {
+    match called {
+        Some(called) => judged(target, called.stays_alone().await),
+        None => Ok(()),
+    }
+}
+
+fn judged(target: &Target, alone: Result<(), NatsError>) -> Result<(), ConnectError> {
     alone.map_err(|source| ConnectError::Nats {
         target: target.clone(),
         source: Box::new(source),

@@ -4,12 +4,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use redial_net::auth::PublicKey;
 use redial_net::tls::{Decision, TlsClient};
 use tokio::net::lookup_host;
 
-use super::connect::{Attempt, Came, Prepared, Recording, host_key, is_alone, prepare};
+use super::connect::{Attempt, Came, Prepared, Recording, host_key, prepare, stays_alone};
 use super::dial;
 use super::error::{HostKeyError, Tried};
 use super::host_keys::{Known, Verdict};
@@ -41,6 +42,8 @@ pub struct Shown {
     pub key: PublicKey,
     /// How keys were agreed and what encrypts, by their IANA names.
     pub ciphers: String,
+    /// How long it took, without the wait for a second host of the name.
+    pub took: Duration,
 }
 
 /// The keys there are.
@@ -127,8 +130,10 @@ impl Probe {
         } = link.0;
         // Nothing is said over it, so anybody will do.
         let anybody = TlsClient::new(|_| Decision::Accept);
+        let began = Instant::now();
         let connected = anybody.connect(transport, self.patience().deadline()).await;
-        is_alone(&self.target, called.as_ref())?;
+        let took = began.elapsed();
+        stays_alone(&self.target, called.as_ref()).await?;
         let stream = connected.map_err(|source| ConnectError::Tls {
             target: self.target.clone(),
             source,
@@ -139,6 +144,7 @@ impl Probe {
         Ok(Shown {
             key: key?,
             ciphers: stream.ciphers(),
+            took,
         })
     }
 

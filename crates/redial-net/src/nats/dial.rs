@@ -1,15 +1,18 @@
 //! The client's side: calls a host by its name.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use async_nats::StatusCode;
+use async_nats::{StatusCode, Subscriber};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::unconstrained;
+use tokio::time::timeout;
 
 use super::broker::{Broker, BrokerError};
 use super::line::{Hear, Line};
-use super::message::{Answer, Call};
+use super::message::{Answer, Call, Instance};
 use super::name::Name;
 use crate::Transport;
 
@@ -33,17 +36,25 @@ pub enum CallError {
     Socket(#[from] std::io::Error),
 }
 
+/// When nobody has answered for so long, all have.
+pub(super) const QUIET: Duration = Duration::from_millis(300);
+
 /// Whether another host has answered to the same name since.
-#[derive(Debug, Clone, Default)]
-pub struct Rival(Arc<Mutex<Option<[Bytes; 2]>>>);
+#[derive(Debug, Clone)]
+pub struct Rival(watch::Receiver<Option<[Bytes; 2]>>);
 
 impl Rival {
     /// The keys of both, in ssh's encoding, if there was one.
     pub fn seen(&self) -> Option<[Bytes; 2]> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.borrow().clone()
+    }
+
+    /// The same, but a host that is slower than the first is given its time.
+    pub async fn await_quiet(&self) -> Option<[Bytes; 2]> {
+        let mut place = self.0.clone();
+        // Either error says that nobody more has answered: the time is over, or the line is.
+        let _ = timeout(QUIET, place.wait_for(Option::is_some)).await;
+        self.seen()
     }
 }
 
@@ -95,32 +106,36 @@ impl Broker {
             socket: theirs,
             losses,
         };
-        let rival = Rival::default();
-        let place = Arc::clone(&rival.0);
-        let watching = async move {
-            while let Some(answer) = answers.next().await {
-                match Answer::decode(&answer.payload) {
-                    Some(Answer::Here {
-                        instance: other,
-                        key: its,
-                    }) if other != instance => {
-                        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-                        *place = Some([key, its]);
-                        return;
-                    }
-                    _ => {}
-                }
-            }
-        };
+        let (place, rival) = watch::channel(None);
         tokio::spawn(async move {
+            let mut both = async || {
+                let other = another(&mut answers, instance).await;
+                place.send_replace(Some([key.clone(), other]));
+            };
             tokio::select! {
-                () = line.carry() => {}
+                socket = line.carry() => {
+                    // Of two hosts one breaks what the other says, and has answered before that.
+                    let _ = unconstrained(both()).now_or_never();
+                    drop(socket);
+                }
                 // Whoever it is, the line is not to be used.
-                () = watching => {}
+                () = both() => {}
             }
         });
-        Ok((Transport::from_socket(ours.into_std()?)?, rival))
+        Ok((Transport::from_socket(ours.into_std()?)?, Rival(rival)))
     }
+}
+
+/// The key of another host than `instance` that answers, once there is one. Never without.
+async fn another(answers: &mut Subscriber, instance: Instance) -> Bytes {
+    while let Some(answer) = answers.next().await {
+        if let Some(Answer::Here { instance: its, key }) = Answer::decode(&answer.payload)
+            && its != instance
+        {
+            return key;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Random bytes of the kernel's.

@@ -11,6 +11,7 @@ use minicbor::{Decode, Encode};
 use tokio::time::{Instant, timeout_at};
 
 use super::broker::{Broker, BrokerError};
+use super::dial::QUIET;
 use super::message::{KEY_BYTES, VERSION};
 use super::name::Name;
 
@@ -18,8 +19,6 @@ use super::name::Name;
 pub(super) const FIND: &str = "redial.find";
 /// The first of many answers may take so long.
 const FIRST: Duration = Duration::from_secs(1);
-/// When nobody has answered for so long, all have.
-const QUIET: Duration = Duration::from_millis(300);
 /// In no case longer.
 const ALL: Duration = Duration::from_secs(10);
 /// Hosts that are listed at most.

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use async_nats::Message;
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
 
 use super::broker::{Broker, BrokerError};
 use super::dial::getrandom;
@@ -78,7 +78,19 @@ pub async fn serve(broker: Broker, serving: Serving) -> Result<(), BrokerError> 
                 None => return Ok(()),
             },
             message = said.next() => match message {
-                Some(message) => host.said(&message),
+                Some(message) => {
+                    // The call that its line begins with is here already, but may not have been looked at.
+                    for _ in 0..LINES {
+                        if host.knows(&message) {
+                            break;
+                        }
+                        let Some(Some(call)) = unconstrained(calls.next()).now_or_never() else {
+                            break;
+                        };
+                        host.call(call).await;
+                    }
+                    host.said(&message);
+                }
                 None => return Ok(()),
             },
             find = finds.next() => match find {
@@ -189,9 +201,12 @@ impl Host {
         true
     }
 
+    fn knows(&self, message: &Message) -> bool {
+        line_of(message).is_some_and(|line| self.lines.contains_key(line))
+    }
+
     fn said(&mut self, message: &Message) {
-        let mut tokens = message.subject.rsplit('.');
-        let Some(line) = tokens.nth(1) else {
+        let Some(line) = line_of(message) else {
             return;
         };
         let Some(queue) = self.lines.get(line) else {
@@ -221,4 +236,9 @@ impl Host {
             });
         }
     }
+}
+
+/// The line that something was said on.
+fn line_of(message: &Message) -> Option<&str> {
+    message.subject.rsplit('.').nth(1)
 }

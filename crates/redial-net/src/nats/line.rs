@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -96,17 +96,18 @@ enum Broken {
 }
 
 impl Line {
-    /// Until both directions have ended, or the line breaks.
-    pub(super) async fn carry(self) {
+    /// Until both directions have ended, or the line breaks. Whoever is at the other end of the socket
+    /// hears of it when it is dropped.
+    pub(super) async fn carry(self) -> UnixStream {
         let Line {
             broker,
             say,
             hear_at,
             hear,
-            socket,
+            mut socket,
             mut losses,
         } = self;
-        let (input, output) = socket.into_split();
+        let (input, output) = socket.split();
         let (tell_taken, taken) = watch::channel(0);
         let (queue, queued) = mpsc::channel(WINDOW_MESSAGES + 1);
         let mouth = Mouth::new(broker, say, hear_at);
@@ -126,6 +127,7 @@ impl Line {
                 let _ = mouth.say(&Piece::Reset).await;
             }
         }
+        socket
     }
 }
 
@@ -183,7 +185,7 @@ impl Mouth {
 
 /// From the socket to the cluster, as far as the other side takes it.
 async fn send(
-    mut input: OwnedReadHalf,
+    mut input: ReadHalf<'_>,
     mouth: &Mouth,
     mut taken: watch::Receiver<u64>,
 ) -> Result<(), Broken> {
@@ -270,7 +272,7 @@ async fn listen(
 
 /// From the cluster to the socket.
 async fn deliver(
-    mut output: OwnedWriteHalf,
+    mut output: WriteHalf<'_>,
     mouth: &Mouth,
     (mut queued, delivered): (mpsc::Receiver<Option<Bytes>>, watch::Sender<u64>),
 ) -> Result<(), Broken> {
