@@ -84,6 +84,7 @@ where
         timer: None,
         shrink_at: None,
         leave_at: None,
+        held_back: false,
         ended: None,
         left_with: None,
     };
@@ -101,6 +102,8 @@ struct Driver<'d, T, S: ?Sized> {
     shrink_at: Option<Duration>,
     /// The connection is left then, whatever waits to be written.
     leave_at: Option<Duration>,
+    /// There is input that the connection did not want yet.
+    held_back: bool,
     /// Set when only what waits to be written is left to do.
     ended: Option<DriveError>,
     /// The goodbye of the peer, unless it was an ordinary one.
@@ -151,6 +154,10 @@ where
         if self.ended.is_some() || !wanted {
             return Ok(false);
         }
+        if self.held_back {
+            self.handle_frames();
+            return Ok(true);
+        }
         match self.inbox.poll_fill(cx, self.transport) {
             Poll::Pending => {
                 if self.inbox.is_idle_and_large() && self.shrink_at.is_none() {
@@ -177,7 +184,12 @@ where
 
     fn handle_frames(&mut self) {
         let now = self.now();
+        self.held_back = false;
         while !self.inbox.unread().is_empty() {
+            if !self.connection.wants_input() {
+                self.held_back = true;
+                return;
+            }
             let whole = self.connection.whole_frames(self.inbox.unread());
             if whole == 0 {
                 // What the beginning of a frame tells is checked before the rest is waited for,

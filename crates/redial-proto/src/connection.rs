@@ -197,14 +197,14 @@ impl Connection {
 
     /// Whether input should be read and handed in; ask before each call of
     /// [`handle_input`](Self::handle_input). False while more than 256 KiB of a server's answers
-    /// wait to be written, and after a failure.
+    /// wait to be written, while it owes an answer to authenticate, and after a failure.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         let room = match self.side {
             Side::Client => true,
             Side::Server => self.outbox.waiting_bytes() <= limits::WAITING_CONTROL_BYTES,
         };
-        room && self.over.is_none()
+        room && self.over.is_none() && !self.is_deciding()
     }
 
     /// Whether hellos and authentication are done.
@@ -285,6 +285,13 @@ impl Connection {
         self.drop_everything();
         self.outbox
             .say_goodbye(error.goodbye_code(), &error.to_string());
+    }
+
+    /// Nothing more is taken in; what waits to be said goes out, and goodbye.
+    fn turn_away(&mut self) {
+        self.over = Some(Over::Failed);
+        self.outbox
+            .say_goodbye(GoodbyeCode::Unauthenticated, "not authenticated");
     }
 
     /// Frees what is not needed to say goodbye.

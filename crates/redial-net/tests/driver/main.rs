@@ -1,12 +1,14 @@
 //! The driver moves every byte, however the transport cuts, and says how it ended.
 
 mod choppy;
+mod hasty;
 mod leaving;
 mod sides;
 
 use std::time::Duration;
 
 use choppy::Choppy;
+use hasty::{Deciding, Hasty};
 use leaving::Leaving;
 use redial_net::proto::message::GoodbyeCode;
 use redial_net::proto::{Config, Connection, Time};
@@ -77,6 +79,51 @@ async fn the_end_of_a_stream_that_is_left_does_not_come_without_its_bytes() {
     };
     let (left, served) = tokio::time::timeout(PATIENCE, both).await.unwrap();
     assert!(left.is_ok() && served.is_ok(), "{left:?} {served:?}");
+}
+
+#[tokio::test]
+async fn what_comes_with_a_login_is_handled_when_that_is_decided_though_nothing_more_comes() {
+    for seed in 1..=12_u64 {
+        let (a, b) = tokio::io::duplex(9_001);
+        let (client, server) = hasty::connections();
+        let mut asking = Hasty(Asking::new(20_000, 15_000));
+        let mut serving = Deciding::answering(0, Serving::new(20_000, 15_000));
+        let both = async {
+            tokio::join!(
+                drive(Choppy::new(a, seed), client, &mut asking),
+                drive(Choppy::new(b, !seed), server, &mut serving)
+            )
+        };
+        let (asked, served) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+        assert!(
+            asked.is_ok() && served.is_ok(),
+            "seed {seed}: {asked:?} {served:?}"
+        );
+        assert!(asking.0.output == pattern(20_000), "seed {seed}: stdout");
+        assert!(serving.serving.input == pattern(15_000), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_with_a_login_that_is_refused_is_never_looked_at() {
+    for seed in 1..=12_u64 {
+        let (a, b) = tokio::io::duplex(9_001);
+        let (client, server) = hasty::connections();
+        let mut asking = Hasty(Asking::new(0, 0));
+        let mut serving = Deciding::answering(2, Serving::new(0, 0));
+        let both = async {
+            tokio::join!(
+                drive(Choppy::new(a, seed), client, &mut asking),
+                drive(Choppy::new(b, !seed), server, &mut serving)
+            )
+        };
+        let (asked, served) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+        assert!(served.is_ok(), "seed {seed}: {served:?}");
+        let Err(DriveError::Goodbye(goodbye)) = asked else {
+            panic!("seed {seed}: {asked:?}");
+        };
+        assert_eq!(goodbye.code, GoodbyeCode::Unauthenticated as u16);
+    }
 }
 
 #[tokio::test]

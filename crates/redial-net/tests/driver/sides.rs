@@ -20,7 +20,7 @@ pub(crate) fn pattern(len: usize) -> Vec<u8> {
 pub(crate) struct Asking {
     pub(crate) output: Vec<u8>,
     input: Vec<u8>,
-    channel: Option<ChannelId>,
+    pub(crate) channel: Option<ChannelId>,
     expected: usize,
 }
 

@@ -21,8 +21,9 @@ use crate::message::{
 
 impl Connection {
     /// Asks for a job on a new channel. May be called right after creation unless
-    /// [`Config::auth`](crate::Config::auth) is set; one start, of at most 65,544 bytes, may go
-    /// before the server's hello has come.
+    /// [`Config::auth`](crate::Config::auth) is set, then right after
+    /// [`authenticate`](Self::authenticate); one start, of at most 65,544 bytes, may go before the
+    /// server's hello has come.
     ///
     /// # Errors
     /// [`CommandError`]: `NotReady` and `Busy` pass by themselves, `Channels` when one is closed.
@@ -200,8 +201,10 @@ impl Connection {
 
     fn check_request(&self) -> Result<(), CommandError> {
         self.check_side(Side::Client)?;
-        if self.phase != Phase::Ready && (self.phase != Phase::Hello || self.config.auth) {
-            return Err(CommandError::NotReady);
+        match self.phase {
+            Phase::Ready | Phase::Deciding => {}
+            Phase::Hello if !self.config.auth => {}
+            Phase::Hello | Phase::Authenticate => return Err(CommandError::NotReady),
         }
         let limit = self.peer_limits().channels;
         if self.channels.len() >= limit as usize || self.highest == u32::MAX {

@@ -52,14 +52,15 @@ impl Phase {
 }
 
 impl Connection {
-    /// Client: says who the user is. The answer is [`Event::Authenticated`].
+    /// Client: says who the user is. The answer is [`Event::Authenticated`]. Requests may follow at once:
+    /// the server looks at them when it has let the user in, and at none of them if it does not.
     ///
     /// # Errors
     /// [`CommandError::NotReady`] unless the server's hello asked for it, or its last answer to go
-    /// on; or what is wrong with the message.
+    /// on, and nothing was asked for behind the last one; or what is wrong with the message.
     pub fn authenticate(&mut self, authenticate: &Authenticate) -> Result<(), CommandError> {
         self.check_side(Side::Client)?;
-        if self.phase != Phase::Authenticate {
+        if self.phase != Phase::Authenticate || self.highest > 0 {
             return Err(CommandError::NotReady);
         }
         authenticate.check().map_err(CommandError::Message)?;
@@ -97,6 +98,12 @@ impl Connection {
         if self.tries >= limits::AUTHENTICATE_TRIES {
             self.goodbye(GoodbyeCode::Unauthenticated, "not authenticated");
         }
+    }
+
+    /// Server: whether the caller owes an answer to authenticate. Nothing that comes behind that is
+    /// looked at before.
+    pub(super) fn is_deciding(&self) -> bool {
+        self.side == Side::Server && self.phase == Phase::Deciding && !self.is_closing()
     }
 
     /// Client: says hello, if it has not. Where the server speaks first
@@ -160,6 +167,8 @@ impl Connection {
                 Side::Server => self.on_stranger(PreAuth::hello(payload)?).map(Some),
                 Side::Client => self.on_server_hello(decode(payload)?).map(Some),
             },
+            // It was the last try.
+            Kind::Authenticate if self.is_closing() => Ok(None),
             Kind::Authenticate => self.on_stranger(PreAuth::authenticate(payload)?).map(Some),
             Kind::Authenticated => Ok(Some(self.on_authenticated(decode(payload)?))),
             Kind::Ping => {

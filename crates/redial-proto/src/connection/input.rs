@@ -28,6 +28,9 @@ impl Connection {
                 event: None,
             });
         }
+        if self.is_deciding() {
+            return Ok(Input::needs(0));
+        }
         self.timers.input(now, input.len());
         let taken = self.take_frame(input);
         match &taken {
@@ -46,16 +49,28 @@ impl Connection {
             return input.len();
         }
         let (limit, mut end) = (self.payload_limit(), 0);
-        while let Ok(Parsed::Header(header)) = Header::parse(&input[end..], limit) {
-            if header.frame() > input.len() - end {
+        while !self.is_deciding()
+            && let Ok(Parsed::Header(header)) = Header::parse(&input[end..], limit)
+            && header.frame() <= input.len() - end
+        {
+            end += header.frame();
+            // What comes behind it waits for the answer.
+            if self.side == Side::Server && header.kind == Kind::Authenticate as u8 {
                 break;
             }
-            end += header.frame();
         }
         end
     }
 
     fn take_frame<'a>(&mut self, input: &'a [u8]) -> Result<Input<'a>, ProtocolError> {
+        if self.is_in_vain(input) {
+            self.turn_away();
+            return Ok(Input {
+                consumed: input.len(),
+                needed: 0,
+                event: None,
+            });
+        }
         let header = match Header::parse(input, self.payload_limit()) {
             Ok(Parsed::Header(header)) => header,
             Ok(Parsed::Needed(needed)) => return Ok(Input::needs(needed)),
@@ -76,6 +91,21 @@ impl Connection {
             needed: 0,
             event,
         })
+    }
+
+    /// Server: whether this is a request of one who has sent it behind an authenticate, and was not let
+    /// in. None of it is looked at.
+    fn is_in_vain(&self, input: &[u8]) -> bool {
+        if self.side == Side::Client || self.phase != Phase::Authenticate || self.tries == 0 {
+            return false;
+        }
+        let most = limits::PAYLOAD_MAX_BYTES as usize;
+        match Header::parse(input, most) {
+            Ok(Parsed::Header(header)) => {
+                Kind::try_from(header.kind).is_ok_and(|kind| kind.scope() == Scope::New)
+            }
+            _ => false,
+        }
     }
 
     /// The longest payload taken now.

@@ -224,3 +224,97 @@ fn who_ends_one_direction_with_a_channel_open_is_still_told_how_it_goes_on() {
     let said = kinds_said(&mut server);
     assert_eq!(said.last(), Some(&Kind::Goodbye), "{said:?}");
 }
+
+/// A server's and a client's side, and what the client says with its proof: hello, authenticate and a
+/// start.
+fn hasty() -> (Connection, Connection, Vec<u8>) {
+    let (mut server, mut client) = (Connection::server(asking(), NOW), asked());
+    for frame in said(&mut server) {
+        hear(&mut client, &frame).expect("good");
+    }
+    client.authenticate(&authenticate()).expect("asked for");
+    client.start(&start()).expect("may go with it");
+    let frames = said(&mut client);
+    let all = [Kind::Hello, Kind::Authenticate, Kind::Start];
+    assert_eq!(kinds(&frames), all);
+    (server, client, frames.concat())
+}
+
+/// Hands in as much as is taken; what is left.
+fn taken<'a>(server: &mut Connection, mut input: &'a [u8], events: &mut Vec<String>) -> &'a [u8] {
+    while server.wants_input() && !input.is_empty() {
+        let got = server.handle_input(NOW, input).expect("good");
+        assert!(got.consumed > 0);
+        events.extend(got.event.map(|event| format!("{event:?}")));
+        input = &input[got.consumed..];
+    }
+    input
+}
+
+#[test]
+fn a_start_behind_the_proof_is_looked_at_when_it_was_taken() {
+    let (mut server, mut client, bytes) = hasty();
+    let mut events = Vec::new();
+    let left = taken(&mut server, &bytes, &mut events);
+    assert_eq!((events.len(), left.is_empty()), (2, false));
+    assert_eq!(server.handle_input(NOW, left).expect("left").consumed, 0);
+    server.authenticated(authenticated(0));
+    let left = taken(&mut server, left, &mut events);
+    assert!(
+        left.is_empty() && events[2].starts_with("Start"),
+        "{events:?}"
+    );
+    for frame in said(&mut server) {
+        hear(&mut client, &frame).expect("good");
+    }
+    assert!(client.is_ready() && client.channels_open() == 1);
+}
+
+#[test]
+fn behind_a_proof_that_was_not_taken_nothing_is_looked_at_and_goodbye_is_said() {
+    for result in [1, 2] {
+        let (mut server, mut client, mut bytes) = hasty();
+        // Whatever it is, and however much.
+        bytes.extend(raw(Kind::Query as u8, 0xff, 9, 9, 0, &[0xff; 70_000]));
+        let mut events = Vec::new();
+        let left = taken(&mut server, &bytes, &mut events);
+        server.authenticated(authenticated(result));
+        assert!(taken(&mut server, left, &mut events).is_empty());
+        assert_eq!(events.len(), 2, "{events:?}");
+        assert!(!server.wants_input() && !server.is_ready());
+        let mut heard = Vec::new();
+        for frame in said(&mut server) {
+            heard.push(format!("{:?}", hear(&mut client, &frame).expect("good")));
+        }
+        assert!(server.is_finished());
+        assert!(heard[0].contains("Authenticated"), "{heard:?}");
+        assert!(heard[1].contains("code: 4"), "{heard:?}");
+        assert_eq!(heard.len(), 2);
+    }
+}
+
+#[test]
+fn who_has_asked_for_a_job_with_a_proof_has_no_second_try() {
+    let (_, mut client, _) = hasty();
+    let no = message(Kind::Authenticated, 0, &authenticated(2));
+    hear(&mut client, &no).expect("good");
+    let again = client.authenticate(&authenticate());
+    assert_eq!(again, Err(redial_proto::CommandError::NotReady));
+    let started = client.start(&start());
+    assert_eq!(started, Err(redial_proto::CommandError::NotReady));
+}
+
+#[test]
+fn a_server_that_leaves_while_it_owes_an_answer_reads_on() {
+    let (mut server, _, bytes) = hasty();
+    let left = taken(&mut server, &bytes, &mut Vec::new()).len();
+    server.goodbye(GoodbyeCode::ShuttingDown, "");
+    assert!(server.wants_input());
+    assert!(
+        server
+            .handle_input(NOW, &bytes[bytes.len() - left..])
+            .is_err()
+    );
+    assert_eq!(kinds_said(&mut server), [Kind::Goodbye]);
+    assert!(server.is_finished());
+}

@@ -4,39 +4,39 @@ use redial_proto::message::GoodbyeCode;
 use redial_proto::{ChannelId, Config, Connection, Kind, Side};
 
 use crate::frames::{
-    NOW, authenticate, client_hello, frame, hear, list, message, outcome, sample, server_hello,
-    start,
+    NOW, authenticate, authenticated, client_hello, frame, hear, list, message, outcome, sample,
+    server_hello, start,
 };
 
 /// What a server does with a frame about channel 1 (start, attach and query: about a channel above all
-/// used so far). `event`: taken, and told. `quiet`: taken or skipped, and nothing told. Else the
-/// code of the protocol error.
+/// used so far). `event`: taken, and told. `quiet`: taken or skipped, and nothing told. `unread`: left
+/// where it is for now. Else the code of the protocol error.
 const SERVER: &str = "
-              hello        authenticate deciding     ready        pieces       opening      open         ended        closed       asking       leaving      left
- hello        event        state        state        state        state        state        state        state        state        state        state        state
- authenticate state        event        state        state        state        state        state        state        state        state        state        state
- authenticated kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- ping         state        state        state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
- pong         state        state        state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
- goodbye      state        state        state        event        event        event        event        event        event        event        event        state
- start        state        state        state        event        state        event        event        event        event        event        quiet        state
- attach       state        state        state        event        event        event        event        event        event        event        quiet        state
- control      state        state        state        channel      state        event        event        event        quiet        event        event        state
- close        state        state        state        channel      state        event        event        event        quiet        event        event        state
- query        state        state        state        event        event        event        event        event        event        event        quiet        state
- data         state        state        state        channel      state        event        event        quiet        quiet        credit       event        state
- eof          state        state        state        channel      state        event        event        quiet        quiet        event        event        state
- credit       state        state        state        channel      state        quiet        quiet        quiet        quiet        quiet        quiet        state
- acknowledge  state        state        state        channel      state        quiet        quiet        quiet        quiet        quiet        quiet        state
- stdin-closed kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- missed       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- attached     kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- refused      kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- applied      kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- exited       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- ended        kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- holder       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- answer       kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+              hello        authenticate deciding     denied       ready        pieces       opening      open         ended        closed       asking       leaving      left
+ hello        event        state        unread       state        state        state        state        state        state        state        state        state        state
+ authenticate state        event        unread       event        state        state        state        state        state        state        state        state        state
+ authenticated kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ ping         state        state        unread       state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
+ pong         state        state        unread       state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
+ goodbye      state        state        unread       state        event        event        event        event        event        event        event        event        state
+ start        state        state        unread       quiet        event        state        event        event        event        event        event        quiet        state
+ attach       state        state        unread       quiet        event        event        event        event        event        event        event        quiet        state
+ control      state        state        unread       state        channel      state        event        event        event        quiet        event        event        state
+ close        state        state        unread       state        channel      state        event        event        event        quiet        event        event        state
+ query        state        state        unread       quiet        event        event        event        event        event        event        event        quiet        state
+ data         state        state        unread       state        channel      state        event        event        quiet        quiet        credit       event        state
+ eof          state        state        unread       state        channel      state        event        event        quiet        quiet        event        event        state
+ credit       state        state        unread       state        channel      state        quiet        quiet        quiet        quiet        quiet        quiet        state
+ acknowledge  state        state        unread       state        channel      state        quiet        quiet        quiet        quiet        quiet        quiet        state
+ stdin-closed kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ missed       kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ attached     kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ refused      kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ applied      kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ exited       kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ ended        kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ holder       kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ answer       kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
 ";
 
 /// The same for a client.
@@ -84,6 +84,9 @@ pub(crate) fn server_states() -> Vec<(&'static str, Connection)> {
         server
     };
     let ask = message(Kind::Authenticate, 0, &authenticate());
+    let deciding = || new(&auth, &[hello.clone(), ask.clone()]);
+    let mut denied = deciding();
+    denied.authenticated(authenticated(2));
     let piece = frame(Kind::Start, 2, 0, 1, b"\xaf");
     let request = message(Kind::Start, 1, &start());
     let request = [hello.clone(), request];
@@ -101,7 +104,8 @@ pub(crate) fn server_states() -> Vec<(&'static str, Connection)> {
     vec![
         ("hello", new(&open, &[])),
         ("authenticate", new(&auth, std::slice::from_ref(&hello))),
-        ("deciding", new(&auth, &[hello.clone(), ask])),
+        ("deciding", deciding()),
+        ("denied", denied),
         ("ready", new(&open, std::slice::from_ref(&hello))),
         ("pieces", new(&open, &[hello.clone(), piece])),
         ("opening", new(&open, &request)),
@@ -152,6 +156,25 @@ pub(crate) fn client_states() -> Vec<(&'static str, Connection)> {
     ]
 }
 
+fn what_becomes_of(frame: &[u8], side: &mut Connection) -> String {
+    if !side.wants_input() {
+        let input = side.handle_input(NOW, frame).expect("left");
+        assert_eq!((input.consumed, input.needed, input.event), (0, 0, None));
+        assert_eq!(side.whole_frames(frame), 0);
+        return "unread".to_owned();
+    }
+    match hear(side, frame) {
+        Ok(Some(_)) => "event".to_owned(),
+        Ok(None) => "quiet".to_owned(),
+        Err(error) => {
+            assert!(!side.wants_input());
+            let input = side.handle_input(NOW, frame).expect("thrown away");
+            assert_eq!((input.consumed, input.event), (frame.len(), None));
+            error.code.name().to_owned()
+        }
+    }
+}
+
 fn table(receiver: Side, states: fn() -> Vec<(&'static str, Connection)>) -> String {
     let cell = |text: &str| format!(" {text:12}");
     let mut table = cell("");
@@ -168,17 +191,7 @@ fn table(receiver: Side, states: fn() -> Vec<(&'static str, Connection)>) -> Str
                 _ => 1,
             };
             let frame = sample(kind, receiver, channel);
-            let word = match hear(&mut side, &frame) {
-                Ok(Some(_)) => "event",
-                Ok(None) => "quiet",
-                Err(error) => {
-                    assert!(!side.wants_input(), "{kind} in {name}");
-                    let input = side.handle_input(NOW, &frame).expect("thrown away");
-                    assert_eq!((input.consumed, input.event), (frame.len(), None));
-                    error.code.name()
-                }
-            };
-            table += &cell(word);
+            table += &cell(&what_becomes_of(&frame, &mut side));
         }
         table.truncate(table.trim_end().len());
     }

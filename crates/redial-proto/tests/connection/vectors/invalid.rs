@@ -232,9 +232,9 @@ fn states() -> Vec<Entry> {
             "authenticate is due",
         ),
         client(
-            "state-deciding deciding state",
-            message(Kind::Authenticate, 0, &authenticate()),
-            "the last one is not answered",
+            "state-denied denied state",
+            frame(Kind::Ping, 0, 0, 0, &[0; 8]),
+            "authenticate is due, or the end",
         ),
         client(
             "state-hello-again ready state",
