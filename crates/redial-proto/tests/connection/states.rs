@@ -185,7 +185,7 @@ fn table(receiver: Side, states: fn() -> Vec<(&'static str, Connection)>) -> Str
     for &kind in Kind::ALL {
         table += "\n";
         table += &cell(kind.name());
-        for (name, mut side) in states() {
+        for (_, mut side) in states() {
             let channel = match kind {
                 Kind::Start | Kind::Attach | Kind::Query => 2,
                 _ => 1,
