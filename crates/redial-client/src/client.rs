@@ -14,7 +14,9 @@ use crate::connect::{self, Line};
 use crate::error::{ConnectError, Lost, QueryError, StartError};
 use crate::job::{Job, JobCell};
 use crate::jobs::AttachOptions;
+use crate::network::Haste;
 use crate::options::ConnectOptions;
+use crate::pending::PendingLogin;
 use crate::redial::Redialler;
 use crate::shared::{Leave, NewJob, NewQuery, Request, Shared};
 use crate::target::Target;
@@ -88,6 +90,26 @@ impl Client {
         };
         let line = connect::open(target, &options).await?;
         Ok(Client::on(line, target, &options))
+    }
+
+    /// As [`Client::connect`], for one who has a command at hand: where nobody has to be asked, the login
+    /// goes out with the first command, one turn of the line earlier. That command is to follow at once,
+    /// by [`PendingLogin::start_as`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn reach(
+        target: &Target,
+        options: ConnectOptions,
+    ) -> Result<PendingLogin, ConnectError> {
+        let options = ConnectOptions {
+            network: options.network.on_their_own(),
+            ..options
+        };
+        let (line, entry) = connect::reach(target, &options, Haste::Yes).await?;
+        let client = Client::on(line, target, &options);
+        Ok(PendingLogin::new(client, entry))
     }
 
     pub(crate) fn on(line: Line, target: &Target, options: &ConnectOptions) -> Self {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::client::Lease;
 use crate::error::{ConnectError, Lost};
-use crate::network;
+use crate::network::{self, Entering, Haste};
 use crate::options::ConnectOptions;
 use crate::preamble::Preamble;
 use crate::runtime_dir::default_socket;
@@ -43,13 +43,25 @@ pub(crate) struct Line {
 
 /// Connects and shakes hands, within the timeout.
 pub(crate) async fn open(target: &Target, options: &ConnectOptions) -> Result<Line, ConnectError> {
+    let (line, entry) = reach(target, options, Haste::No).await?;
+    debug_assert!(entry.is_none(), "it was not hasty");
+    Ok(line)
+}
+
+/// The same; with haste, a login may be left without an answer, to be said with what is asked for next.
+pub(crate) async fn reach(
+    target: &Target,
+    options: &ConnectOptions,
+    haste: Haste,
+) -> Result<(Line, Option<Entering>), ConnectError> {
     let (began, limit) = (Instant::now(), options.connect_timeout);
     #[cfg(feature = "simulation")]
     if let Some(dialled) = crate::simulation::dial(target) {
-        return crate::simulation::open(target, options, dialled).await;
+        let line = crate::simulation::open(target, options, dialled).await?;
+        return Ok((line, None));
     }
     let (transport, program) = match target {
-        Target::Network(host) => return network::open(target, host, options).await,
+        Target::Network(host) => return network::open(target, host, options, haste).await,
         Target::Unix(path) => match timeout(limit, dial(target, path.as_deref(), options)).await {
             Ok(dialled) => (dialled?, None),
             Err(_) => return Err(too_late(target, options)),
@@ -62,7 +74,8 @@ pub(crate) async fn open(target: &Target, options: &ConnectOptions) -> Result<Li
         Target::Exec(text) => start(target, shell(text), Over::Pipes)?,
     };
     let left = limit.saturating_sub(began.elapsed());
-    shake_hands(target, options, left, transport, program).await
+    let line = shake_hands(target, options, left, transport, program).await?;
+    Ok((line, None))
 }
 
 /// A connection that has begun: its driver runs.

@@ -47,6 +47,8 @@ pub(crate) struct ClientSession {
     again: Vec<Arc<JobCell>>,
     window: u64,
     goodbye_said: bool,
+    /// The server has said goodbye before it let us in: it has looked at nothing else.
+    turned_away: bool,
     /// Its jobs are held for another line.
     suspended: bool,
 }
@@ -72,6 +74,7 @@ impl ClientSession {
             again: Vec::new(),
             window,
             goodbye_said: false,
+            turned_away: false,
             suspended: false,
         }
     }
@@ -119,6 +122,15 @@ impl ClientSession {
             connection.goodbye(GoodbyeCode::Done, "");
         }
         leave && !self.ready
+    }
+
+    fn greeted(&mut self, hello: ServerHello) {
+        self.ready = !hello.auth;
+        self.instance = hello.instance.into();
+        if let Some(waiting) = self.hello.take() {
+            // Whoever connected may have given up.
+            let _ = waiting.send(hello);
+        }
     }
 
     /// Opens a channel for a job; gives it back if it has to wait for room.
@@ -285,14 +297,7 @@ impl ClientSession {
 impl Session for ClientSession {
     fn event(&mut self, connection: &mut Connection, event: Event<'_>, source: &Bytes) {
         match event {
-            Event::ServerHello(hello) => {
-                self.ready = !hello.auth;
-                self.instance = hello.instance.into();
-                if let Some(waiting) = self.hello.take() {
-                    // Whoever connected may have given up.
-                    let _ = waiting.send(hello);
-                }
-            }
+            Event::ServerHello(hello) => self.greeted(hello),
             Event::Authenticated(answer) => {
                 self.ready = answer.result == 0;
                 // Whoever logs in may have given up. There is room: he takes an answer
@@ -349,6 +354,7 @@ impl Session for ClientSession {
                     running.answer(Ok(()));
                 }
             }
+            Event::Goodbye(_) => self.turned_away = !self.ready,
             // The rest is the server's to hear, or the driver's.
             _ => {}
         }

@@ -122,6 +122,14 @@ impl Shared {
         self.change(|notes| notes.authenticate = Some(Box::new(message)));
     }
 
+    /// The same, but it goes out with what is asked for next.
+    pub(crate) fn authenticate_with_next(&self, message: Authenticate) {
+        let mut inbox = lock(&self.inbox);
+        if inbox.lost.is_none() {
+            inbox.notes.authenticate = Some(Box::new(message));
+        }
+    }
+
     /// Asks for the goodbye.
     pub(crate) fn leave(&self, when: Leave) {
         self.change(|notes| {

@@ -8,8 +8,8 @@ use super::connect::host_key;
 use super::error::HostKeyError;
 use super::identity::{Identities, UnlockError, unlock};
 use super::interaction::HostQuestion;
-use super::login::Progress;
 use super::options::NetworkOptions;
+use super::progress::Progress;
 use crate::error::ConnectError;
 use crate::target::Target;
 

@@ -3,20 +3,23 @@
 use redial_net::Transport;
 use redial_net::auth::PublicKey;
 use redial_net::proto::Config;
-use redial_net::proto::message::ServerHello;
+use redial_net::proto::message::{Authenticated, ServerHello};
+use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::asking::{ask_passphrases, confirm};
 use super::cluster::{Called, NatsError};
 use super::dial::{Link, dial};
+use super::entering::Entering;
 use super::error::{HostKeyError, LoginError};
 use super::host_keys::{Known, Reason, Verdict};
 use super::identity::Identities;
 use super::interaction::HostQuestion;
-use super::login::{Bound, Broken, Ended, Login, Progress};
+use super::login::{Bound, Broken, Ended, Login};
 use super::options::NetworkOptions;
 use super::patience::Patience;
+use super::progress::Progress;
 use super::route::Route;
 use super::secure::{Secure, record, secure};
 use crate::connect::{
@@ -54,12 +57,21 @@ pub(crate) async fn prepare(
     kept.or_read(ask, died).await
 }
 
-/// Connects and logs in. Dials again after somebody was asked.
+/// Whether something will be asked for at once, and may go with the login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Haste {
+    No,
+    Yes,
+}
+
+/// Connects and logs in. Dials again after somebody was asked. With haste, the last proof may wait for
+/// what is asked for on the line, and its answer is still to come.
 pub(crate) async fn open(
     target: &Target,
     host: &HostTarget,
     options: &ConnectOptions,
-) -> Result<Line, ConnectError> {
+    haste: Haste,
+) -> Result<(Line, Option<Entering>), ConnectError> {
     let Prepared { route, mut known } = prepare(target, host, &options.network).await?;
     let identities = Identities::of(&route, &options.network).await;
     if identities.keys.is_empty() {
@@ -75,9 +87,28 @@ pub(crate) async fn open(
             options,
             identities: &identities,
             recording: Recording::Yes,
+            haste,
         };
         match attempt.run(&mut progress).await? {
-            Came::In(line) => return Ok(*line),
+            Came::In(line) => return Ok((*line, None)),
+            Came::Said(said) => {
+                let Said {
+                    line,
+                    key,
+                    answers,
+                    patience,
+                } = *said;
+                let entry = Entering {
+                    target: target.clone(),
+                    user: route.user,
+                    identities,
+                    progress,
+                    key,
+                    answers,
+                    patience,
+                };
+                return Ok((line, Some(entry)));
+            }
             // Somebody has said yes to another key, moments ago.
             Came::Unknown(question) if known.is_confirmed() => {
                 return Err(host_key(target, HostKeyError::from(&question)));
@@ -106,11 +137,21 @@ pub(crate) async fn open(
 /// How far one connection came.
 pub(crate) enum Came {
     In(Box<Line>),
+    /// A key was proven, and the answer is to come.
+    Said(Box<Said>),
     /// Somebody has to say whether it is the host.
     Unknown(HostQuestion),
     /// Somebody has to unlock one of these keys.
     Locked(Vec<usize>),
     Denied,
+}
+
+/// What waits for the answer to a login.
+pub(crate) struct Said {
+    line: Line,
+    key: usize,
+    answers: mpsc::Receiver<Authenticated>,
+    patience: Patience,
 }
 
 /// One connection.
@@ -121,6 +162,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) options: &'a ConnectOptions,
     pub(crate) identities: &'a Identities,
     pub(crate) recording: Recording,
+    pub(crate) haste: Haste,
 }
 
 /// Whether a host's key is written down when it is accepted.
@@ -167,7 +209,9 @@ impl Attempt<'_> {
             let confirmed = &self.options.network.kept().confirmed;
             confirmed.put(self.known.name().clone(), secure.key.clone());
         }
-        self.log_in(secure, progress, patience).await
+        // Of two hosts that answer to one name, neither is to get a command.
+        let hasty = self.haste == Haste::Yes && called.is_none();
+        self.log_in(secure, progress, patience, hasty).await
     }
 
     async fn log_in(
@@ -175,6 +219,7 @@ impl Attempt<'_> {
         secure: Secure,
         progress: &mut Progress,
         mut patience: Patience,
+        hasty: bool,
     ) -> Result<Came, ConnectError> {
         let config = config_over(secure.stream.transport());
         let binding = Binding {
@@ -215,16 +260,17 @@ impl Attempt<'_> {
             progress,
             patience: &mut patience,
             tries: 0,
+            hasty,
         };
         let came = match login.run().await {
-            Ok(Ended::In) => {
+            Ok(ended @ (Ended::In | Ended::Said(_))) => {
                 let line = Line {
                     lease,
                     hello,
                     over,
                     left,
                 };
-                return Ok(Came::In(Box::new(line)));
+                return Ok(came(ended, line, answers, patience));
             }
             Ok(Ended::Locked(keys)) => Ok(Came::Locked(keys)),
             Ok(Ended::Denied) => Ok(Came::Denied),
@@ -264,6 +310,24 @@ impl Attempt<'_> {
             target: self.target.clone(),
             reason,
         })
+    }
+}
+
+/// Whoever is in, or has proven a key.
+fn came(
+    ended: Ended,
+    line: Line,
+    answers: mpsc::Receiver<Authenticated>,
+    patience: Patience,
+) -> Came {
+    match ended {
+        Ended::Said(key) => Came::Said(Box::new(Said {
+            line,
+            key,
+            answers,
+            patience,
+        })),
+        _ => Came::In(Box::new(line)),
     }
 }
 
@@ -313,7 +377,7 @@ pub(crate) fn host_key(target: &Target, error: impl Into<HostKeyError>) -> Conne
     }
 }
 
-fn login_failed(target: &Target, source: LoginError) -> ConnectError {
+pub(super) fn login_failed(target: &Target, source: LoginError) -> ConnectError {
     ConnectError::Login {
         target: target.clone(),
         source: Box::new(source),

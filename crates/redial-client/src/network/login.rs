@@ -18,15 +18,16 @@ use tokio::task::JoinError;
 use tokio::time::{Instant, timeout_at};
 
 use super::agent::{self, AgentError};
-use super::error::{LEFT_OUT, LoginError, NOT_TAKEN, Tried};
+use super::error::NOT_TAKEN;
 use super::identity::{Identities, Identity, UnlockError, unlock};
 use super::kept::Medium;
 use super::options::NetworkOptions;
 use super::patience::{OutOfTime, Patience};
+use super::progress::Progress;
 use crate::client::Lease;
 
 /// The server's answers to authenticate (PROTOCOL.md section 4).
-const YES: u8 = 0;
+pub(super) const YES: u8 = 0;
 const GO_ON: u8 = 1;
 
 /// What a proof is bound to.
@@ -52,89 +53,13 @@ impl Bound {
     }
 }
 
-/// What came of our keys so far; it outlives connections.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    /// Why each key is not to be tried any more.
-    given_up: Vec<Option<String>>,
-    /// A key whose passphrase somebody has typed, to be proved first.
-    pub(crate) unlocked: Option<(usize, Arc<PrivateKey>)>,
-    /// The server's own words.
-    reason: Option<String>,
-    /// Which key let us in.
-    pub(crate) taken: Option<usize>,
-}
-
-impl Progress {
-    /// With the key that was unlocked for an earlier line, if it is still among them.
-    pub(crate) fn of(identities: &Identities, options: &NetworkOptions) -> Self {
-        let unlocked = options.unlocked().and_then(|(key, private)| {
-            let at = identities.keys.iter().position(|it| it.key == key)?;
-            Some((at, private))
-        });
-        Progress {
-            given_up: vec![None; identities.keys.len()],
-            unlocked,
-            ..Progress::default()
-        }
-    }
-
-    pub(crate) fn give_up(&mut self, key: usize, why: impl Into<String>) {
-        if let Some(place) = self.given_up.get_mut(key) {
-            place.get_or_insert(why.into());
-        }
-    }
-
-    pub(crate) fn has_failed(&self) -> bool {
-        self.given_up.iter().any(Option::is_some)
-    }
-
-    /// The server hung up, with these words.
-    pub(crate) fn close(&mut self, reason: &str) {
-        self.reason = Some(reason.to_owned());
-        for key in self.left() {
-            self.give_up(key, "not tried any more, the server hung up");
-        }
-    }
-
-    fn left(&self) -> Vec<usize> {
-        let all = self.given_up.iter().enumerate();
-        let left = all.filter(|(_, why)| why.is_none());
-        left.map(|(key, _)| key).collect()
-    }
-
-    /// Each key that was given up, and why.
-    pub(crate) fn tried(&self, identities: &Identities) -> Vec<Tried> {
-        let each = identities.keys.iter().zip(&self.given_up);
-        let tried = each.filter_map(|(identity, why)| {
-            Some(Tried {
-                key: identity.key.clone(),
-                source: identity.source.clone(),
-                why: why.clone()?,
-            })
-        });
-        tried.collect()
-    }
-
-    /// Why nobody let us in.
-    pub(crate) fn denied(mut self, user: &str, identities: &Identities) -> LoginError {
-        for key in self.left() {
-            self.give_up(key, LEFT_OUT);
-        }
-        LoginError::Denied {
-            user: user.to_owned(),
-            tried: self.tried(identities),
-            skipped: identities.skipped.clone(),
-            reason: self.reason,
-        }
-    }
-}
-
 /// How a login on one connection ends.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// We are in.
     In,
+    /// This key, the last there is to prove, was proven, and goes out with what is asked for next.
+    Said(usize),
     /// The server takes these keys, and somebody has to unlock one.
     Locked(Vec<usize>),
     /// It takes none.
@@ -169,6 +94,8 @@ pub(crate) struct Login<'a> {
     pub(crate) patience: &'a mut Patience,
     /// Answers that were not yes.
     pub(crate) tries: u8,
+    /// Something will be asked for at once, and may go with the last proof.
+    pub(crate) hasty: bool,
 }
 
 impl Login<'_> {
@@ -205,6 +132,12 @@ impl Login<'_> {
                     }
                     Err(Unsigned::Locked) => locked.push(at),
                     Ok(proof) => {
+                        if self.hasty && locked.is_empty() && self.progress.left() == [at] {
+                            let key = self.identities.keys[at].key.clone();
+                            let message = self.message(&[key], Some(proof));
+                            self.lease.shared().authenticate_with_next(message);
+                            return Ok(Ended::Said(at));
+                        }
                         if self.prove(at, Ok(proof)).await? {
                             return Ok(Ended::In);
                         }
@@ -266,16 +199,21 @@ impl Login<'_> {
         Ok(false)
     }
 
+    fn message(&self, keys: &[PublicKey], signature: Option<Vec<u8>>) -> Authenticate {
+        Authenticate {
+            user: self.bound.user.clone(),
+            keys: keys.iter().map(|key| key.blob().to_vec().into()).collect(),
+            signature: signature.map(Into::into),
+        }
+    }
+
     async fn say(
         &mut self,
         keys: &[PublicKey],
         signature: Option<Vec<u8>>,
     ) -> Result<Authenticated, Broken> {
-        self.lease.shared().authenticate(Authenticate {
-            user: self.bound.user.clone(),
-            keys: keys.iter().map(|key| key.blob().to_vec().into()).collect(),
-            signature: signature.map(Into::into),
-        });
+        let message = self.message(keys, signature);
+        self.lease.shared().authenticate(message);
         let answer = self.patience.spend(self.answers.recv()).await?;
         let answer = answer.ok_or(Broken::HungUp)?;
         if answer.result != YES {

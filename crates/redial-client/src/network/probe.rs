@@ -10,13 +10,13 @@ use redial_net::auth::PublicKey;
 use redial_net::tls::{Decision, TlsClient};
 use tokio::net::lookup_host;
 
-use super::connect::{Attempt, Came, Prepared, Recording, host_key, prepare, stays_alone};
+use super::connect::{Attempt, Came, Haste, Prepared, Recording, host_key, prepare, stays_alone};
 use super::dial;
 use super::error::{HostKeyError, Tried};
 use super::host_keys::{Known, Verdict};
 use super::identity::{Identities, Identity, Skipped};
-use super::login::Progress;
 use super::patience::{OutOfTime, Patience};
+use super::progress::Progress;
 use super::route::Route;
 use crate::error::ConnectError;
 use crate::options::ConnectOptions;
@@ -180,9 +180,11 @@ impl Probe {
             options: &self.options,
             identities: &identities,
             recording: Recording::No,
+            haste: Haste::No,
         };
         let locked = match attempt.run(&mut progress).await? {
-            Came::In(_) | Came::Denied => Vec::new(),
+            // Without haste nothing is left unanswered.
+            Came::In(_) | Came::Said(_) | Came::Denied => Vec::new(),
             Came::Locked(keys) => keys,
             Came::Unknown(question) => {
                 return Err(host_key(&self.target, HostKeyError::from(&question)));

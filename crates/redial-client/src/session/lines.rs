@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redial_net::proto::Connection;
 
-use super::running::has_to_wait;
+use super::running::{Running, has_to_wait};
 use super::{ClientSession, Held};
 use crate::error::Lost;
 
@@ -17,7 +17,10 @@ impl ClientSession {
     pub(super) fn hold(&mut self, lost: Lost) -> Held {
         self.suspended = true;
         let running = std::mem::take(&mut self.running).into_values();
-        let running = running.chain(self.resuming.drain(..)).collect();
+        let mut running: Vec<_> = running.chain(self.resuming.drain(..)).collect();
+        if self.turned_away {
+            running.iter_mut().for_each(Running::was_not_read);
+        }
         let waiting = std::mem::take(&mut self.waiting);
         let asked = std::mem::take(&mut self.asked)
             .into_values()

@@ -36,6 +36,8 @@ pub(super) struct Running {
     unanswered: u32,
     /// It is asked for because another connection had it.
     taken_back: bool,
+    /// It was first asked for where the server has looked at nothing.
+    unread: bool,
 }
 
 /// What was said on a line that has dropped arrives within this time, if at all.
@@ -113,6 +115,7 @@ impl Running {
             resumed_at: None,
             unanswered: 0,
             taken_back: false,
+            unread: false,
         }
     }
 
@@ -273,10 +276,24 @@ impl Running {
         true
     }
 
+    /// The server has not looked at what was asked for on this line.
+    pub(super) fn was_not_read(&mut self) {
+        // An earlier line may have brought it there.
+        self.unread = self
+            .start
+            .as_ref()
+            .is_some_and(|start| start.resent.is_none());
+    }
+
     /// Nothing more will be heard of it.
     pub(super) fn lose(&mut self, lost: &Lost) {
         let (job, reason) = (self.cell.id, lost.clone());
         self.cell.lose(lost);
+        if self.unread {
+            // Who waits is told that it was not sent, which is as good.
+            self.answer = None;
+            return;
+        }
         self.answer(Err(StartError::Lost { job, reason }));
     }
 

@@ -5,6 +5,7 @@ mod files;
 mod home;
 mod hosts;
 mod login;
+mod pending;
 mod server;
 mod strangers;
 mod ways;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redial_client::{
-    AttachOptions, Client, ConnectOptions, Job, JobEvent, JobHandle, JobId, Place, StartError,
-    Target,
+    AttachOptions, BeginError, Client, ConnectOptions, Job, JobEvent, JobHandle, JobId,
+    PendingLogin, Place, StartError, Target,
 };
 use tokio::sync::watch;
 
@@ -26,6 +26,23 @@ pub(super) struct Visit {
     told: Halt,
 }
 
+/// A host that is reached.
+enum Line {
+    /// It may be yet to let us in: the command goes with the login.
+    New(PendingLogin),
+    /// Which an earlier client of this run has reached as well.
+    Again(Client, Earlier),
+}
+
+impl Line {
+    fn client(&self) -> &Client {
+        match self {
+            Line::New(login) => login.client(),
+            Line::Again(client, _) => client,
+        }
+    }
+}
+
 impl Visit {
     pub(super) fn new(common: Arc<Common>, host: usize) -> Self {
         let halt = common.halt.clone();
@@ -40,7 +57,10 @@ impl Visit {
     /// From dialling to goodbye.
     pub(super) async fn run(mut self) {
         let (end, client) = match self.connect().await {
-            Ok(client) => (self.run_on(&client).await, Some(client)),
+            Ok(line) => {
+                let client = line.client().clone();
+                (self.run_on(line).await, Some(client))
+            }
             Err(end) => (end, None),
         };
         let leaves = matches!(end, End::Left(_));
@@ -55,29 +75,40 @@ impl Visit {
         let _ = self.common.events.send(Event::of(self.host, what)).await;
     }
 
-    async fn connect(&mut self) -> Result<Client, End> {
+    async fn connect(&mut self) -> Result<Line, End> {
         let reach = self.common.directory.reach(self.host);
         let (target, options): (Target, ConnectOptions) = reach.map_err(End::Nowhere)?;
-        tokio::select! {
-            client = Client::connect(&target, options) => {
-                client.map_err(|error| End::Unreached(Box::new(error)))
+        let earlier = self.common.order.earlier.get(&self.host).copied();
+        let connected = async {
+            match earlier {
+                None => Client::reach(&target, options).await.map(Line::New),
+                Some(earlier) => {
+                    let client = Client::connect(&target, options).await?;
+                    Ok(Line::Again(client, earlier))
+                }
             }
+        };
+        tokio::select! {
+            line = connected => line.map_err(|error| End::Unreached(Box::new(error))),
             // Nothing runs yet, so whoever interrupts wants us to end.
             _ = self.halt.wait_for(|halt| *halt > Halt::No) => Err(End::Halted),
         }
     }
 
-    async fn run_on(&mut self, client: &Client) -> End {
+    async fn run_on(&mut self, line: Line) -> End {
         let id = self.common.order.ids.of(self.host);
-        let earlier = self.common.order.earlier.get(&self.host).copied();
-        if let Err(error) = self.common.journal.sent(self.host, client.instance()) {
+        let instance = line.client().instance();
+        if let Err(error) = self.common.journal.sent(self.host, instance) {
             return End::Journal(error.to_string());
         }
         let common = Arc::clone(&self.common);
         let started = async {
-            match earlier {
-                Some(earlier) => take_up(client, &common, id, earlier).await,
-                None => client.start_as(id, common.order.command.clone()).await,
+            match line {
+                Line::New(login) => login.start_as(id, common.order.command.clone()).await,
+                Line::Again(client, earlier) => {
+                    let taken = take_up(&client, &common, id, earlier).await;
+                    taken.map_err(BeginError::Start)
+                }
             }
         };
         tokio::pin!(started);
@@ -88,7 +119,8 @@ impl Visit {
         };
         match job {
             Ok(job) => self.follow(job).await,
-            Err(error) => End::Start(error),
+            Err(BeginError::Connect(error)) => End::Unreached(error),
+            Err(BeginError::Start(error)) => End::Start(error),
         }
     }
 

@@ -10,7 +10,8 @@ use std::io;
 use std::time::Duration;
 
 use redial_client::{
-    Client, Job, JobError, JobEvent, JobHandle, JobId, Outcome, Output, StartError, Target,
+    Client, ConnectError, Job, JobError, JobEvent, JobHandle, JobId, Outcome, Output, PendingLogin,
+    StartError, Target,
 };
 use tokio::task::JoinHandle;
 
@@ -20,7 +21,7 @@ use crate::exit_code::{self, FAILED};
 use crate::interrupt::{Interrupts, Step};
 use crate::json::{ErrorKind, Event, OutcomeLine};
 use crate::report;
-use crate::settings::{RunSettings, SettingsError, Verbosity};
+use crate::settings::{Program, RunSettings, SettingsError, Verbosity};
 use crate::sinks::{Replaced, Sinks};
 use crate::stdin;
 use begin::{detach, start};
@@ -71,7 +72,7 @@ pub(crate) fn refused(host: &OsStr, error: &SettingsError) {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Connect(#[from] redial_client::ConnectError),
+    Connect(#[from] Box<ConnectError>),
     #[error("{0:#} {1}")]
     Start(Target, StartError),
     #[error("{0}")]
@@ -84,16 +85,27 @@ enum Failure {
     Left(JobId, u8),
 }
 
+/// A command goes with the login; what there is already is asked about first.
+async fn reach(settings: &RunSettings) -> Result<PendingLogin, ConnectError> {
+    let (target, options) = (&settings.way.target, settings.way.options());
+    match settings.work.program {
+        Program::Job { .. } => Client::connect(target, options)
+            .await
+            .map(PendingLogin::from),
+        _ => Client::reach(target, options).await,
+    }
+}
+
 async fn execute(settings: &RunSettings) -> Result<u8, Failure> {
     let mut interrupts =
         Interrupts::listen().map_err(|error| Failure::Here("cannot hear signals", error))?;
-    let options = settings.way.options();
     // Nothing runs yet, so whoever interrupts wants us to end.
-    let client = tokio::select! {
-        client = Client::connect(&settings.way.target, options) => client?,
+    let login = tokio::select! {
+        login = reach(settings) => login.map_err(Box::new)?,
         (_, signal) = interrupts.next() => return Err(Failure::Interrupted(signal)),
     };
-    let (job, step) = start(&client, settings, &mut interrupts).await?;
+    let client = login.client().clone();
+    let (job, step) = start(login, settings, &mut interrupts).await?;
     if settings.work.detach.is_some() {
         let code = detach(settings, job).await;
         client.close().await;

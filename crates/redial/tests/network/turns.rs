@@ -40,7 +40,7 @@ fn listened_to(server: &NetworkServer) -> (u16, thread::JoinHandle<Vec<bool>>) {
 }
 
 #[test]
-fn a_command_takes_three_answers_and_its_client_waits_for_no_goodbye() {
+fn a_command_takes_two_answers_and_its_client_waits_for_no_goodbye() {
     let server = NetworkServer::start();
     let (port, carrier) = listened_to(&server);
     let run = server.redial(["run", "--host-key", server.host_key()]);
@@ -49,9 +49,9 @@ fn a_command_takes_three_answers_and_its_client_waits_for_no_goodbye() {
     assert_eq!((ran.code, &*ran.stderr), (7, ""));
     let mut spoken = carrier.join().unwrap();
     spoken.dedup();
-    // Hello of TLS; its end, our hello and the proof; the start; goodbye.
+    // Hello of TLS; its end, our hello, the proof and the start; goodbye.
     let turns = spoken.iter().filter(|is_client| **is_client).count();
-    assert_eq!(turns, 4, "{spoken:?}");
+    assert_eq!(turns, 3, "{spoken:?}");
     assert_eq!(
         (spoken[0], spoken.last()),
         (true, Some(&true)),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use redial_net::auth::authorized_keys::Presence;
 use redial_net::auth::{HostKey, PublicKey, Statement, verify_proof};
-use redial_net::proto::message::{Authenticate, Authenticated};
+use redial_net::proto::message::{Authenticate, Authenticated, GoodbyeCode};
 use redial_net::proto::{ChannelId, Config, Connection, Event, Stream};
 use redial_net::tls::{self, HostSigner, SignError, TlsServer};
 use redial_net::{Session, Slices, Transport, drive};
@@ -38,6 +38,7 @@ pub(super) struct Rules {
     pub(super) nonce: bool,
     /// The answer to everything, whatever is right.
     pub(super) always: Option<Authenticated>,
+    pub(super) at_login: AtLogin,
 }
 
 impl Rules {
@@ -51,8 +52,20 @@ impl Rules {
             asks: true,
             nonce: true,
             always: None,
+            at_login: AtLogin::Answers,
         }
     }
+}
+
+/// What it does when somebody logs in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtLogin {
+    Answers,
+    /// The first line drops instead.
+    DropsFirst,
+    /// It says goodbye instead.
+    Leaves,
+    IsSilent,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,6 +85,8 @@ pub(super) struct Server {
 struct Log {
     seen: Vec<String>,
     commands: usize,
+    /// Those of them that were asked for before.
+    resent: usize,
     connections: usize,
     keepalive: u32,
 }
@@ -105,6 +120,9 @@ impl Server {
                 let line = Transport::from_tcp(line.into_std().unwrap()).unwrap();
                 log.lock().unwrap().connections += 1;
                 tokio::spawn(serve(line, rules.clone(), Arc::clone(&log)));
+                if rules.at_login == AtLogin::DropsFirst {
+                    rules.at_login = AtLogin::Answers;
+                }
                 if let Some(seed) = rules.later_host_key {
                     (rules.host_key, rules.signer) = (seed, seed);
                 }
@@ -149,6 +167,10 @@ impl Server {
 
     pub(super) fn commands(&self) -> usize {
         self.log.lock().unwrap().commands
+    }
+
+    pub(super) fn resent(&self) -> usize {
+        self.log.lock().unwrap().resent
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -198,6 +220,7 @@ async fn serve(line: Transport, rules: Rules, log: Arc<Mutex<Log>>) {
         rules,
         host_key,
         log,
+        has_dropped: false,
     };
     // How it ended is the client's to say.
     let _ = drive(stream, connection, &mut door).await;
@@ -246,6 +269,7 @@ struct Door {
     host_key: PublicKey,
     exporter: [u8; 32],
     log: Arc<Mutex<Log>>,
+    has_dropped: bool,
 }
 
 impl Door {
@@ -292,14 +316,23 @@ impl Session for Door {
         match event {
             Event::Authenticate(message) => {
                 let right = self.judge(&message);
-                connection.authenticated(self.rules.always.clone().unwrap_or(right));
+                match self.rules.at_login {
+                    AtLogin::Answers => {
+                        connection.authenticated(self.rules.always.clone().unwrap_or(right));
+                    }
+                    AtLogin::DropsFirst => self.has_dropped = true,
+                    AtLogin::Leaves => connection.goodbye(GoodbyeCode::ShuttingDown, ""),
+                    AtLogin::IsSilent => {}
+                }
             }
             Event::ClientHello(hello) => {
                 self.log.lock().unwrap().keepalive = hello.limits.keepalive_ms;
             }
             event => {
-                if matches!(event, Event::Start { .. }) {
-                    self.log.lock().unwrap().commands += 1;
+                if let Event::Start { start, .. } = &event {
+                    let mut log = self.log.lock().unwrap();
+                    log.commands += 1;
+                    log.resent += usize::from(start.resent.is_some());
                 }
                 self.fake.event(connection, event, source);
             }
@@ -318,6 +351,9 @@ impl Session for Door {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, connection: &mut Connection) -> Poll<()> {
+        if self.has_dropped {
+            return Poll::Ready(());
+        }
         self.fake.poll(cx, connection)
     }
 }

@@ -1,6 +1,9 @@
 //! How a job begins for us: started, left running, or attached to.
 
-use redial_client::{AttachOptions, Client, Job, JobError, JobEvent, Output, Place, new_job_id};
+use redial_client::{
+    AttachOptions, BeginError, Client, Job, JobError, JobEvent, Output, PendingLogin, Place,
+    new_job_id,
+};
 
 use super::fate::Fate;
 use super::{Failure, line, say_left};
@@ -15,24 +18,29 @@ use crate::sinks::write_all;
 /// Starts the command. Once that is asked for, it may run: whoever interrupts is heard,
 /// and the last step is for the job when there is one. The third leaves before that.
 pub(super) async fn start(
-    client: &Client,
+    login: PendingLogin,
     settings: &RunSettings,
     interrupts: &mut Interrupts,
 ) -> Result<(Job, Option<Step>), Failure> {
     let failed = |error| Failure::Start(settings.way.target.clone(), error);
     let Some(command) = settings.work.command() else {
-        return Ok((attach(client, settings, interrupts).await?, None));
+        return Ok((attach(login.client(), settings, interrupts).await?, None));
     };
     let id = new_job_id().map_err(failed)?;
-    let started = client.start_as(id, command);
+    let client = login.client().clone();
+    let started = login.start_as(id, command);
     tokio::pin!(started);
     let mut last = None;
     loop {
         tokio::select! {
-            job = &mut started => return Ok((job.map_err(failed)?, last)),
+            job = &mut started => return match job {
+                Ok(job) => Ok((job, last)),
+                Err(BeginError::Connect(error)) => Err(error.into()),
+                Err(BeginError::Start(error)) => Err(failed(error)),
+            },
             (step, signal) = interrupts.next() => {
                 if step == Step::Leave {
-                    say_left(id, &settings.way.target, Fate::of(client, settings));
+                    say_left(id, &settings.way.target, Fate::of(&client, settings));
                     return Err(Failure::Left(id, signal));
                 }
                 last = Some(step);
