@@ -23,6 +23,9 @@ pub const HELLO_MAX_BYTES: u32 = 16_384;
 /// A start, all pieces together, that every side must accept.
 pub const START_MIN_BYTES: u32 = 65_544;
 
+/// A start that goes with a login: it may be in vain, and lies with the server until that is decided.
+pub(crate) const START_WITH_LOGIN_BYTES: usize = 8_192;
+
 /// A start, all pieces together. Stops users from filling memory.
 pub const START_MAX_BYTES: u32 = 2_097_152;
 

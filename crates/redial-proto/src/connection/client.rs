@@ -22,7 +22,7 @@ use crate::message::{
 impl Connection {
     /// Asks for a job on a new channel. May be called right after creation unless
     /// [`Config::auth`](crate::Config::auth) is set, then right after
-    /// [`authenticate`](Self::authenticate); one start, of at most 65,544 bytes, may go before the
+    /// [`authenticate`](Self::authenticate), if it has no more than 8 KiB; one start, of at most 65,544 bytes, may go before the
     /// server's hello has come.
     ///
     /// # Errors
@@ -38,6 +38,9 @@ impl Connection {
             }
             let bytes = payload.len();
             return Err(CommandError::TooLong { bytes, limit });
+        }
+        if self.phase == Phase::Deciding && payload.len() > limits::START_WITH_LOGIN_BYTES {
+            return Err(CommandError::NotReady);
         }
         let mut channel = Channel::new(Request::Start {
             stdin: start.stdin,
@@ -133,7 +136,7 @@ impl Connection {
         self.outbox.push(Kind::Close, 0, id, encode(&close));
     }
 
-    /// The server's hello has said how much stdin may follow a start at once.
+    /// The server has said hello, and let us in: so much stdin may follow a start at once.
     pub(super) fn allow_early_stdin(&mut self) {
         let ids: Vec<u32> = self.channels.keys().copied().collect();
         for id in ids {
@@ -220,7 +223,7 @@ impl Connection {
     }
 
     fn early_stdin(&self, request: &Request) -> u64 {
-        match request.allows_early_stdin() {
+        match request.allows_early_stdin() && self.phase != Phase::Deciding {
             true => u64::from(self.peer_limits().early_stdin),
             false => 0,
         }

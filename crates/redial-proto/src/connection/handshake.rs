@@ -251,10 +251,12 @@ impl Connection {
     }
 
     fn on_authenticated(&mut self, answer: Authenticated) -> Event<'static> {
-        self.phase = match answer.result {
-            0 => Phase::Ready,
-            _ => Phase::Authenticate,
-        };
+        if answer.result == 0 {
+            self.phase = Phase::Ready;
+            self.allow_early_stdin();
+        } else {
+            self.phase = Phase::Authenticate;
+        }
         Event::Authenticated(answer)
     }
 }

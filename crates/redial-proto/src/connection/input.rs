@@ -45,7 +45,7 @@ impl Connection {
     /// change what is taken after it: ask again when these are handled.
     #[must_use]
     pub fn whole_frames(&self, input: &[u8]) -> usize {
-        if self.over.is_some() {
+        if self.over.is_some() || self.is_in_vain(input) == Ok(true) {
             return input.len();
         }
         let (limit, mut end) = (self.payload_limit(), 0);
@@ -63,13 +63,17 @@ impl Connection {
     }
 
     fn take_frame<'a>(&mut self, input: &'a [u8]) -> Result<Input<'a>, ProtocolError> {
-        if self.is_in_vain(input) {
-            self.turn_away();
-            return Ok(Input {
-                consumed: input.len(),
-                needed: 0,
-                event: None,
-            });
+        match self.is_in_vain(input) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.turn_away();
+                return Ok(Input {
+                    consumed: input.len(),
+                    needed: 0,
+                    event: None,
+                });
+            }
+            Err(needed) => return Ok(Input::needs(needed)),
         }
         let header = match Header::parse(input, self.payload_limit()) {
             Ok(Parsed::Header(header)) => header,
@@ -93,18 +97,24 @@ impl Connection {
         })
     }
 
-    /// Server: whether this is a request of one who has sent it behind an authenticate, and was not let
-    /// in. None of it is looked at.
-    fn is_in_vain(&self, input: &[u8]) -> bool {
-        if self.side == Side::Client || self.phase != Phase::Authenticate || self.tries == 0 {
-            return false;
+    /// Server: whether this comes from one who has sent more than an authenticate and was not let in.
+    /// Nothing of it is looked at but its kind, and however it is cut.
+    ///
+    /// # Errors
+    /// So many bytes are missing until that can be said.
+    fn is_in_vain(&self, input: &[u8]) -> Result<bool, usize> {
+        let is_denied = self.phase == Phase::Authenticate && self.tries > 0;
+        let is_leaving = self.phase == Phase::Deciding && self.is_closing();
+        if self.side == Side::Client || !(is_denied || is_leaving) {
+            return Ok(false);
         }
-        let most = limits::PAYLOAD_MAX_BYTES as usize;
-        match Header::parse(input, most) {
+        match Header::parse(input, limits::PAYLOAD_MAX_BYTES as usize) {
             Ok(Parsed::Header(header)) => {
-                Kind::try_from(header.kind).is_ok_and(|kind| kind.scope() == Scope::New)
+                let is_another_try = is_denied && header.kind == Kind::Authenticate as u8;
+                Ok(!is_another_try)
             }
-            _ => false,
+            Ok(Parsed::Needed(needed)) => Err(needed),
+            Err(_) => Ok(true),
         }
     }
 

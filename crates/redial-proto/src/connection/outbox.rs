@@ -106,7 +106,14 @@ impl Outbox {
 
     pub(super) fn drop_all_but_goodbye(&mut self) {
         let goodbye = core::mem::take(&mut self.goodbye);
+        // Who hears goodbye without it takes it that nothing was looked at.
+        let control = core::mem::take(&mut self.control).into_iter();
+        let answers = control.filter(|frame| frame.kind == Kind::Authenticated);
+        let control: VecDeque<_> = answers.collect();
+        let each = control.iter().map(|it| HEADER_BYTES + it.payload.len());
         *self = Self {
+            waiting: each.sum(),
+            control,
             goodbye,
             ..Self::default()
         };

@@ -293,6 +293,72 @@ fn behind_a_proof_that_was_not_taken_nothing_is_looked_at_and_goodbye_is_said() 
     }
 }
 
+/// However the bytes come: cut in the header of what is in vain, too.
+#[test]
+fn what_is_in_vain_is_thrown_away_wherever_it_is_cut() {
+    let long = frame(Kind::Start, 0, 0, 1, &[0xff; 20_000]);
+    let ping = frame(Kind::Ping, 0, 0, 0, &[0; 8]);
+    let garbage = vec![0; 30];
+    for vain in [long, ping, garbage] {
+        for cut in 0..20 {
+            let mut server = denied();
+            for part in [&vain[..cut], &vain[..]] {
+                let got = server.handle_input(NOW, part).expect("no fault");
+                let whole = server.whole_frames(part);
+                assert!(got.consumed <= whole, "{cut}");
+            }
+            let all = [Kind::Authenticated, Kind::Goodbye];
+            assert_eq!(kinds_said(&mut server), all, "{cut}");
+            assert!(server.is_finished());
+        }
+    }
+}
+
+/// A server that has answered no, which is not said yet.
+fn denied() -> Connection {
+    let mut server = Connection::server(asking(), NOW);
+    kinds_said(&mut server);
+    hear(&mut server, &message(Kind::Hello, 0, &client_hello())).expect("hello");
+    let login = message(Kind::Authenticate, 0, &authenticate());
+    hear(&mut server, &login).expect("authenticate");
+    server.authenticated(authenticated(2));
+    server
+}
+
+#[test]
+fn who_breaks_the_rules_behind_a_yes_hears_the_yes_before_goodbye() {
+    let (mut server, _, mut bytes) = hasty();
+    let mut events = Vec::new();
+    let left = taken(&mut server, &bytes, &mut events).len();
+    server.authenticated(authenticated(0));
+    bytes.extend(frame(Kind::Hello, 0, 0, 0, b""));
+    let mut left = &bytes[bytes.len() - left - 12..];
+    while let Ok(got) = server.handle_input(NOW, left) {
+        left = &left[got.consumed..];
+    }
+    assert_eq!(events.len(), 2);
+    let all = [Kind::Authenticated, Kind::Goodbye];
+    assert_eq!(kinds_said(&mut server), all);
+}
+
+#[test]
+fn a_long_start_and_stdin_wait_for_the_answer() {
+    let (_, mut client, _) = hasty();
+    let ready = client.data_ready(ChannelId(1), redial_proto::Stream::Stdin, 100);
+    ready.expect("it is taken");
+    assert_eq!(kinds_said(&mut client), []);
+    let long = Start {
+        argv: Some(vec![vec![b'x'; 9_000].into()]),
+        ..start()
+    };
+    let not_ready = Err(redial_proto::CommandError::NotReady);
+    assert_eq!(client.start(&long), not_ready);
+    let yes = message(Kind::Authenticated, 0, &authenticated(0));
+    hear(&mut client, &yes).expect("good");
+    assert_eq!(kinds_said(&mut client), [Kind::Data]);
+    assert!(client.start(&long).is_ok());
+}
+
 #[test]
 fn who_has_asked_for_a_job_with_a_proof_has_no_second_try() {
     let (_, mut client, _) = hasty();
@@ -305,16 +371,14 @@ fn who_has_asked_for_a_job_with_a_proof_has_no_second_try() {
 }
 
 #[test]
-fn a_server_that_leaves_while_it_owes_an_answer_reads_on() {
+fn a_server_that_leaves_while_it_owes_an_answer_looks_at_nothing_more() {
     let (mut server, _, bytes) = hasty();
-    let left = taken(&mut server, &bytes, &mut Vec::new()).len();
+    let mut events = Vec::new();
+    let left = taken(&mut server, &bytes, &mut events);
     server.goodbye(GoodbyeCode::ShuttingDown, "");
     assert!(server.wants_input());
-    assert!(
-        server
-            .handle_input(NOW, &bytes[bytes.len() - left..])
-            .is_err()
-    );
+    assert_eq!(taken(&mut server, left, &mut events), b"");
+    assert_eq!(events.len(), 2, "{events:?}");
     assert_eq!(kinds_said(&mut server), [Kind::Goodbye]);
     assert!(server.is_finished());
 }

@@ -13,30 +13,30 @@ use crate::frames::{
 /// where it is for now. Else the code of the protocol error.
 const SERVER: &str = "
               hello        authenticate deciding     denied       ready        pieces       opening      open         ended        closed       asking       leaving      left
- hello        event        state        unread       state        state        state        state        state        state        state        state        state        state
+ hello        event        state        unread       quiet        state        state        state        state        state        state        state        state        state
  authenticate state        event        unread       event        state        state        state        state        state        state        state        state        state
- authenticated kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- ping         state        state        unread       state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
- pong         state        state        unread       state        quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
- goodbye      state        state        unread       state        event        event        event        event        event        event        event        event        state
+ authenticated kind         kind         unread       quiet        kind         kind         kind         kind         kind         kind         kind         kind         state
+ ping         state        state        unread       quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
+ pong         state        state        unread       quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        quiet        state
+ goodbye      state        state        unread       quiet        event        event        event        event        event        event        event        event        state
  start        state        state        unread       quiet        event        state        event        event        event        event        event        quiet        state
  attach       state        state        unread       quiet        event        event        event        event        event        event        event        quiet        state
- control      state        state        unread       state        channel      state        event        event        event        quiet        event        event        state
- close        state        state        unread       state        channel      state        event        event        event        quiet        event        event        state
+ control      state        state        unread       quiet        channel      state        event        event        event        quiet        event        event        state
+ close        state        state        unread       quiet        channel      state        event        event        event        quiet        event        event        state
  query        state        state        unread       quiet        event        event        event        event        event        event        event        quiet        state
- data         state        state        unread       state        channel      state        event        event        quiet        quiet        credit       event        state
- eof          state        state        unread       state        channel      state        event        event        quiet        quiet        event        event        state
- credit       state        state        unread       state        channel      state        quiet        quiet        quiet        quiet        quiet        quiet        state
- acknowledge  state        state        unread       state        channel      state        quiet        quiet        quiet        quiet        quiet        quiet        state
- stdin-closed kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- missed       kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- attached     kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- refused      kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- applied      kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- exited       kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- ended        kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- holder       kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
- answer       kind         kind         unread       kind         kind         kind         kind         kind         kind         kind         kind         kind         state
+ data         state        state        unread       quiet        channel      state        event        event        quiet        quiet        credit       event        state
+ eof          state        state        unread       quiet        channel      state        event        event        quiet        quiet        event        event        state
+ credit       state        state        unread       quiet        channel      state        quiet        quiet        quiet        quiet        quiet        quiet        state
+ acknowledge  state        state        unread       quiet        channel      state        quiet        quiet        quiet        quiet        quiet        quiet        state
+ stdin-closed kind         kind         unread       quiet        kind         kind         kind         kind         kind         kind         kind         kind         state
+ missed       kind         kind         unread       quiet        kind         kind         kind         kind         kind         kind         kind         kind         state
+ attached     kind         kind         unread       quiet        kind         kind         kind         kind         kind         kind         kind         kind         state
+ refused      kind         kind         unread       quiet        kind         kind         kind         kind         kind         kind         kind         kind         state
+ applied      kind         kind         unread       quiet        kind         kind         kind         kind         kind         kind         kind         kind         state
+ exited       kind         kind         unread       quiet        kind         kind         kind         kind         kind         kind         kind         kind         state
+ ended        kind         kind         unread       quiet        kind         kind         kind         kind         kind         kind         kind         kind         state
+ holder       kind         kind         unread       quiet        kind         kind         kind         kind         kind         kind         kind         kind         state
+ answer       kind         kind         unread       quiet        kind         kind         kind         kind         kind         kind         kind         kind         state
 ";
 
 /// The same for a client.

@@ -232,11 +232,6 @@ fn states() -> Vec<Entry> {
             "authenticate is due",
         ),
         client(
-            "state-denied denied state",
-            frame(Kind::Ping, 0, 0, 0, &[0; 8]),
-            "authenticate is due, or the end",
-        ),
-        client(
             "state-hello-again ready state",
             message(Kind::Hello, 0, &client_hello()),
             "hello comes once",
