@@ -14,7 +14,7 @@ use crate::network::{Answer, Entering};
 #[derive(Debug)]
 pub struct PendingLogin {
     client: Client,
-    entry: Option<Entering>,
+    entering: Option<Entering>,
 }
 
 /// A command that goes with a login was not started, or nobody knows.
@@ -36,8 +36,8 @@ impl From<Client> for PendingLogin {
 }
 
 impl PendingLogin {
-    pub(crate) fn new(client: Client, entry: Option<Entering>) -> Self {
-        PendingLogin { client, entry }
+    pub(crate) fn new(client: Client, entering: Option<Entering>) -> Self {
+        PendingLogin { client, entering }
     }
 
     /// The connection. Nothing that it is asked for is answered before the login is.
@@ -50,33 +50,35 @@ impl PendingLogin {
     ///
     /// # Errors
     ///
-    /// [`BeginError::Connect`] if the server lets nobody in, which leaves nothing running; else as
-    /// there. Where the time for connecting is over before the answer to the login has come, whether the
+    /// [`BeginError::Connect`] if the server does not let us in, or has said goodbye instead: nothing ran.
+    /// Else as there. Where the time for connecting is over before the answer to the login has come, whether the
     /// command started is not known ([`StartError::Lost`]).
     pub async fn start_as(self, id: JobId, command: Command) -> Result<Job, BeginError> {
-        let PendingLogin { client, entry } = self;
+        let PendingLogin { client, entering } = self;
         let mut started = pin!(client.start_as(id, command));
-        let Some(entry) = entry else {
+        let Some(mut entering) = entering else {
             return started.await.map_err(BeginError::Start);
         };
-        let mut answer = pin!(entry.answer());
         // The command is asked for first: the login waits for that.
-        let error = tokio::select! {
+        let started = tokio::select! {
             biased;
-            job = &mut started => match job {
+            started = &mut started => match started {
                 Ok(job) => return Ok(job),
-                Err(error) => error,
+                Err(error) => (entering.answer().await, Err(error)),
             },
-            answer = &mut answer => return match answer {
-                Answer::In | Answer::Gone => started.await.map_err(BeginError::Start),
-                Answer::Denied(denied) => Err(BeginError::Connect(Box::new(denied))),
-                Answer::OutOfTime => Err(BeginError::Start(too_late(id))),
+            answer = entering.answer() => match answer {
+                Answer::In | Answer::Gone => (answer, started.await),
+                Answer::Denied(_) | Answer::OutOfTime => (answer, Err(too_late(id))),
             },
         };
-        // Why nobody was let in says more.
-        match answer.await {
-            Answer::Denied(denied) => Err(BeginError::Connect(Box::new(denied))),
-            Answer::In | Answer::Gone | Answer::OutOfTime => Err(BeginError::Start(error)),
+        match started {
+            (_, Ok(job)) => Ok(job),
+            // Why nobody was let in says more.
+            (Answer::Denied(denied), Err(_)) => Err(BeginError::Connect(Box::new(denied))),
+            (Answer::Gone, Err(StartError::NotSent { reason, .. })) => {
+                Err(BeginError::Connect(Box::new(entering.hung_up(reason))))
+            }
+            (_, Err(error)) => Err(BeginError::Start(error)),
         }
     }
 }

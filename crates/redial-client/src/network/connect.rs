@@ -1,17 +1,19 @@
 //! From a host's name to a connection that is logged in.
 
-use redial_net::Transport;
+use std::process::ExitStatus;
+
 use redial_net::auth::PublicKey;
 use redial_net::proto::Config;
-use redial_net::proto::message::{Authenticated, ServerHello};
-use tokio::sync::mpsc;
+use redial_net::proto::message::ServerHello;
+use redial_net::{Program, Transport};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::asking::{ask_passphrases, confirm};
 use super::cluster::{Called, NatsError};
 use super::dial::{Link, dial};
-use super::entering::Entering;
+use super::entering::{Entering, Said};
 use super::error::{HostKeyError, LoginError};
 use super::host_keys::{Known, Reason, Verdict};
 use super::identity::Identities;
@@ -90,24 +92,15 @@ pub(crate) async fn open(
             haste,
         };
         match attempt.run(&mut progress).await? {
-            Came::In(line) => return Ok((*line, None)),
-            Came::Said(said) => {
-                let Said {
-                    line,
-                    key,
-                    answers,
-                    patience,
-                } = *said;
-                let entry = Entering {
+            Came::In(line, said) => {
+                let entering = said.map(|said| Entering {
                     target: target.clone(),
                     user: route.user,
                     identities,
                     progress,
-                    key,
-                    answers,
-                    patience,
-                };
-                return Ok((line, Some(entry)));
+                    said,
+                });
+                return Ok((*line, entering));
             }
             // Somebody has said yes to another key, moments ago.
             Came::Unknown(question) if known.is_confirmed() => {
@@ -136,22 +129,13 @@ pub(crate) async fn open(
 
 /// How far one connection came.
 pub(crate) enum Came {
-    In(Box<Line>),
-    /// A key was proven, and the answer is to come.
-    Said(Box<Said>),
+    /// With haste, the answer may be to come.
+    In(Box<Line>, Option<Said>),
     /// Somebody has to say whether it is the host.
     Unknown(HostQuestion),
     /// Somebody has to unlock one of these keys.
     Locked(Vec<usize>),
     Denied,
-}
-
-/// What waits for the answer to a login.
-pub(crate) struct Said {
-    line: Line,
-    key: usize,
-    answers: mpsc::Receiver<Authenticated>,
-    patience: Patience,
 }
 
 /// One connection.
@@ -234,13 +218,7 @@ impl Attempt<'_> {
             over,
             left,
         } = begin(secure.stream, config, self.options.window_bytes);
-        let (status, mut over) = match secure.program {
-            Some(program) => {
-                let (status, gone) = mind(program, over);
-                (Some(status), gone)
-            }
-            None => (None, over),
-        };
+        let (status, mut over) = minded(secure.program, over);
         let hello = match patience.spend(hello).await {
             Ok(hello) => hello,
             Err(_) => return Err(too_late(self.target, self.options)),
@@ -263,14 +241,19 @@ impl Attempt<'_> {
             hasty,
         };
         let came = match login.run().await {
-            Ok(ended @ (Ended::In | Ended::Said(_))) => {
+            Ok(Ended::In(unanswered)) => {
                 let line = Line {
                     lease,
                     hello,
                     over,
                     left,
                 };
-                return Ok(came(ended, line, answers, patience));
+                let said = unanswered.map(|key| Said {
+                    key,
+                    answers,
+                    patience,
+                });
+                return Ok(Came::In(Box::new(line), said));
             }
             Ok(Ended::Locked(keys)) => Ok(Came::Locked(keys)),
             Ok(Ended::Denied) => Ok(Came::Denied),
@@ -313,21 +296,17 @@ impl Attempt<'_> {
     }
 }
 
-/// Whoever is in, or has proven a key.
-fn came(
-    ended: Ended,
-    line: Line,
-    answers: mpsc::Receiver<Authenticated>,
-    patience: Patience,
-) -> Came {
-    match ended {
-        Ended::Said(key) => Came::Said(Box::new(Said {
-            line,
-            key,
-            answers,
-            patience,
-        })),
-        _ => Came::In(Box::new(line)),
+/// Looks after the program that carries a line, if one does: how that ends, and when both are over.
+fn minded(
+    program: Option<Program>,
+    over: watch::Receiver<bool>,
+) -> (Option<oneshot::Receiver<ExitStatus>>, watch::Receiver<bool>) {
+    match program {
+        Some(program) => {
+            let (status, gone) = mind(program, over);
+            (Some(status), gone)
+        }
+        None => (None, over),
     }
 }
 

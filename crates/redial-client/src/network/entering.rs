@@ -4,11 +4,12 @@ use redial_net::proto::message::Authenticated;
 use tokio::sync::mpsc;
 
 use super::connect::login_failed;
+use super::error::NOT_TAKEN;
 use super::identity::Identities;
 use super::login::YES;
 use super::patience::Patience;
 use super::progress::Progress;
-use crate::error::ConnectError;
+use crate::error::{ConnectError, Lost};
 use crate::target::Target;
 
 /// See the module.
@@ -18,7 +19,13 @@ pub(crate) struct Entering {
     pub(crate) user: String,
     pub(crate) identities: Identities,
     pub(crate) progress: Progress,
-    /// Which of them was proven: the last that there was to prove.
+    pub(crate) said: Said,
+}
+
+/// A proof, and what waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// Of which key: the last that there was to prove.
     pub(crate) key: usize,
     pub(crate) answers: mpsc::Receiver<Authenticated>,
     pub(crate) patience: Patience,
@@ -35,9 +42,10 @@ pub(crate) enum Answer {
 }
 
 impl Entering {
-    /// Waits for the server's answer.
-    pub(crate) async fn answer(mut self) -> Answer {
-        let answer = match self.patience.spend(self.answers.recv()).await {
+    /// Waits for the server's answer. Once.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        let said = &mut self.said;
+        let answer = match said.patience.spend(said.answers.recv()).await {
             Ok(Some(answer)) => answer,
             Ok(None) => return Answer::Gone,
             Err(_) => return Answer::OutOfTime,
@@ -45,8 +53,18 @@ impl Entering {
         if answer.result == YES {
             return Answer::In;
         }
-        self.progress.refuse(self.key, answer.reason);
-        let denied = self.progress.denied(&self.user, &self.identities);
+        self.progress.hear(answer.reason);
+        self.progress.give_up(self.said.key, NOT_TAKEN);
+        let progress = std::mem::take(&mut self.progress);
+        let denied = progress.denied(&self.user, &self.identities);
         Answer::Denied(login_failed(&self.target, denied))
+    }
+
+    /// The server has said goodbye, for this reason, and no answer.
+    pub(crate) fn hung_up(self, reason: Lost) -> ConnectError {
+        ConnectError::Handshake {
+            target: self.target,
+            reason,
+        }
     }
 }

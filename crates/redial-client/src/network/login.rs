@@ -56,10 +56,9 @@ impl Bound {
 /// How a login on one connection ends.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// We are in.
-    In,
-    /// This key, the last there is to prove, was proven, and goes out with what is asked for next.
-    Said(usize),
+    /// We are in; or will be known to be, when the answer to the proof of this key has come, the last
+    /// there is to prove. It goes out with what is asked for next.
+    In(Option<usize>),
     /// The server takes these keys, and somebody has to unlock one.
     Locked(Vec<usize>),
     /// It takes none.
@@ -105,7 +104,7 @@ impl Login<'_> {
             let key = self.identities.keys[at].key.clone();
             let proof = sign_with(private, key, self.bound.clone()).await;
             if self.prove(at, proof).await? {
-                return Ok(Ended::In);
+                return Ok(Ended::In(None));
             }
         }
         let mut locked = Vec::new();
@@ -136,10 +135,10 @@ impl Login<'_> {
                             let key = self.identities.keys[at].key.clone();
                             let message = self.message(&[key], Some(proof));
                             self.lease.shared().authenticate_with_next(message);
-                            return Ok(Ended::Said(at));
+                            return Ok(Ended::In(Some(at)));
                         }
                         if self.prove(at, Ok(proof)).await? {
-                            return Ok(Ended::In);
+                            return Ok(Ended::In(None));
                         }
                     }
                 }
@@ -219,9 +218,7 @@ impl Login<'_> {
         if answer.result != YES {
             self.tries += 1;
         }
-        if let Some(reason) = &answer.reason {
-            self.progress.reason = Some(reason.clone());
-        }
+        self.progress.hear(answer.reason.clone());
         Ok(answer)
     }
 

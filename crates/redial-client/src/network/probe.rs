@@ -183,8 +183,7 @@ impl Probe {
             haste: Haste::No,
         };
         let locked = match attempt.run(&mut progress).await? {
-            // Without haste nothing is left unanswered.
-            Came::In(_) | Came::Said(_) | Came::Denied => Vec::new(),
+            Came::In(..) | Came::Denied => Vec::new(),
             Came::Locked(keys) => keys,
             Came::Unknown(question) => {
                 return Err(host_key(&self.target, HostKeyError::from(&question)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redial_net::auth::PrivateKey;
 
-use super::error::{LEFT_OUT, LoginError, NOT_TAKEN, Tried};
+use super::error::{LEFT_OUT, LoginError, Tried};
 use super::identity::Identities;
 use super::options::NetworkOptions;
 
@@ -16,7 +16,7 @@ pub(crate) struct Progress {
     /// A key whose passphrase somebody has typed, to be proved first.
     pub(crate) unlocked: Option<(usize, Arc<PrivateKey>)>,
     /// The server's own words.
-    pub(super) reason: Option<String>,
+    reason: Option<String>,
     /// Which key let us in.
     pub(crate) taken: Option<usize>,
 }
@@ -45,9 +45,8 @@ impl Progress {
         self.given_up.iter().any(Option::is_some)
     }
 
-    /// The server does not take a proven key, and may have said why.
-    pub(super) fn refuse(&mut self, key: usize, reason: Option<String>) {
-        self.give_up(key, NOT_TAKEN);
+    /// The server's words to a try, if it had any.
+    pub(super) fn hear(&mut self, reason: Option<String>) {
         self.reason = reason.or(self.reason.take());
     }
 

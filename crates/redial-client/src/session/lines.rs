@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redial_net::proto::Connection;
 
-use super::running::{Running, has_to_wait};
+use super::running::has_to_wait;
 use super::{ClientSession, Held};
 use crate::error::Lost;
 
@@ -18,8 +18,8 @@ impl ClientSession {
         self.suspended = true;
         let running = std::mem::take(&mut self.running).into_values();
         let mut running: Vec<_> = running.chain(self.resuming.drain(..)).collect();
-        if self.turned_away {
-            running.iter_mut().for_each(Running::was_not_read);
+        for job in &mut running {
+            job.line_ended(self.turned_away);
         }
         let waiting = std::mem::take(&mut self.waiting);
         let asked = std::mem::take(&mut self.asked)

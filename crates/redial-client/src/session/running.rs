@@ -276,13 +276,11 @@ impl Running {
         true
     }
 
-    /// The server has not looked at what was asked for on this line.
-    pub(super) fn was_not_read(&mut self) {
+    /// Its line has ended; whether the server has looked at nothing that was asked for there.
+    pub(super) fn line_ended(&mut self, unread: bool) {
         // An earlier line may have brought it there.
-        self.unread = self
-            .start
-            .as_ref()
-            .is_some_and(|start| start.resent.is_none());
+        let is_first = |start: &Start| start.resent.is_none();
+        self.unread = unread && self.start.as_deref().is_some_and(is_first);
     }
 
     /// Nothing more will be heard of it.

@@ -97,7 +97,7 @@ async fn where_no_line_is_dialled_again_nobody_knows_whether_it_ran() {
 async fn a_server_that_says_goodbye_instead_of_an_answer_has_started_nothing() {
     let (server, home) = server(AtLogin::Leaves).await;
     let error = error(&server, home.options()).await;
-    let BeginError::Start(StartError::NotSent { .. }) = &error else {
+    let BeginError::Connect(_) = &error else {
         panic!("{error}");
     };
     assert!(error.to_string().contains("is shutting down"), "{error}");
