@@ -218,7 +218,13 @@ impl Front {
                     self.connection(capability, kind, fds.next(), fds.next());
                 }
                 message => {
-                    if let ToFront::Dismissed(who, _) = message {
+                    let leaving = match message {
+                        ToFront::Dismissed(who, _) => vec![who],
+                        // They may wait for an answer: they are told.
+                        ToFront::ShuttingDown => self.hub.borrow().strangers(),
+                        _ => Vec::new(),
+                    };
+                    for who in leaving {
                         network::leave_soon(who, Rc::clone(&self.hub));
                     }
                     self.hub.borrow_mut().dispatch(message, fds.next());

@@ -99,6 +99,13 @@ impl Hub {
         }
     }
 
+    /// Connections from the network that have not logged in.
+    pub(crate) fn strangers(&self) -> Vec<Capability> {
+        let callers = self.callers.iter();
+        let strangers = callers.filter(|(_, caller)| !caller.logged_in);
+        strangers.map(|(who, _)| *who).collect()
+    }
+
     /// Ends a connection from the network, wherever it is.
     pub(crate) fn abort(&mut self, capability: Capability) {
         if let Some(caller) = self.callers.get(&capability) {
@@ -247,10 +254,10 @@ impl Hub {
             ToFront::Dismissed(who, why) => self.put(who, Notice::Dismissed(why)),
             ToFront::ShuttingDown => {
                 self.shutting_down = true;
-                // Strangers have nothing to lose.
-                let callers = self.callers.iter();
-                let strangers = callers.filter(|(_, caller)| !caller.logged_in);
-                for who in strangers.map(|(who, _)| *who).collect::<Vec<_>>() {
+                // Who has not said hello has nothing to lose.
+                let mut strangers = self.strangers();
+                strangers.retain(|who| !self.mailboxes.contains_key(who));
+                for who in strangers {
                     self.abort(who);
                 }
                 for mailbox in self.mailboxes.values() {

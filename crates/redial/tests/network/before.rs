@@ -16,6 +16,7 @@ use crate::stranger::{
 use crate::support::network::NetworkServer;
 use crate::support::noise;
 use crate::support::processes::descendants;
+use crate::support::server::terminate;
 
 /// A flag of frames: who does not know the kind may skip it.
 const OPTIONAL: u8 = 1;
@@ -248,26 +249,81 @@ fn what_speaks_no_tls_is_dropped_at_once() {
     assert_eq!(server.run().args(["-n", "--", "true"]).ran().code, 0);
 }
 
-#[test]
-fn a_proof_is_good_on_its_own_connection_alone() {
-    let server = NetworkServer::start();
+/// The login of a stranger that is bound to its own connection.
+async fn login(server: &NetworkServer, stranger: &mut Stranger) -> Vec<u8> {
     let text = std::fs::read_to_string(server.home().join(".ssh/id_ed25519")).unwrap();
     let key = PrivateKey::from_text(&text, None).unwrap();
     let me = user();
+    let nonce = stranger.greet().await;
+    let exporter = *stranger.stream.exporter().as_bytes();
+    let statement = Statement {
+        user: &me,
+        key: key.public_key(),
+        host_key: &stranger.host_key(),
+        nonce: &nonce,
+        exporter: &exporter,
+    };
+    let proof = sign_proof(&key, &statement).unwrap();
+    let message = authenticate(&me, key.public_key().blob(), Some(&proof));
+    frame(Kind::Authenticate, &message)
+}
+
+#[test]
+fn a_command_that_comes_with_a_login_runs_if_that_is_a_good_one_and_only_then() {
+    let server = NetworkServer::start();
+    let canary = |name: &str| server.home().join(name).to_str().unwrap().to_owned();
+    let touch = |name: &str, padding: usize| {
+        let long = "x".repeat(padding);
+        frame(
+            Kind::Start,
+            &start(&["touch", &canary(name), &canary(&long)]),
+        )
+    };
+    runtime().block_on(async {
+        let mut good = Stranger::new(server.port(), source(1)).await;
+        let right = login(&server, &mut good).await;
+        // Short, and longer than what is taken of a stranger.
+        for (number, padding) in [(2, 1), (3, 200), (4, 20_000)] {
+            let mut other = Stranger::new(server.port(), source(number)).await;
+            other.greet().await;
+            let canary = touch("canary", padding);
+            other.send(&[right.clone(), canary.clone(), canary]).await;
+            let no = other.next().await.unwrap();
+            assert_eq!(no.kind, Kind::Authenticated as u8, "{padding}");
+            assert_eq!(no.payload[1..3], [0, 2], "{padding}: refused");
+            let goodbye = other.next().await.unwrap();
+            assert_eq!(goodbye.kind, Kind::Goodbye as u8, "{padding}");
+            assert_eq!(goodbye.payload[1..3], [0, 4], "{padding}");
+            assert!(other.next().await.is_none(), "{padding}");
+        }
+        assert!(!server.home().join("canary").exists());
+        good.send(&[right, touch("mark", 1)]).await;
+        let yes = good.next().await.unwrap();
+        assert_eq!(yes.payload, map(&[uint(0)]));
+        while good.next().await.unwrap().kind != Kind::Ended as u8 {}
+        assert!(server.home().join("mark").exists());
+    });
+}
+
+#[test]
+fn a_server_that_ends_says_goodbye_to_who_has_not_logged_in() {
+    let server = NetworkServer::start();
+    runtime().block_on(async {
+        let mut stranger = Stranger::new(server.port(), source(1)).await;
+        stranger.greet().await;
+        terminate(server.pid());
+        let goodbye = stranger.next().await.expect("a word");
+        assert_eq!(goodbye.kind, Kind::Goodbye as u8);
+        assert_eq!(goodbye.payload[1..3], [0, 5], "it is shutting down");
+    });
+}
+
+#[test]
+fn a_proof_is_good_on_its_own_connection_alone() {
+    let server = NetworkServer::start();
     runtime().block_on(async {
         let mut first = Stranger::new(server.port(), source(1)).await;
-        let nonce = first.greet().await;
-        let exporter = *first.stream.exporter().as_bytes();
-        let statement = Statement {
-            user: &me,
-            key: key.public_key(),
-            host_key: &first.host_key(),
-            nonce: &nonce,
-            exporter: &exporter,
-        };
-        let proof = sign_proof(&key, &statement).unwrap();
-        let message = authenticate(&me, key.public_key().blob(), Some(&proof));
-        let login = frame(Kind::Authenticate, &message);
+        let login = login(&server, &mut first).await;
         // Another connection, while the first is open and before it is used.
         let mut second = Stranger::new(server.port(), source(2)).await;
         second.greet().await;
