@@ -127,6 +127,11 @@ pub enum Line {
         /// In milliseconds since 1970.
         at: u64,
     },
+    /// It certainly did not start there, and is to be tried again.
+    NotStarted {
+        /// The host's number.
+        host: u32,
+    },
     /// It is over there, for now.
     Ended {
         /// The host's number.
@@ -240,16 +245,15 @@ impl Record {
                     self.own.insert(host);
                 }
             }
+            Line::NotStarted { host } => self.take_back(host as usize),
             Line::Ended {
                 host,
                 mut ending,
                 outputs,
             } => {
                 let host = host as usize;
-                if ending.kind.is_open() && self.own.remove(&host) {
-                    // Who has sent it says that it certainly did not run: it may be sent as if for
-                    // the first time.
-                    self.sent.remove(&host);
+                if ending.kind.is_open() {
+                    self.take_back(host);
                 }
                 if ending.kind.is_open() && self.sent.contains_key(&host) {
                     // That a later client did not get there says nothing of what an earlier one did.
@@ -264,6 +268,13 @@ impl Record {
                 self.own.clear();
             }
             Line::Over { code, .. } => self.code = Some(code),
+        }
+    }
+
+    /// Who has sent it says that it certainly did not run: it may be sent as if for the first time.
+    fn take_back(&mut self, host: usize) {
+        if self.own.remove(&host) {
+            self.sent.remove(&host);
         }
     }
 

@@ -65,6 +65,11 @@ fn the_first_sending_counts_unless_it_certainly_did_not_run() {
     assert_eq!(record.sent[&0].at, 5);
     let lines = [sent(0, 5), ended(0, Kind::Unreached), sent(0, 9)];
     assert_eq!(Record::read(&text(&lines)).unwrap().sent[&0].at, 9);
+    let lines = [sent(0, 5), Line::NotStarted { host: 0 }];
+    let record = Record::read(&text(&lines)).unwrap();
+    assert_eq!((record.sent.len(), record.kind(0)), (0, Kind::NotBegun));
+    let lines = [sent(0, 5), Line::NotStarted { host: 0 }, sent(0, 9)];
+    assert_eq!(Record::read(&text(&lines)).unwrap().sent[&0].at, 9);
     let lines = [sent(0, 5), ended(0, Kind::Unknown), sent(0, 9)];
     assert_eq!(Record::read(&text(&lines)).unwrap().sent[&0].at, 5);
 }
@@ -103,6 +108,10 @@ fn a_later_client_that_does_not_get_there_takes_nothing_back() {
             client(),
             ended(0, kind),
         ];
+        let record = Record::read(&text(&lines)).unwrap();
+        assert_eq!((record.sent[&0].at, record.kind(0)), (5, Kind::Unknown));
+        let again = Line::NotStarted { host: 0 };
+        let lines = [client(), sent(0, 5), client(), sent(0, 9), again];
         let record = Record::read(&text(&lines)).unwrap();
         assert_eq!((record.sent[&0].at, record.kind(0)), (5, Kind::Unknown));
         // Who was the first to send it knows.

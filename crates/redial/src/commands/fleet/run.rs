@@ -84,6 +84,7 @@ impl Run<'_> {
                 self.check(taken, "keep outputs");
             }
             What::Again { why } => {
+                self.session.not_started(host);
                 self.roll.waits_again(host);
                 self.say(format_args!("{name}: tried again: {why}"));
             }

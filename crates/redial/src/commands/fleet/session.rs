@@ -164,6 +164,12 @@ impl Session {
         });
     }
 
+    /// It certainly did not start there, and is to be tried again.
+    pub(super) fn not_started(&self, host: usize) {
+        let host = u32::try_from(host).unwrap_or(u32::MAX);
+        self.note(&Line::NotStarted { host });
+    }
+
     /// What a host wrote is shown: to be called when it is.
     pub(super) fn shown(&self, host: usize) -> impl FnOnce() + Send + 'static {
         let (run, host) = (self.run.clone(), u32::try_from(host).unwrap_or(u32::MAX));
