@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -208,8 +208,25 @@ fn configured(files: &Files, chance: &mut Chance, number: usize) -> Command {
     command
 }
 
-/// Ports of the network that a process or its children listen on (proc_net(5)).
-fn listens_on(pid: u32) -> Vec<u16> {
+/// An address as the kernel's tables of sockets have it: words in the machine's order (proc_net(5)).
+fn address(field: &str) -> SocketAddr {
+    let (words, port) = field.split_once(':').unwrap();
+    let starts = (0..words.len()).step_by(8);
+    let bytes: Vec<u8> = starts
+        .flat_map(|at| {
+            let word = u32::from_str_radix(&words[at..at + 8], 16).unwrap();
+            word.to_ne_bytes()
+        })
+        .collect();
+    let ip = match <[u8; 4]>::try_from(&bytes[..]) {
+        Ok(bytes) => IpAddr::from(bytes),
+        Err(_) => IpAddr::from(<[u8; 16]>::try_from(&bytes[..]).unwrap()),
+    };
+    SocketAddr::new(ip, u16::from_str_radix(port, 16).unwrap())
+}
+
+/// Where on the network a process or its children listen; nobody else does there.
+fn listens_on(pid: u32) -> Vec<SocketAddr> {
     let mut pids: Vec<u32> = descendants(pid).iter().map(|it| it.pid).collect();
     pids.push(pid);
     let links = pids.iter().flat_map(|pid| {
@@ -228,7 +245,7 @@ fn listens_on(pid: u32) -> Vec<u16> {
             )
         })
         .collect();
-    let mut ports = Vec::new();
+    let mut found = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         for line in fs::read_to_string(table)
             .unwrap_or_default()
@@ -238,12 +255,11 @@ fn listens_on(pid: u32) -> Vec<u16> {
             let fields: Vec<&str> = line.split_whitespace().collect();
             // 0A is LISTEN.
             if fields[3] == "0A" && sockets.iter().any(|socket| socket == fields[9]) {
-                let port = fields[1].rsplit(':').next().unwrap();
-                ports.push(u16::from_str_radix(port, 16).unwrap());
+                found.push(address(fields[1]));
             }
         }
     }
-    ports
+    found
 }
 
 /// One that is started, and does not outlive the test.
@@ -269,9 +285,9 @@ fn judge(mut child: Started, canary: &Path) -> bool {
     let is_up = |line: String| line.contains("listening") && line.contains("host_key");
     let serves = lines.iter().any(is_up);
     if serves {
-        for port in listens_on(child.0.id()) {
-            plain(port, canary);
-            inside_tls(port, canary);
+        for address in listens_on(child.0.id()) {
+            plain(address, canary);
+            inside_tls(address, canary);
         }
         terminate(child.0.id());
     }
@@ -289,33 +305,26 @@ fn request(canary: &Path) -> [Vec<u8>; 2] {
 }
 
 /// The whole request, without TLS.
-fn plain(port: u16, canary: &Path) {
-    let addresses =
-        ["127.0.0.1", "127.0.0.9", "::1"].map(|ip| SocketAddr::new(ip.parse().unwrap(), port));
-    for address in addresses {
-        let Ok(mut line) = TcpStream::connect(address) else {
-            continue;
-        };
-        line.set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        // It may hang up at the first byte.
-        let _ = line.write_all(&request(canary).concat());
-        let mut said = Vec::new();
-        let _ = line.read_to_end(&mut said);
-        assert!(said.is_empty(), "{said:?}");
-    }
+fn plain(address: SocketAddr, canary: &Path) {
+    // To connect to "any address" is to connect to this machine.
+    let mut line = TcpStream::connect(address).expect("it listens there");
+    line.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    // It may hang up at the first byte.
+    let _ = line.write_all(&request(canary).concat());
+    let mut said = Vec::new();
+    let _ = line.read_to_end(&mut said);
+    assert!(said.is_empty(), "{said:?}");
 }
 
-fn inside_tls(port: u16, canary: &Path) {
-    if TcpStream::connect(("127.0.0.1", port)).is_err() {
+fn inside_tls(address: SocketAddr, canary: &Path) {
+    let here = [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED].map(IpAddr::V4);
+    if !here.contains(&address.ip()) {
         return;
     }
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().build().unwrap().block_on(async {
-        // The server may listen elsewhere, and another test's, which ends, here.
-        let Ok(mut stranger) = Stranger::try_new(port, source(1)).await else {
-            return;
-        };
+        let mut stranger = Stranger::new(address.port(), source(1)).await;
         stranger.send(&request(canary)).await;
         while let Some(frame) = stranger.next().await {
             let harmless = [Kind::Hello as u8, Kind::Goodbye as u8];
