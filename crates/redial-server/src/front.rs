@@ -218,14 +218,17 @@ impl Front {
                     self.connection(capability, kind, fds.next(), fds.next());
                 }
                 message => {
-                    let leaving = match message {
-                        ToFront::Dismissed(who, _) => vec![who],
-                        // They may wait for an answer: they are told.
-                        ToFront::ShuttingDown => self.hub.borrow().strangers(),
-                        _ => Vec::new(),
-                    };
-                    for who in leaving {
-                        network::leave_soon(who, Rc::clone(&self.hub));
+                    let leave = |who, after| network::leave_soon(who, after, Rc::clone(&self.hub));
+                    match message {
+                        ToFront::Dismissed(who, _) => leave(who, network::LEAVE_AFTER),
+                        // They may wait for the answer to a login: they are told.
+                        ToFront::ShuttingDown => {
+                            let strangers = self.hub.borrow().strangers();
+                            strangers
+                                .into_iter()
+                                .for_each(|who| leave(who, network::STRANGERS_LEAVE_AFTER));
+                        }
+                        _ => {}
                     }
                     self.hub.borrow_mut().dispatch(message, fds.next());
                 }

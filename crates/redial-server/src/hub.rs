@@ -128,7 +128,9 @@ impl Hub {
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.mailboxes.len()
+        let callers = self.callers.keys();
+        let before_tls = callers.filter(|who| !self.mailboxes.contains_key(who));
+        self.mailboxes.len() + before_tls.count()
     }
 
     /// The keeper hands over a few more than the limit, for them to be told so. Strangers are
@@ -254,12 +256,6 @@ impl Hub {
             ToFront::Dismissed(who, why) => self.put(who, Notice::Dismissed(why)),
             ToFront::ShuttingDown => {
                 self.shutting_down = true;
-                // Who has not said hello has nothing to lose.
-                let mut strangers = self.strangers();
-                strangers.retain(|who| !self.mailboxes.contains_key(who));
-                for who in strangers {
-                    self.abort(who);
-                }
                 for mailbox in self.mailboxes.values() {
                     mailbox.borrow_mut().put(Notice::ShuttingDown);
                 }

@@ -19,7 +19,9 @@ use crate::hub::Hub;
 use crate::session::FrontSession;
 
 /// A dismissed client may take so long to read why, and to say goodbye.
-const LEAVE_AFTER: Duration = Duration::from_secs(2);
+pub(crate) const LEAVE_AFTER: Duration = Duration::from_secs(2);
+/// And so long who has not logged in when the server ends. Who says nothing keeps it waiting.
+pub(crate) const STRANGERS_LEAVE_AFTER: Duration = Duration::from_millis(500);
 /// Silence after which a peer is asked for a sign of life.
 const KEEPALIVE_MS: u32 = 15_000;
 
@@ -87,10 +89,10 @@ pub(crate) async fn serve(
     converse(began, capability, stream, connection, session, hub).await;
 }
 
-/// The keeper has dismissed this connection: it goes, whatever its client does.
-pub(crate) fn leave_soon(capability: Capability, hub: Rc<RefCell<Hub>>) {
+/// This connection is dismissed: it goes, whatever its client does.
+pub(crate) fn leave_soon(capability: Capability, after: Duration, hub: Rc<RefCell<Hub>>) {
     tokio::task::spawn_local(async move {
-        tokio::time::sleep(LEAVE_AFTER).await;
+        tokio::time::sleep(after).await;
         hub.borrow_mut().abort(capability);
     });
 }
