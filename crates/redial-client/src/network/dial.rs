@@ -62,7 +62,8 @@ async fn nats(
     patience: &mut Patience,
 ) -> Result<Link, ConnectError> {
     let timeout = patience.left();
-    let called = patience.spend(options.cluster().call(name)).await;
+    // In a box: it is as large as all the rest, and each dial's future would have the room for it.
+    let called = patience.spend(Box::pin(options.cluster().call(name))).await;
     let called = called.map_err(|OutOfTime| ConnectError::Timeout {
         target: target.clone(),
         timeout,

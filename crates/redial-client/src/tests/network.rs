@@ -55,6 +55,15 @@ fn the_blocking_face_reaches_the_network_too() {
     assert_eq!(finished.stdout.len(), 5);
 }
 
+/// It is moved as often as it has callers, for every host.
+#[test]
+fn a_connection_that_is_being_made_takes_little_memory() {
+    let target = server::named("web1", 7334);
+    let made = crate::Client::reach(&target, crate::ConnectOptions::default());
+    let bytes = std::mem::size_of_val(&made);
+    assert!(bytes <= 12 * 1024, "{bytes} bytes");
+}
+
 /// The text of the error, after it was made sure that no command has reached the server.
 async fn refused(server: &Server, options: crate::ConnectOptions) -> String {
     let error = server.connect(options).await.map(drop).unwrap_err();
