@@ -1,8 +1,10 @@
 //! How the time for one host grows with their number, and against what the machine can do.
 
+use std::process::Command;
+
 use super::QUIET;
-use crate::peer::direct;
 use crate::peer::many::{Names, cost};
+use crate::peer::{direct, rate_of_threads, run_true};
 use crate::report::Goal;
 use crate::stats::Samples;
 use crate::table::Table;
@@ -63,11 +65,21 @@ pub(super) fn measure(names: &Names, most: usize, rounds: usize) -> anyhow::Resu
 /// Hosts a second by processes a second, both and logins one after the other, again and again.
 fn against_spawns(names: &Names, rounds: usize, table: &mut Table) -> anyhow::Result<f64> {
     let runtime = crate::peer::redial::runtime()?;
-    let [mut hosts, mut spawns, mut logins] = std::array::from_fn(|_| Samples::default());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let [
+        mut hosts,
+        mut spawns,
+        mut of_cores,
+        mut std_spawns,
+        mut logins,
+    ] = std::array::from_fn(|_| Samples::default());
     for _ in 0..rounds {
         let run = cost(names.run_of(1_000, 1_000, &QUIET, &["true"]))?;
         hosts.push(1_000.0 / run.wall.as_secs_f64());
         spawns.push(direct::rate(1, 2_000, AT_ONCE)?);
+        of_cores.push(direct::rate(cores, 2_000, AT_ONCE)?);
+        let std_true = || run_true(&mut Command::new("true"));
+        std_spawns.push(rate_of_threads(cores, 2_000, std_true)?);
         let server = names.server();
         logins.push(server.logins(&runtime, AT_ONCE, 1_000)?);
     }
@@ -75,6 +87,11 @@ fn against_spawns(names: &Names, rounds: usize, table: &mut Table) -> anyhow::Re
         ("hosts a second, at 1,000", &hosts),
         ("logins a second, nothing run", &logins),
         ("processes a second, no login, one thread", &spawns),
+        ("the same, a thread for each core", &of_cores),
+        (
+            "the same by std::process::Command, a thread for each core",
+            &std_spawns,
+        ),
     ] {
         table.row([name.to_owned(), samples.spread(|each| format!("{each:.0}"))]);
     }
