@@ -84,10 +84,7 @@ impl Client {
     ///
     /// [`ConnectError`] says where, what, and what to do.
     pub async fn connect(target: &Target, options: ConnectOptions) -> Result<Self, ConnectError> {
-        let options = ConnectOptions {
-            network: options.network.on_their_own(),
-            ..options
-        };
+        let options = on_their_own(options);
         let line = connect::open(target, &options).await?;
         Ok(Client::on(line, target, &options))
     }
@@ -103,13 +100,10 @@ impl Client {
         target: &Target,
         options: ConnectOptions,
     ) -> Result<PendingLogin, ConnectError> {
-        let options = ConnectOptions {
-            network: options.network.on_their_own(),
-            ..options
-        };
-        let (line, entry) = connect::reach(target, &options, Haste::Yes).await?;
+        let options = on_their_own(options);
+        let (line, entering) = connect::reach(target, &options, Haste::Yes).await?;
         let client = Client::on(line, target, &options);
-        Ok(PendingLogin::new(client, entry))
+        Ok(PendingLogin::new(client, entering))
     }
 
     pub(crate) fn on(line: Line, target: &Target, options: &ConnectOptions) -> Self {
@@ -306,6 +300,14 @@ impl Client {
         // If the server does not answer, there is nothing more to be done about it; if
         // the driver is gone, the connection is.
         let _ = timeout(GOODBYE_TIMEOUT, over.wait_for(|over| *over)).await;
+    }
+}
+
+/// With nothing that was unlocked for another client.
+fn on_their_own(options: ConnectOptions) -> ConnectOptions {
+    ConnectOptions {
+        network: options.network.on_their_own(),
+        ..options
     }
 }
 

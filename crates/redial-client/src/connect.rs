@@ -43,8 +43,8 @@ pub(crate) struct Line {
 
 /// Connects and shakes hands, within the timeout.
 pub(crate) async fn open(target: &Target, options: &ConnectOptions) -> Result<Line, ConnectError> {
-    let (line, entry) = reach(target, options, Haste::No).await?;
-    debug_assert!(entry.is_none(), "it was not hasty");
+    let (line, entering) = reach(target, options, Haste::No).await?;
+    debug_assert!(entering.is_none(), "it was not hasty");
     Ok(line)
 }
 

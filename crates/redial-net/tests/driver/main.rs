@@ -81,20 +81,29 @@ async fn the_end_of_a_stream_that_is_left_does_not_come_without_its_bytes() {
     assert!(left.is_ok() && served.is_ok(), "{left:?} {served:?}");
 }
 
+/// A client in haste and a server that takes its time, over a line that is cut anywhere: how each ended.
+async fn in_haste(
+    seed: u64,
+    asking: &mut Hasty,
+    serving: &mut Deciding,
+) -> (Result<(), DriveError>, Result<(), DriveError>) {
+    let (a, b) = tokio::io::duplex(9_001);
+    let (client, server) = hasty::connections();
+    let both = async {
+        tokio::join!(
+            drive(Choppy::new(a, seed), client, asking),
+            drive(Choppy::new(b, !seed), server, serving)
+        )
+    };
+    tokio::time::timeout(PATIENCE, both).await.expect("it ends")
+}
+
 #[tokio::test]
 async fn what_comes_with_a_login_is_handled_when_that_is_decided_though_nothing_more_comes() {
     for seed in 1..=12_u64 {
-        let (a, b) = tokio::io::duplex(9_001);
-        let (client, server) = hasty::connections();
         let mut asking = Hasty(Asking::new(20_000, 15_000));
         let mut serving = Deciding::answering(0, Serving::new(20_000, 15_000));
-        let both = async {
-            tokio::join!(
-                drive(Choppy::new(a, seed), client, &mut asking),
-                drive(Choppy::new(b, !seed), server, &mut serving)
-            )
-        };
-        let (asked, served) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+        let (asked, served) = in_haste(seed, &mut asking, &mut serving).await;
         assert!(
             asked.is_ok() && served.is_ok(),
             "seed {seed}: {asked:?} {served:?}"
@@ -107,17 +116,9 @@ async fn what_comes_with_a_login_is_handled_when_that_is_decided_though_nothing_
 #[tokio::test]
 async fn what_comes_with_a_login_that_is_refused_is_never_looked_at() {
     for seed in 1..=12_u64 {
-        let (a, b) = tokio::io::duplex(9_001);
-        let (client, server) = hasty::connections();
         let mut asking = Hasty(Asking::new(0, 0));
         let mut serving = Deciding::answering(2, Serving::new(0, 0));
-        let both = async {
-            tokio::join!(
-                drive(Choppy::new(a, seed), client, &mut asking),
-                drive(Choppy::new(b, !seed), server, &mut serving)
-            )
-        };
-        let (asked, served) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+        let (asked, served) = in_haste(seed, &mut asking, &mut serving).await;
         assert!(served.is_ok(), "seed {seed}: {served:?}");
         let Err(DriveError::Goodbye(goodbye)) = asked else {
             panic!("seed {seed}: {asked:?}");

@@ -22,8 +22,8 @@ use crate::message::{
 impl Connection {
     /// Asks for a job on a new channel. May be called right after creation unless
     /// [`Config::auth`](crate::Config::auth) is set, then right after
-    /// [`authenticate`](Self::authenticate), if it has no more than 8 KiB; one start, of at most 65,544 bytes, may go before the
-    /// server's hello has come.
+    /// [`authenticate`](Self::authenticate), if it has no more than 8 KiB; one start, of at most
+    /// 65,544 bytes, may go before the server's hello has come.
     ///
     /// # Errors
     /// [`CommandError`]: `NotReady` and `Busy` pass by themselves, `Channels` when one is closed.
