@@ -98,6 +98,14 @@ fn a_host_that_comes_up_is_reached_by_trying_again() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("b1: tried again: "), "{}", ran.stderr);
     assert_eq!(sorted(&site.text("ran")), ["a", "b"]);
+    // Whoever goes on with such a run knows that nothing started there until then.
+    let runs = std::fs::read_dir(site.home().join(".local/state/redial/runs")).unwrap();
+    let journals = runs.map(|run| {
+        let journal = run.unwrap().path().join("journal");
+        std::fs::read_to_string(journal).unwrap()
+    });
+    let said = journals.filter(|it| it.contains("{\"not-started\":{\"host\":1}}"));
+    assert_eq!(said.count(), 1);
 }
 
 #[test]
